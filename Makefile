@@ -1,0 +1,54 @@
+# The two commands of the README: `make book` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+export PYTHONHASHSEED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help book test chapter serve verify bench format lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@echo; echo "chapter:  make chapter C=neyman-pearson-radii PROFILE=full DEVICE=cuda"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "make: the book needs Python 3.11 to 3.13; name one with PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+book: $(READY)  ## execute the chapters (quick profile) and render the book into _build/html
+	@$(RUN) -m rs_lib.book build
+
+test: $(READY)  ## check style, types and floors, then run the tests (sets up the book first)
+	@$(RUN) -m pre_commit run --all-files
+	@$(RUN) -m rs_lib.book build
+	@$(RUN) -m pytest
+
+chapter: $(READY)  ## run one chapter: C=<name> [PROFILE=full] [DEVICE=cuda]
+	@test -n "$(C)" || { echo "make: name the chapter, such as C=neyman-pearson-radii" >&2; exit 2; }
+	@$(RUN) -m rs_lib.book chapter $(C) $(if $(PROFILE),-p profile=$(PROFILE)) $(if $(DEVICE),-p device=$(DEVICE))
+
+serve: $(READY)  ## look at the book on localhost (PORT=8000)
+	@$(RUN) -m rs_lib.book serve $(if $(PORT),--port $(PORT))
+
+verify: $(READY)  ## run the chapters again and compare every figure with its record
+	@$(RUN) -m rs_lib.book verify
+
+bench: $(READY)  ## measure the certification loop against the bare forward pass
+	@$(RUN) -m benchmarks.certify
+
+format: $(READY)  ## put code and notebooks into the house's format
+	@$(RUN) -m ruff check --fix --quiet . ; $(RUN) -m ruff format --quiet .
+	@$(RUN) -m nbqa "ruff format" notebooks --quiet
+
+lock: $(READY)  ## pin the newest versions that pyproject.toml allows
+	@$(RUN) -m pip install --quiet --disable-pip-version-check uv
+	@$(RUN) -m uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 \
+	  --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
+
+clean:  ## remove what is generated (not the environment)
+	rm -rf _build book/chapters

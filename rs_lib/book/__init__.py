@@ -1,0 +1,1 @@
+"""The record: claims ledger, figures, published numbers, chapter runner. It knows no model."""

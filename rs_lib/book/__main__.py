@@ -1,0 +1,144 @@
+"""The book's command line: `python -m rs_lib.book …`; the Makefile's targets call it."""
+
+import argparse
+import functools
+import http.server
+import sys
+import tempfile
+from pathlib import Path
+
+from rs_lib import provenance
+from rs_lib.book.house import House
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m rs_lib.book", description="Execute the chapters and render the book."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("build", help="run every chapter that is not fresh, then render the pages")
+    chapter = commands.add_parser("chapter", help="run one chapter")
+    chapter.add_argument("name", help="the file name in notebooks/ without .md")
+    chapter.add_argument(
+        "-p",
+        "--parameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="change one of the chapter's parameters, such as profile=full or device=cuda",
+    )
+    redraw = commands.add_parser("redraw", help="draw a recorded figure again from its data alone")
+    redraw.add_argument("figure", help="its id, such as fig-np-radii")
+    redraw.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="keep the files there (default: only compare)"
+    )
+    verify = commands.add_parser("verify", help="run chapters again and compare every figure")
+    verify.add_argument("chapters", nargs="*", help="their names (default: all)")
+    serve = commands.add_parser("serve", help="show the rendered book on localhost")
+    serve.add_argument("--port", type=int, default=8000, help="default: 8000")
+    return parser
+
+
+def _build(house: House) -> int:
+    from rs_lib.book import runner, site
+
+    site.check_sources(house)
+    ran = [name for name in house.chapter_names() if runner.run(house, name)]
+    rendered = site.render(house)
+    if ran or rendered:
+        print(f"ran {', '.join(ran) or 'no chapter'}; rendered {len(site.pages(house))} pages")
+    else:
+        print("the book is up to date")
+    print(f"open {(house.html / 'index.html').relative_to(house.root)}")
+    return 0
+
+
+def _chapter(house: House, name: str, assignments: list[str]) -> int:
+    from rs_lib.book import runner
+
+    given: dict[str, str] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise ValueError(f"parameter is {text!r}: write NAME=VALUE")
+        given[key] = value
+    ran = runner.run(house, name, given)
+    print(f"{name}: {'executed' if ran else 'fresh, nothing to run'}")
+    return 0
+
+
+def _redraw(house: House, figure: str, out: Path | None) -> int:
+    from rs_lib.book import figures
+
+    images = figures.redraw(figure)
+    same = True
+    for kind, data in images.items():
+        same &= (house.figures / f"{figure}.{kind}").read_bytes() == data
+        if out:
+            provenance.write_atomically(out / f"{figure}.{kind}", data)
+    print(f"{figure}: {'identical to the record' if same else 'differs from the record'}")
+    return 0 if same else 1
+
+
+def _verify(house: House, chapters: list[str]) -> int:
+    from rs_lib.book import figures, runner
+
+    names = chapters or house.chapter_names()
+    changed = False
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder)
+        for name in names:
+            runner.run(house, name, figure_folder=again)
+        ids = set(figures.figure_ids(again)) | {
+            figure_id
+            for figure_id in figures.figure_ids(house.figures)
+            if figures.load(house.figures, figure_id).content["chapter"] in names
+        }
+        for figure_id in sorted(ids):
+            verdict, reason = figures.compare(house.figures, again, figure_id)
+            changed |= verdict == "changed"
+            print(f"{figure_id}: {verdict} ({reason})")
+    return 1 if changed else 0
+
+
+def _serve(house: House, port: int) -> int:
+    if not (house.html / "index.html").is_file():
+        raise ValueError("there is no rendered book: run `make book` first")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(house.html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        print(
+            f"the book is at http://localhost:{server.server_address[1]} (Ctrl-C stops)", flush=True
+        )
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status: 1 for a book that fails, 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    house = House()
+    try:
+        match options.command:
+            case "build":
+                return _build(house)
+            case "chapter":
+                return _chapter(house, options.name, options.parameter)
+            case "redraw":
+                return _redraw(house, options.figure, options.out)
+            case "verify":
+                return _verify(house, options.chapters)
+            case _:
+                return _serve(house, options.port)
+    except ValueError as error:
+        print(f"rs_lib.book: {error}", file=sys.stderr)
+        return 2
+    except (RuntimeError, OSError) as error:
+        print(f"rs_lib.book: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""The claims ledger: each labelled theorem and equation is registered by a call that checks it.
+
+A check that fails raises `ClaimError`, which stops the build. What passes leaves a line in
+the cell's output, from which the ledger page is made.
+"""
+
+import html
+import numbers
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sympy
+
+from rs_lib.book.house import House
+
+MIME = "application/vnd.rs-book.claim+json"
+KINDS = {
+    "symbolic": "proved by computer algebra",
+    "exact": "checked in exact arithmetic or by exhaustive search",
+    "numeric": "checked to the stated precision",
+    "definition": "a definition: nothing to check",
+    "cited": "taken from the cited source, not checked here",
+}
+
+
+class ClaimError(AssertionError):
+    """A registered check does not hold."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One line of the ledger."""
+
+    label: str
+    kind: str
+    how: str
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        note = f"{KINDS[self.kind]}: {self.how}" if self.how else KINDS[self.kind]
+        text = f"✓ {self.label} ({self.kind}). {note}"
+        page = (
+            f'<p class="rs-claim rs-claim-{self.kind}"><span class="rs-claim-kind">'
+            f"{html.escape(self.kind)}</span> <code>{html.escape(self.label)}</code> "
+            f"{html.escape(note)}</p>"
+        )
+        record = {"label": self.label, "kind": self.kind, "how": self.how}
+        return {MIME: record, "text/html": page, "text/plain": text}
+
+
+def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
+    """Register `label`, for which SymPy proves left = right for every pair in `identities`.
+
+    A pair of truth values (SymPy's or Python's) must be equal too. Raises ClaimError
+    with the difference that SymPy could not reduce to zero.
+    """
+    if not identities:
+        raise ClaimError(f"{label}: symbolic needs at least one pair to prove equal")
+    for left, right in identities:
+        left, right = sympy.sympify(left), sympy.sympify(right)  # type: Any, Any
+        if left == right:
+            continue
+        if isinstance(left, sympy.logic.boolalg.Boolean):
+            raise ClaimError(f"{label}: {left} is not {right}")
+        difference = sympy.simplify(left - right)
+        if difference != 0:
+            raise ClaimError(f"{label}: left - right = {difference}, not 0")
+    return Claim(label, "symbolic", how)
+
+
+def exact(label: str, *pairs: tuple[object, object], how: str) -> Claim:
+    """Register `label`, for which left == right holds exactly for every pair in `pairs`.
+
+    Floats are refused: give Fractions, integers, SymPy numbers, truth values, or
+    sequences of them. Raises ClaimError with the first pair that differs.
+    """
+    if not pairs:
+        raise ClaimError(f"{label}: exact needs at least one pair to compare")
+    for number, (left, right) in enumerate(pairs):
+        _refuse_floats(label, left)
+        _refuse_floats(label, right)
+        if not left == right:
+            raise ClaimError(f"{label}: pair {number} differs: {left} is not {right}")
+    return Claim(label, "exact", how)
+
+
+def _refuse_floats(label: str, value: object) -> None:
+    if isinstance(value, float | np.floating | sympy.Float):
+        raise ClaimError(f"{label}: {value!r} is a float: an exact claim needs exact numbers")
+    if isinstance(value, np.ndarray) or not isinstance(
+        value, str | bool | np.bool_ | numbers.Rational | sympy.Basic | Iterable
+    ):
+        raise ClaimError(
+            f"{label}: {type(value).__name__} is no exact value: give Fractions or integers"
+        )
+    if isinstance(value, Iterable) and not isinstance(value, str | sympy.Basic):
+        for part in value:
+            _refuse_floats(label, part)
+
+
+def numeric(
+    label: str,
+    computed: npt.ArrayLike,
+    expected: npt.ArrayLike,
+    *,
+    how: str,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+) -> Claim:
+    """Register `label`, for which |computed - expected| <= atol + rtol |expected| everywhere.
+
+    The ledger states the tolerance. Raises ClaimError with the worst entry.
+    """
+    left, right = np.asarray(computed, dtype=float), np.asarray(expected, dtype=float)
+    excess = np.abs(left - right) - (atol + rtol * np.abs(right))
+    if left.size == 0 or not (excess <= 0).all():
+        worst = np.nanargmax(np.where(np.isnan(excess), np.inf, excess)) if left.size else None
+        values = "nothing was computed"
+        if worst is not None:
+            shape = np.broadcast_shapes(left.shape, right.shape)
+            a, b = (np.broadcast_to(x, shape).flat[worst] for x in (left, right))
+            values = f"{a!r} against {b!r}"
+        raise ClaimError(f"{label}: {values}, outside rtol={rtol:g}, atol={atol:g}")
+    bounds = [f"{name} {value:.0e}" for name, value in (("rtol", rtol), ("atol", atol)) if value]
+    return Claim(label, "numeric", f"{how} ({', '.join(bounds) or 'equal'})")
+
+
+def at_most(label: str, smaller: npt.ArrayLike, larger: npt.ArrayLike, *, how: str) -> Claim:
+    """Register `label`, a numeric claim that smaller <= larger holds everywhere, without slack."""
+    left, right = np.asarray(smaller, dtype=float), np.asarray(larger, dtype=float)
+    holds = left <= right
+    if holds.size == 0 or not holds.all():
+        raise ClaimError(f"{label}: {int((~holds).sum())} of {holds.size} comparisons fail")
+    return Claim(label, "numeric", f"{how} ({holds.size:,} comparisons, no slack)")
+
+
+def definition(label: str) -> Claim:
+    """Register `label` as a definition."""
+    return Claim(label, "definition", "")
+
+
+def cited(label: str, key: str) -> Claim:
+    """Register `label` as taken from the source with BibTeX key `key` (which must exist)."""
+    keys = re.findall(r"^@\w+\{\s*([^,\s]+)", House().bibliography.read_text(), re.MULTILINE)
+    if key not in keys:
+        raise ClaimError(f"{label}: no entry {key!r} in {House().bibliography.name}")
+    return Claim(label, "cited", key)
+
+
+_PROOF = re.compile(
+    r"^(?:`{3,}|:{3,})\{prf:(?!proof)\w+\}[^\n]*\n(?::label:\s*(\S+))?", re.MULTILINE
+)
+_EQUATION = re.compile(r"\$\$\s*\(([^)\s]+)\)\s*$", re.MULTILINE)
+
+
+def labels(source: str) -> list[str]:
+    """Return, in order, the labels of theorems and equations in a chapter's MyST source."""
+    found = [*_PROOF.finditer(source), *_EQUATION.finditer(source)]
+    return [match.group(1) for match in sorted(found, key=lambda match: match.start()) if match[1]]
+
+
+def collect(notebook: dict[str, Any]) -> list[Claim]:
+    """Return the claims that the outputs of an executed notebook hold, in order."""
+    bundles = (
+        output.get("data", {})
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code"
+        for output in cell["outputs"]
+    )
+    return [Claim(**bundle[MIME]) for bundle in bundles if MIME in bundle]
+
+
+def disagreements(source: str, claims: Iterable[Claim]) -> list[str]:
+    """Return what is wrong between a chapter's labels and its claims, a sentence each."""
+    written = labels(source)
+    claimed = {claim.label for claim in claims}
+    wrong = [f"label {label} is written twice" for label in sorted(_twice(written))]
+    bare = sum(match[1] is None for match in _PROOF.finditer(source))
+    if bare:
+        wrong.append(f"{bare} theorem-like blocks do not begin with a :label:")
+    wrong += [f"label {label} has no claim" for label in written if label not in claimed]
+    wrong += [f"claim {label} has no label" for label in sorted(claimed - set(written))]
+    return wrong
+
+
+def _twice(items: list[str]) -> set[str]:
+    return {item for item in items if items.count(item) > 1}

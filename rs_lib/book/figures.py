@@ -1,0 +1,271 @@
+"""The figure record: every figure is drawn from its CSV and kept with what made it."""
+
+import importlib
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rs_lib import provenance
+from rs_lib.book import style
+from rs_lib.book.house import ChapterContext, House, current_context
+
+Draw = Callable[[pd.DataFrame], Figure]
+DRAWINGS = "rs_lib.book.drawings"
+BOOK_URL_NOTE = "Randomized Smoothing, Derived and Reproduced"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far the data of a figure may differ on another machine, and why."""
+
+    rtol: float
+    atol: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """A published figure: `content` is equal on every re-run, `run` tells of the first such run."""
+
+    content: dict[str, Any]
+    run: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The first 12 hexadecimal digits of the content's SHA-256 digest."""
+        return provenance.sha256(provenance.canonical_json(self.content))[:12]
+
+
+def publish(
+    draw: Draw,
+    figure_id: str,
+    *,
+    data: pd.DataFrame,
+    caption: str,
+    alt: str,
+    inputs: Mapping[str, str] | None = None,
+    statistics: str = "",
+    tolerance: Tolerance | None = None,
+) -> Figure | None:
+    """Write `<figure_id>.svg .pdf .csv .json .bib .md` into the figure record.
+
+    Parameters
+    ----------
+    draw : a function of `rs_lib.book.drawings` that turns the data into a figure. It is
+        called with the CSV read back, so figure and data cannot disagree.
+    figure_id : permanent, `fig-` and then lower-case words joined by hyphens.
+    data : one row per drawn point, in tidy form; floats are kept to 10 significant digits.
+    caption, alt : Markdown caption; alternative text that says what the figure shows.
+    inputs : digests of the stored results behind the data, by name.
+    statistics : the statistical claim, such as n and α, where there is one.
+    tolerance : None where every machine must draw the same bytes.
+
+    In an interactive session nothing is written and the figure is returned.
+    Raises ValueError that names the offending argument.
+
+    """
+    _check(figure_id, draw, data, caption, alt)
+    csv = to_csv(data)
+    context = current_context()
+    if context is None:
+        return render(draw, csv)
+    content = {
+        "id": figure_id,
+        "caption": caption,
+        "alt": alt,
+        "chapter": context.chapter,
+        "draw": f"{draw.__module__}:{draw.__name__}",
+        "parameters": context.parameters,
+        "inputs": dict(inputs or {}),
+        "data": provenance.sha256(csv),
+        "code": context.code,
+        "statistics": statistics,
+        "tolerance": asdict(tolerance) if tolerance else None,
+    }
+    _write(Path(context.figures), content, csv, draw, context)
+    return None
+
+
+def _check(figure_id: str, draw: Draw, data: pd.DataFrame, caption: str, alt: str) -> None:
+    if not re.fullmatch(r"fig(-[a-z0-9]+)+", figure_id):
+        raise ValueError(f"figure_id is {figure_id!r}: give `fig-` and lower-case words")
+    module, name = draw.__module__, draw.__name__
+    found = getattr(importlib.import_module(module), name, None)
+    if not module.startswith(DRAWINGS) or found is not draw:
+        raise ValueError(f"draw is {module}.{name}: give a function of {DRAWINGS}")
+    if data.empty:
+        raise ValueError(f"data of {figure_id} holds no row: give the points that are drawn")
+    if len(alt.split()) < 5:
+        raise ValueError(f"alt of {figure_id} is {alt!r}: say in a sentence what the figure shows")
+    if not caption.strip():
+        raise ValueError(f"caption of {figure_id} is empty: say what is drawn")
+
+
+def to_csv(data: pd.DataFrame) -> str:
+    """Return the data as CSV text; 10 digits hide the last bits in which processors differ."""
+    return str(data.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+
+
+def from_csv(text: str) -> pd.DataFrame:
+    """Return the data that `to_csv` wrote."""
+    return pd.read_csv(io.StringIO(text), float_precision="round_trip", keep_default_na=True)
+
+
+def render(draw: Draw, csv: str) -> Figure:
+    """Return the figure drawn from CSV text in the book's style."""
+    with mpl.rc_context(style.RC):
+        return draw(from_csv(csv))
+
+
+def image_bytes(draw: Draw, figure_id: str, csv: str) -> dict[str, bytes]:
+    """Return the SVG and PDF files of a figure, byte for byte the same for the same CSV."""
+    images: dict[str, bytes] = {}
+    with mpl.rc_context({**style.RC, "svg.hashsalt": figure_id}):
+        figure = draw(from_csv(csv))
+        for kind, silent in (("svg", ("Date", "Creator")), ("pdf", ("CreationDate", "Producer"))):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, metadata=dict.fromkeys(silent))
+            images[kind] = buffer.getvalue()
+        plt.close(figure)
+    return images
+
+
+def _write(
+    folder: Path, content: dict[str, Any], csv: str, draw: Draw, context: ChapterContext
+) -> None:
+    figure_id = content["id"]
+    images = image_bytes(draw, figure_id, csv)
+    known = folder / f"{figure_id}.json"
+    if known.is_file() and json.loads(known.read_text())["content"] == content:
+        record = Record(**json.loads(known.read_text()))
+    else:
+        run = {
+            "commit": provenance.commit(),
+            "device": provenance.processor(),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": provenance.versions("matplotlib", "numpy", "scipy", "torch"),
+        }
+        record = Record(content, run)
+    files: dict[str, str | bytes] = {
+        **images,
+        "csv": csv,
+        "json": provenance.readable_json({"content": record.content, "run": record.run}),
+        "bib": bibtex(record),
+        "md": snippet(record),
+    }
+    for kind, text in files.items():
+        path = folder / f"{figure_id}.{kind}"
+        data = text.encode() if isinstance(text, str) else text
+        if not path.is_file() or path.read_bytes() != data:
+            provenance.write_atomically(path, data)
+
+
+def bibtex(record: Record) -> str:
+    """Return the BibTeX entry that cites this very version of the figure."""
+    figure_id = record.content["id"]
+    return (
+        f"@misc{{rsbook:{figure_id}:{record.digest},\n"
+        f"  title = {{Figure {figure_id}, content {record.digest}}},\n"
+        f"  author = {{{{The authors of {BOOK_URL_NOTE}}}}},\n"
+        f"  howpublished = {{{BOOK_URL_NOTE}, chapter {record.content['chapter']}}},\n"
+        f"  year = {{{record.run['time'][:4]}}},\n"
+        f"  note = {{Data SHA-256 {record.content['data']}}}\n"
+        "}\n"
+    )
+
+
+def snippet(record: Record) -> str:
+    """Return the MyST text that a chapter includes: figure, caption, downloads, citation."""
+    name = record.content["id"]
+    links = " · ".join(
+        f"{{download}}`{text} <../figures/{name}.{kind}>`"
+        for text, kind in (
+            ("SVG", "svg"),
+            ("PDF", "pdf"),
+            ("data", "csv"),
+            ("record", "json"),
+            ("cite", "bib"),
+        )
+    )
+    alt = " ".join(record.content["alt"].split())
+    return (
+        f"```{{figure}} ../figures/{name}.svg\n:name: {name}\n:alt: {alt}\n\n"
+        f"{record.content['caption'].strip()}\n```\n\n"
+        f"```{{div}} rs-downloads\n{links} · content `{record.digest}`\n```\n"
+    )
+
+
+def figure_ids(folder: Path) -> list[str]:
+    """Return the ids of all figures recorded in `folder`, sorted."""
+    return sorted(path.stem for path in folder.glob("fig-*.json"))
+
+
+def load(folder: Path, figure_id: str) -> Record:
+    """Return a figure's record, or raise ValueError that lists the ids."""
+    path = folder / f"{figure_id}.json"
+    if not path.is_file():
+        raise ValueError(f"figure is {figure_id!r}: give one of {', '.join(figure_ids(folder))}")
+    return Record(**json.loads(path.read_text()))
+
+
+def redraw(figure_id: str, folder: Path | None = None) -> dict[str, bytes]:
+    """Return the SVG and PDF bytes drawn from the recorded CSV alone.
+
+    Raises ValueError if the id is unknown or the CSV is not the one the record names.
+    """
+    folder = folder or House().figures
+    content = load(folder, figure_id).content
+    csv = (folder / f"{figure_id}.csv").read_bytes().decode()
+    if provenance.sha256(csv) != content["data"]:
+        raise ValueError(f"data of {figure_id} is not what its record names: publish it again")
+    module, _, name = content["draw"].partition(":")
+    return image_bytes(getattr(importlib.import_module(module), name), figure_id, csv)
+
+
+def compare(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:
+    """Return the verdict on a re-run figure and its reason.
+
+    The verdict is "identical" (same data and picture), "within tolerance" (as its record
+    allows) or "changed".
+    """
+    if figure_id not in figure_ids(again):
+        return "changed", "the re-run does not publish it"
+    if figure_id not in figure_ids(recorded):
+        return "changed", "it was not recorded before"
+    if all(
+        (recorded / f"{figure_id}.{kind}").read_bytes()
+        == (again / f"{figure_id}.{kind}").read_bytes()
+        for kind in ("csv", "svg")
+    ):
+        return "identical", "data and picture, byte for byte"
+    tolerance = load(recorded, figure_id).content["tolerance"]
+    if tolerance is None:
+        return "changed", "its record allows no difference"
+    old, new = (from_csv((f / f"{figure_id}.csv").read_text()) for f in (recorded, again))
+    if list(old.columns) != list(new.columns) or len(old) != len(new):
+        return "changed", "the data have another shape"
+    for column in old.columns:
+        if pd.api.types.is_numeric_dtype(old[column]):
+            close = np.isclose(
+                new[column],
+                old[column],
+                rtol=tolerance["rtol"],
+                atol=tolerance["atol"],
+                equal_nan=True,
+            )
+            if not close.all():
+                return "changed", f"column {column} in {int((~close).sum())} rows"
+        elif not old[column].equals(new[column]):
+            return "changed", f"column {column}"
+    return "within tolerance", str(tolerance["reason"])

@@ -1,0 +1,40 @@
+"""What a page says of a stored result: when, where and with what it was recorded."""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line under a figure that was drawn from a stored result."""
+
+    text: str
+    stale: bool
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        kind = "rs-recorded rs-stale" if self.stale else "rs-recorded"
+        page = f'<p class="{kind}">{html.escape(self.text)}</p>'
+        return {"text/html": page, "text/plain": self.text}
+
+
+def recorded(
+    run: Mapping[str, Any], reductions: Mapping[str, tuple[object, object]], *, stale: bool
+) -> Note:
+    """Return the note on a stored result, given its run record and how it fell short of its profile.
+
+    `reductions` maps a parameter to (used, asked for); `stale` says that the experiment's
+    code has changed since.
+    """
+    minutes = run["wall_seconds"] / 60
+    text = f"Recorded {run['started'][:10]} on {run['device']} in {minutes:.0f} min"
+    text += f" (commit {run['commit']}, torch {run['versions'].get('torch', 'unknown')})."
+    if reductions:
+        short = "; ".join(
+            f"{name} = {used}, not {asked}" for name, (used, asked) in reductions.items()
+        )
+        text += f" A reduced run: {short}. The run at full scale awaits a GPU."
+    if stale:
+        text = "STALE: the experiment's code has changed since this was recorded. " + text
+    return Note(text, stale)

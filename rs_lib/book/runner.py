@@ -1,0 +1,226 @@
+"""The chapter runner: MyST source, jupytext, papermill, an executed notebook that is fit to print.
+
+A chapter runs only when its source, the part of the library that it uses, its parameters,
+its stored data or the lock changed. What it leaves is written atomically and last, so a
+killed run leaves the previous chapter or none.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from rs_lib import provenance
+from rs_lib.book import claims, figures, parameters
+from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
+
+CELL_SECONDS = {"quick": 300, "full": 24 * 3600}
+
+
+class ChapterError(RuntimeError):
+    """A chapter that cannot be printed: the message says which, where and why."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter that is ready to run."""
+
+    name: str
+    source: str
+    notebook: Any
+    parameters: dict[str, object]
+    changed: dict[str, object]
+    modules: tuple[str, ...]
+
+    @property
+    def code(self) -> str:
+        """The digest of the library code that the chapter uses."""
+        return provenance.code_digest(self.modules)
+
+
+def prepare(house: House, name: str, given: Mapping[str, str] | None = None) -> Chapter:
+    """Read a chapter and check its parameters and labels; raises ValueError or ChapterError."""
+    path = house.source(name)
+    source = path.read_text()
+    notebook = parameters.read_source(path)
+    known = parameters.declared(notebook)
+    values = parameters.resolve(name, known, given or {})
+    changed = {key: value for key, value in values.items() if value != known[key][1]}
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    try:
+        modules = tuple(sorted(provenance.imported_modules(code)))
+    except SyntaxError as error:
+        raise ChapterError(f"{name}: a code cell is no Python: {error}") from error
+    return Chapter(name, source, notebook, values, changed, modules)
+
+
+def key(house: House, chapter: Chapter) -> str:
+    """Return the digest of everything that a chapter's outputs depend on."""
+    reached = provenance.module_closure(chapter.modules)
+    experiments = {
+        module.rpartition(".")[2].replace("_", "-")
+        for module in reached
+        if module.startswith("rs_lib.experiments.")
+    }
+    data = [
+        path
+        for path in sorted(house.results.glob("*.json"))
+        if path.name.split(".")[0] in experiments
+    ]
+    if "rs_lib.book.published" in reached:
+        data.append(house.published)
+    if "rs_lib.book.claims" in reached:
+        data.append(house.bibliography)
+    content = {
+        "source": chapter.source,
+        "parameters": chapter.parameters,
+        "code": chapter.code,
+        "lock": house.lock.read_text(),
+        "data": {path.name: provenance.sha256(path.read_bytes()) for path in data},
+    }
+    return provenance.sha256(provenance.canonical_json(content))
+
+
+def _key_file(house: House, name: str) -> Path:
+    return house.chapters / f"{name}.key.json"
+
+
+def fresh(house: House, chapter: Chapter) -> bool:
+    """Return whether the executed chapter and its figures are those of its present inputs."""
+    file = _key_file(house, chapter.name)
+    if not (file.is_file() and house.executed(chapter.name).is_file()):
+        return False
+    kept = json.loads(file.read_text())
+    if kept["key"] != key(house, chapter):
+        return False
+    recorded = {path: provenance.sha256(path.read_bytes()) for path in _figure_files(house, kept)}
+    return bool({path.name: digest for path, digest in recorded.items()} == kept["figures"])
+
+
+def _figure_files(house: House, kept: dict[str, Any]) -> list[Path]:
+    return [house.figures / name for name in kept["figures"] if (house.figures / name).is_file()]
+
+
+def run(
+    house: House,
+    name: str,
+    given: Mapping[str, str] | None = None,
+    *,
+    figure_folder: Path | None = None,
+) -> bool:
+    """Run a chapter unless it is fresh; return whether it ran.
+
+    With `figure_folder` (for `verify`) the chapter always runs, its figures go there, and
+    the book's own record and executed chapter stay as they are.
+
+    Raises ChapterError that names the chapter, the cell and what went wrong.
+    """
+    chapter = prepare(house, name, given)
+    if figure_folder is None and fresh(house, chapter):
+        return False
+    folder = figure_folder or house.figures
+    executed = _execute(house, chapter, folder)
+    _finish(executed, name)
+    published = _check(chapter, executed, folder)
+    if figure_folder is None:
+        text = nbformat.writes(executed)
+        digests = {
+            path.name: provenance.sha256(path.read_bytes())
+            for figure_id in published
+            for path in sorted(folder.glob(f"{figure_id}.*"))
+        }
+        provenance.write_atomically(house.executed(name), text)
+        record = {"key": key(house, chapter), "figures": digests}
+        provenance.write_atomically(_key_file(house, name), provenance.readable_json(record))
+    return True
+
+
+def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
+    figure_folder.mkdir(parents=True, exist_ok=True)
+    context = ChapterContext(
+        chapter.name,
+        {key: value for key, value in chapter.parameters.items() if key != "device"},
+        chapter.code,
+        str(figure_folder),
+    )
+    os.environ[CONTEXT_VARIABLE] = context.to_environment()
+    profile = str(chapter.parameters.get("profile", "quick"))
+    try:
+        return papermill.execute_notebook(
+            chapter.notebook,
+            None,
+            parameters=chapter.changed,
+            kernel_name="python3",
+            cwd=house.root,
+            progress_bar={"desc": chapter.name, "disable": None if sys.stderr.isatty() else False},
+            execution_timeout=CELL_SECONDS[profile],
+        )
+    except PapermillExecutionError as error:
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+        raise ChapterError(
+            f"{chapter.name}: cell {error.cell_index} failed: {error.ename}: {error.evalue}\n"
+            f"--- the cell\n{error.source}\n--- the traceback\n{trace}"
+        ) from None
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise ChapterError(f"{chapter.name}: {error}") from None
+    finally:
+        del os.environ[CONTEXT_VARIABLE]
+
+
+def _finish(executed: Any, name: str) -> None:
+    """Take out what differs between two equal runs: times, paths, random ids, progress bars."""
+    executed.metadata.pop("papermill", None)
+    executed.metadata.pop("widgets", None)
+    parameters.set_cell_ids(executed, name)
+    for cell in executed.cells:
+        for volatile in ("papermill", "execution"):
+            cell.metadata.pop(volatile, None)
+        if cell.cell_type == "code":
+            quiet = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                if output.get("name") == "stderr":
+                    print(output["text"], file=sys.stderr, end="")
+            cell.outputs = quiet
+
+
+def _check(chapter: Chapter, executed: Any, folder: Path) -> list[str]:
+    """Return the ids of the chapter's figures, or raise ChapterError with all that is wrong."""
+    wrong = claims.disagreements(chapter.source, claims.collect(executed))
+    for index, cell in enumerate(executed.cells):
+        outputs = cell.outputs if cell.cell_type == "code" else []
+        if any(kind.startswith("image/") for out in outputs for kind in out.get("data", {})):
+            wrong.append(
+                f"cell {index} shows a picture that is not published: call figures.publish"
+            )
+    written = re.findall(r"\{include\}\s+\.\./figures/([\w-]+)\.md", chapter.source)
+    code = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "code")
+    published = [
+        figure_id
+        for figure_id in figures.figure_ids(folder)
+        if figures.load(folder, figure_id).content["chapter"] == chapter.name
+        and f'"{figure_id}"' in code
+    ]
+    wrong += [
+        f"figure {name} is included, not published" for name in written if name not in published
+    ]
+    wrong += [
+        f"figure {name} is published, not included" for name in published if name not in written
+    ]
+    wrong += [
+        f"a figure or image is written by hand ({directive.strip()}): publish it instead"
+        for directive in re.findall(
+            r"^`{3,}\{(?:figure|image)\}.*$|!\[.*?\]\(.*?\)", chapter.source, re.M
+        )
+    ]
+    if wrong:
+        raise ChapterError(f"{chapter.name}:\n  " + "\n  ".join(wrong))
+    return published

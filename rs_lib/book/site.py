@@ -1,0 +1,199 @@
+"""The rendered book: generated pages, the Sphinx build, and the check that every page is there."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from rs_lib import provenance
+from rs_lib.book import claims, figures
+from rs_lib.book.house import House
+from rs_lib.book.published import TRUST, load
+
+
+class SiteError(RuntimeError):
+    """A book that cannot be published: the message says what is missing or wrong."""
+
+
+def pages(house: House) -> list[str]:
+    """Return the documents that the table of contents names."""
+    contents = yaml.safe_load((house.book / "_toc.yml").read_text())
+
+    def walk(node: object) -> list[str]:
+        if isinstance(node, list):
+            return [name for item in node for name in walk(item)]
+        if isinstance(node, dict):
+            own = [node[key] for key in ("root", "file") if key in node]
+            return own + [
+                name for key in ("parts", "chapters", "sections") for name in walk(node.get(key))
+            ]
+        return []
+
+    return walk(contents)
+
+
+def check_sources(house: House) -> None:
+    """Raise SiteError unless contents, chapters and figure records name each other."""
+    listed = {
+        page.removeprefix("chapters/") for page in pages(house) if page.startswith("chapters/")
+    }
+    written = set(house.chapter_names())
+    generated = {"claims", "figures", "published"}
+    wrong = [f"chapter {name} is not in book/_toc.yml" for name in sorted(written - listed)]
+    wrong += [
+        f"book/_toc.yml names chapters/{name}, but notebooks/{name}.md does not exist"
+        for name in sorted(listed - written - generated)
+    ]
+    for figure_id in figures.figure_ids(house.figures):
+        chapter = figures.load(house.figures, figure_id).content["chapter"]
+        source = house.notebooks / f"{chapter}.md"
+        if not source.is_file() or f'"{figure_id}"' not in source.read_text():
+            wrong.append(
+                f"figure {figure_id} is recorded, but {chapter} does not publish it: remove it"
+            )
+    if wrong:
+        raise SiteError("\n".join(wrong))
+
+
+def write_generated_pages(house: House) -> None:
+    """Write the pages that are made from the records: the claims, the figures, published values."""
+    for name, text in (
+        ("claims", _claims_page(house)),
+        ("figures", _figures_page(house)),
+        ("published", _published_page(house)),
+    ):
+        path = house.chapters / f"{name}.md"
+        if not path.is_file() or path.read_text() != text:
+            provenance.write_atomically(path, text)
+
+
+def chapter_title(house: House, name: str) -> str:
+    """Return a chapter's first heading."""
+    match = re.search(r"^# (.+)$", house.source(name).read_text(), re.MULTILINE)
+    return match.group(1) if match else name
+
+
+def _claims_page(house: House) -> str:
+    kinds = "\n".join(f"- **{kind}**: {meaning}." for kind, meaning in claims.KINDS.items())
+    parts = [
+        "# The claims ledger\n\nEvery labelled theorem and equation of the book, and how the build "
+        "checked it. A check that fails stops the build, so each line below held when these pages "
+        f"were made.\n\n{kinds}\n"
+    ]
+    for name in house.chapter_names():
+        notebook = nbformat.read(house.executed(name), as_version=4)
+        rows = [
+            f"* - {_reference(claim.label)}\n  - {claim.kind}\n  - {claim.how or '—'}"
+            for claim in claims.collect(notebook)
+        ]
+        table = "\n".join(["* - Claim", "  - Kind", "  - How", *rows])
+        parts.append(
+            f"## {chapter_title(house, name)}\n\n{len(rows)} checks.\n\n"
+            "```{list-table}\n:header-rows: 1\n:widths: 22 12 66\n:class: rs-ledger\n\n"
+            f"{table}\n```\n"
+        )
+    return "\n".join(parts)
+
+
+def _reference(label: str) -> str:
+    return f"{{eq}}`{label}`" if label.startswith("eq-") else f"{{prf:ref}}`{label}`"
+
+
+def _figures_page(house: House) -> str:
+    parts = [
+        "# The figure record\n\nEach figure has a permanent id. Its picture, its data and the record of "
+        "what made it can be downloaded, and a citation names the very content by its digest. "
+        "`python -m rs_lib.book redraw <id>` draws it again from the data alone.\n"
+    ]
+    for figure_id in figures.figure_ids(house.figures):
+        record = figures.load(house.figures, figure_id)
+        links = " · ".join(
+            f"{{download}}`{kind} <../figures/{figure_id}.{kind}>`"
+            for kind in ("svg", "pdf", "csv", "json", "bib")
+        )
+        caption = record.content["caption"].split(". ")[0].rstrip(".")
+        parts.append(
+            f"* - {{numref}}`{figure_id}`<br>`{figure_id}`\n  - {caption}.\n  - {links}<br>`{record.digest}`"
+        )
+    table = "\n".join(["* - Figure", "  - What it shows", "  - Files, content", *parts[1:]])
+    return f"{parts[0]}\n```{{list-table}}\n:header-rows: 1\n:widths: 24 46 30\n\n{table}\n```\n"
+
+
+def _published_page(house: House) -> str:
+    rows = [
+        f"* - {{cite:t}}`{entry.source}`\n  - {entry.quantity}. {entry.setting}\n"
+        f"  - {', '.join(f'{value:g}' for value in entry.values) or '—'}"
+        + (f"<br>at {', '.join(f'{x:g}' for x in entry.at)}" if entry.at else "")
+        + f"\n  - {entry.trust}"
+        for entry in load(house.published).values()
+    ]
+    trust = "\n".join(f"- **{name}**: {meaning}." for name, meaning in TRUST.items())
+    table = "\n".join(["* - Source", "  - Quantity", "  - Values", "  - Trust", *rows])
+    return (
+        "# Published values\n\nThe values of others that this book sets beside its own. Each carries "
+        f"its source and how far we trust it.\n\n{trust}\n\n"
+        f"```{{list-table}}\n:header-rows: 1\n:widths: 18 38 30 14\n\n{table}\n```\n"
+    )
+
+
+def key(house: House) -> str:
+    """Return the digest of all that the rendered pages depend on."""
+    files = [house.root / "_config.yml", house.lock]
+    files += [path for path in sorted(house.book.rglob("*")) if path.is_file()]
+    listing = {
+        str(path.relative_to(house.root)): provenance.sha256(path.read_bytes())
+        for path in files
+        if not path.name.endswith(".key.json")
+    }
+    return provenance.sha256(provenance.canonical_json(listing))
+
+
+def missing_pages(house: House) -> list[str]:
+    """Return the pages that the contents name and the rendered book lacks."""
+    return [page for page in pages(house) if not (house.html / f"{page}.html").is_file()]
+
+
+def render(house: House) -> bool:
+    """Build the HTML pages unless they are fresh; return whether Sphinx ran.
+
+    Raises SiteError with Sphinx's own words when it warns, and when a page is missing.
+    """
+    check_sources(house)
+    write_generated_pages(house)
+    stamp = house.html.parent / "site.key"
+    wanted = key(house)
+    if stamp.is_file() and stamp.read_text() == wanted and not missing_pages(house):
+        return False
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(house.html, ignore_errors=True)
+    program = str(Path(sys.executable).with_name("jupyter-book"))
+    done = subprocess.run(
+        [program, "build", str(house.book), "--config", str(house.root / "_config.yml")]
+        + ["--path-output", str(house.root), "-W", "-n", "--keep-going", "--all"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    log = done.stdout + done.stderr
+    provenance.write_atomically(house.html.parent / "sphinx.log", log)
+    if done.returncode:
+        told = [line for line in log.splitlines() if re.search(r"WARNING|ERROR|rror:", line)]
+        raise SiteError(
+            "Sphinx did not accept the book:\n" + "\n".join(told or log.splitlines()[-40:])
+        )
+    absent = missing_pages(house)
+    if absent:
+        raise SiteError(f"the rendered book lacks {', '.join(absent)}")
+    provenance.write_atomically(stamp, wanted)
+    return True
+
+
+def chapter_figures(house: House, name: str) -> list[str]:
+    """Return the ids of the figures that an executed chapter published."""
+    kept = json.loads((house.chapters / f"{name}.key.json").read_text())
+    return sorted({file.split(".")[0] for file in kept["figures"]})

@@ -1,0 +1,57 @@
+"""The look of every figure: colours for all eyes, lines that differ by more than colour."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, without its yellow, which is too pale for lines on white.
+BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#222222",
+)
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+RC: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#666666",
+    "axes.grid": True,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10.5,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "mathtext.fontset": "dejavusans",
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+}
+
+
+def panels(
+    count: int = 1, *, height: float = 3.3, share_y: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of the book's width (7.2 inches) with `count` panels in a row."""
+    figure, axes = plt.subplots(1, count, figsize=(7.2, height), squeeze=False, sharey=share_y)
+    return figure, list(axes[0])
+
+
+def line(index: int) -> dict[str, object]:
+    """Return colour and dash pattern of the series with this index."""
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": LINES[index % len(LINES)]}

@@ -1,0 +1,127 @@
+"""A search for adversarial examples inside and outside certified balls of smoothed networks."""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from rs_lib.experiments import certified_accuracy
+from rs_lib.experiments.experiment import Context, Experiment
+from rs_lib.machines import attacks, data, sampling, smoothing
+from rs_lib.machines.noise import Gaussian
+from rs_lib.seeds import derive
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Which certified images to attack, how hard, and how far from the image.
+
+    Of the test images that are certified with the right label, `attacked` per σ (evenly
+    spaced) meet `steps` steps of PGD on the smoothed network with `draws` noise samples
+    each, at every multiple in `multiples` of their certified radius; `n` fresh samples
+    then estimate the class probability at the point that the attack found.
+    """
+
+    base: certified_accuracy.Parameters
+    attacked: int
+    multiples: tuple[float, ...]
+    steps: int
+    draws: int
+    n: int
+
+
+PROFILES = {
+    "quick": Parameters(
+        certified_accuracy.PROFILES["quick"],
+        attacked=40,
+        multiples=(0.5, 0.999, 1.5, 2.0, 3.0),
+        steps=10,
+        draws=16,
+        n=1_000,
+    ),
+    "full": Parameters(
+        certified_accuracy.PROFILES["full"],
+        attacked=100,
+        multiples=(0.5, 0.999, 1.5, 2.0, 3.0),
+        steps=20,
+        draws=32,
+        n=10_000,
+    ),
+}
+
+
+def _attack(
+    parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
+) -> dict[str, Any]:
+    base = parameters.base
+    model, _ = certified_accuracy.base_classifier(base, sigma, dataset, context)
+    counts = certified_accuracy.class_counts(base, sigma, dataset, context)
+    noise = Gaussian(sigma)
+    certified = smoothing.from_counts(
+        np.array(counts["selected"]),
+        np.array(counts["successes"]),
+        n0=base.n0,
+        n=base.n,
+        alpha=base.alpha,
+        noise=noise,
+    )
+    indices = certified_accuracy.test_indices(len(dataset.test_labels), base.images)
+    right = np.flatnonzero(certified.predicted == dataset.test_labels.numpy()[indices])
+    rows = right[certified_accuracy.test_indices(len(right), min(parameters.attacked, len(right)))]
+    images = dataset.as_float(dataset.test_images[torch.from_numpy(indices[rows])])
+    labels = torch.from_numpy(certified.predicted[rows])
+    attempts = []
+    for multiple in parameters.multiples:
+        radii = torch.from_numpy(certified.radius[rows] * multiple)
+        found = attacks.smooth_pgd_l2(
+            model,
+            images.to(context.device),
+            labels.to(context.device),
+            noise,
+            radius=radii.to(context.device),
+            steps=parameters.steps,
+            draws=parameters.draws,
+            seed=derive(base.seed, "attack", str(sigma), str(multiple)),
+        ).cpu()
+        table = sampling.count_classes(
+            model,
+            found,
+            noise,
+            parameters.n,
+            seed=derive(base.seed, "judge", str(sigma), str(multiple)),
+            stream="estimate",
+            image_ids=indices[rows].tolist(),
+            classes=dataset.classes,
+            device=context.device,
+            progress=context.progress,
+        )
+        moved = (found.double() - images.double()).flatten(1).norm(dim=1)
+        attempts.append(
+            {
+                "multiple": multiple,
+                "distance": moved.tolist(),
+                "successes": table[np.arange(len(rows)), labels.numpy()].tolist(),
+            }
+        )
+    return {
+        "image": indices[rows].tolist(),
+        "base_successes": np.array(counts["successes"])[rows].tolist(),
+        "attempts": attempts,
+    }
+
+
+def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
+    """Return per σ: the attacked images, their counts, and per multiple the distance that the
+    attack moved each image and how often the noise around that point gave the certified class."""
+    dataset = data.load(parameters.base.dataset)
+    runs = []
+    for sigma in parameters.base.sigmas:
+        inputs = {**asdict(parameters), "sigma": sigma, "data": dataset.digest}
+        work = partial(_attack, parameters, sigma, dataset, context)
+        runs.append({"sigma": sigma, **context.stage("attack", inputs, work)})
+    return {"data": dataset.digest, "runs": runs}
+
+
+experiment = Experiment(__name__, PROFILES, compute)

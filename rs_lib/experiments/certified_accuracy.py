@@ -1,0 +1,220 @@
+"""Noise-trained networks, the class counts of their smoothed versions, and an undefended one.
+
+The values are counts, not radii: a certificate for any α, and every curve, follows from them.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from rs_lib.experiments.experiment import Context, Experiment
+from rs_lib.machines import attacks, data, models, sampling, training
+from rs_lib.machines.noise import Gaussian
+from rs_lib.seeds import derive
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What to train and how much to sample.
+
+    `images` test images, evenly spaced in the test set, get `n0` samples that select a
+    class and `n` that count it; `alpha` is the level that the counts are meant for. The
+    undefended network meets PGD with `attack_steps` steps at each of `attack_radii` (ℓ2).
+    """
+
+    dataset: str
+    model: str
+    sigmas: tuple[float, ...]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    images: int
+    n0: int
+    n: int
+    alpha: float
+    attack_radii: tuple[float, ...]
+    attack_steps: int
+    seed: int
+
+    def training_inputs(self) -> dict[str, object]:
+        """Return what a trained network depends on, beside σ."""
+        chosen = ("dataset", "model", "epochs", "batch_size", "learning_rate", "seed")
+        return {name: asdict(self)[name] for name in chosen}
+
+
+PROFILES = {
+    "quick": Parameters(
+        dataset="digits",
+        model="small-cnn",
+        sigmas=(0.25, 0.5, 1.0),
+        epochs=30,
+        batch_size=64,
+        learning_rate=0.1,
+        images=250,
+        n0=100,
+        n=2_000,
+        alpha=0.001,
+        attack_radii=(0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
+        attack_steps=20,
+        seed=2019,
+    ),
+    "full": Parameters(
+        dataset="mnist",
+        model="lenet",
+        sigmas=(0.25, 0.5, 1.0),
+        epochs=20,
+        batch_size=256,
+        learning_rate=0.1,
+        images=10_000,
+        n0=100,
+        n=100_000,
+        alpha=0.001,
+        attack_radii=(0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0),
+        attack_steps=50,
+        seed=2019,
+    ),
+}
+
+
+def test_indices(total: int, images: int) -> npt.NDArray[np.int64]:
+    """Return `images` indices, evenly spaced over `total` test images.
+
+    Raises ValueError if fewer than one or more than `total` are asked for.
+    """
+    if not 1 <= images <= total:
+        raise ValueError(f"images is {images}: give a number from 1 to {total}")
+    return (np.arange(images) * total // images).astype(np.int64)
+
+
+def base_classifier(
+    parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
+) -> tuple[nn.Module, list[float]]:
+    """Train a network on inputs with N(0, σ²) noise (none for σ = 0); return it in eval mode
+    and its mean loss per epoch."""
+    noise = Gaussian(sigma) if sigma > 0 else None
+    images = dataset.as_float(dataset.train_images)
+    _, channels, height, width = images.shape
+    model = models.build(
+        parameters.model,
+        (channels, height, width),
+        dataset.classes,
+        derive(parameters.seed, "model"),
+    ).to(context.device)
+
+    def compute() -> dict[str, Any]:
+        losses = training.train(
+            model,
+            images,
+            dataset.train_labels,
+            noise=noise,
+            epochs=parameters.epochs,
+            batch_size=parameters.batch_size,
+            learning_rate=parameters.learning_rate,
+            seed=derive(parameters.seed, "train", str(sigma)),
+            device=context.device,
+            progress=context.progress,
+        )
+        return {"weights": {k: v.cpu() for k, v in model.state_dict().items()}, "losses": losses}
+
+    inputs = {**parameters.training_inputs(), "sigma": sigma, "data": dataset.digest}
+    kept = context.stage("train", inputs, compute)
+    model.load_state_dict(kept["weights"])
+    return model.eval(), kept["losses"]
+
+
+def class_counts(
+    parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
+) -> dict[str, list[int]]:
+    """Return for each test image the selected class and how often the noise gave that class."""
+    model, _ = base_classifier(parameters, sigma, dataset, context)
+    indices = test_indices(len(dataset.test_labels), parameters.images)
+    chunks = np.array_split(indices, max(1, len(indices) // 250))
+    selected: list[int] = []
+    successes: list[int] = []
+    sizes = {"n0": parameters.n0, "n": parameters.n, "sigma": sigma, "data": dataset.digest}
+    for number, chunk in enumerate(chunks):
+        compute = partial(_count_chunk, parameters, sigma, dataset, context, model, chunk)
+        inputs = {**parameters.training_inputs(), **sizes, "images": chunk.tolist()}
+        if context.progress:
+            print(f"σ = {sigma}: images {number * 250} to {number * 250 + len(chunk)}", flush=True)
+        kept = context.stage("count", inputs, compute)
+        selected += kept["selected"]
+        successes += kept["successes"]
+    return {"selected": selected, "successes": successes}
+
+
+def _count_chunk(
+    parameters: Parameters,
+    sigma: float,
+    dataset: data.Dataset,
+    context: Context,
+    model: nn.Module,
+    chunk: npt.NDArray[np.int64],
+) -> dict[str, list[int]]:
+    count = partial(
+        sampling.count_classes,
+        model,
+        dataset.as_float(dataset.test_images[torch.from_numpy(chunk)]),
+        Gaussian(sigma),
+        seed=derive(parameters.seed, "certify", str(sigma)),
+        image_ids=chunk.tolist(),
+        classes=dataset.classes,
+        device=context.device,
+        progress=context.progress,
+    )
+    selected = count(parameters.n0, stream="select").argmax(axis=1)
+    counts = count(parameters.n, stream="estimate")
+    successes = counts[np.arange(len(chunk)), selected]
+    return {"selected": selected.tolist(), "successes": successes.tolist()}
+
+
+def _undefended(parameters: Parameters, dataset: data.Dataset, context: Context) -> dict[str, Any]:
+    """Return how many test images an undefended network still classifies correctly under PGD."""
+    model, losses = base_classifier(parameters, 0.0, dataset, context)
+    indices = test_indices(len(dataset.test_labels), parameters.images)
+    images = dataset.as_float(dataset.test_images[torch.from_numpy(indices)]).to(context.device)
+    labels = dataset.test_labels[torch.from_numpy(indices)].to(context.device)
+    # Once fooled at a radius, an image counts as fooled at every larger one: the smaller
+    # perturbation lies in the larger ball too.
+    standing = torch.ones(len(labels), dtype=torch.bool, device=labels.device)
+    correct = []
+    for radius in parameters.attack_radii:
+        found = images
+        if radius > 0:
+            found = attacks.pgd_l2(
+                model,
+                images,
+                labels,
+                radius=radius,
+                steps=parameters.attack_steps,
+                seed=derive(parameters.seed, "pgd", str(radius)),
+            )
+        with torch.inference_mode():
+            standing &= model(found).argmax(1) == labels
+        correct.append(int(standing.sum()))
+    return {"radii": list(parameters.attack_radii), "correct": correct, "losses": losses}
+
+
+def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
+    """Return labels, counts per σ, and the undefended network's correct images per radius."""
+    dataset = data.load(parameters.dataset)
+    indices = test_indices(len(dataset.test_labels), parameters.images)
+    runs = []
+    for sigma in parameters.sigmas:
+        _, losses = base_classifier(parameters, sigma, dataset, context)
+        counts = class_counts(parameters, sigma, dataset, context)
+        runs.append({"sigma": sigma, "losses": losses, **counts})
+    return {
+        "data": dataset.digest,
+        "labels": dataset.test_labels[torch.from_numpy(indices)].tolist(),
+        "runs": runs,
+        "undefended": _undefended(parameters, dataset, context),
+    }
+
+
+experiment = Experiment(__name__, PROFILES, compute)

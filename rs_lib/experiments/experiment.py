@@ -1,0 +1,247 @@
+"""What an experiment is: typed parameters per profile, resumable stages, a stored result."""
+
+import dataclasses
+import importlib
+import json
+import pkgutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rs_lib import provenance
+
+RESULTS = provenance.ROOT / "book" / "results"
+STAGES = provenance.ROOT / "_build" / "stages"
+# Modules that keep books and compute no value: mending them makes no result stale.
+BOOKKEEPING = ("rs_lib", "rs_lib.provenance", "rs_lib.experiments", __name__)
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where an experiment runs: the device, whether finished stages are kept, progress bars."""
+
+    device: str = "cpu"
+    keep_stages: bool = False
+    progress: bool = False
+
+    def stage(
+        self, name: str, inputs: Mapping[str, object], compute: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Return `compute()`, or what an earlier, perhaps interrupted, run kept of it.
+
+        A kept stage is found by its name, `inputs`, the code that `compute` reaches and
+        the kind of device; it holds tensors, numbers, strings and containers of them.
+        """
+        if not self.keep_stages:
+            return compute()
+        function = compute.func if isinstance(compute, partial) else compute
+        code = provenance.code_digest([function.__module__], without=BOOKKEEPING)
+        key = provenance.canonical_json([name, dict(inputs), code, self.device])
+        path = STAGES / f"{name}-{provenance.sha256(key)[:16]}.pt"
+        if path.is_file():
+            kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            return kept
+        value = compute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".unfinished")
+        torch.save(value, unfinished)
+        unfinished.replace(path)
+        return value
+
+
+@dataclass(frozen=True)
+class Result:
+    """An experiment's outcome: `content` is equal on every re-run, `run` tells of this one."""
+
+    content: dict[str, Any]
+    run: dict[str, Any]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the run."""
+        return dict(self.content["parameters"])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The measured values."""
+        return dict(self.content["values"])
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 digest of the content."""
+        return provenance.sha256(provenance.canonical_json(self.content))
+
+
+def _changed(parameters: Any, name: str, path: str, value: object) -> Any:
+    """Return `parameters` with the (perhaps dotted) field `path` set to `value`."""
+    head, _, rest = path.partition(".")
+    known = [field.name for field in dataclasses.fields(parameters)]
+    if head not in known:
+        raise ValueError(f"parameter {name!r} is unknown: {head!r} is none of {', '.join(known)}")
+    default = getattr(parameters, head)
+    if dataclasses.is_dataclass(default) and rest:
+        value = _changed(default, name, rest, value)
+    if type(value) is not type(default):
+        raise ValueError(
+            f"parameter {name} is {value!r}: give a {type(default).__name__}, such as {default!r}"
+        )
+    return dataclasses.replace(parameters, **{head: value})
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named computation.
+
+    `module` is the defining module, whose last part with hyphens is the name; `profiles`
+    maps a profile to a frozen dataclass of parameters; `compute` takes such parameters
+    and a `Context` and returns a mapping that JSON can hold.
+    """
+
+    module: str
+    profiles: Mapping[str, Any]
+    compute: Callable[[Any, Context], dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """The experiment's name on the command line and in file names."""
+        return self.module.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def code(self) -> str:
+        """The digest of the code that the result depends on."""
+        return provenance.code_digest([self.module], without=BOOKKEEPING)
+
+    def parameters(self, profile: str, changes: Mapping[str, object] | None = None) -> Any:
+        """Return the profile's parameters with `changes`.
+
+        Raises ValueError that names an unknown profile or parameter or a value of a wrong type.
+        """
+        if profile not in self.profiles:
+            raise ValueError(f"profile is {profile!r}: give one of {', '.join(self.profiles)}")
+        parameters = self.profiles[profile]
+        for name, value in (changes or {}).items():
+            parameters = _changed(parameters, name, name, value)
+        return parameters
+
+    def run(
+        self,
+        profile: str,
+        *,
+        device: str = "cpu",
+        changes: Mapping[str, object] | None = None,
+        keep_stages: bool = False,
+        progress: bool = False,
+    ) -> Result:
+        """Compute the experiment anew and return its result; nothing is stored.
+
+        With `keep_stages` a run that was interrupted goes on where it stopped.
+        """
+        parameters = self.parameters(profile, changes)
+        check_device(device)
+        started = datetime.now(UTC)
+        clock = time.monotonic()
+        values = self.compute(parameters, Context(device, keep_stages, progress))
+        content = {
+            "experiment": self.name,
+            "profile": profile,
+            "parameters": dataclasses.asdict(parameters),
+            "code": self.code,
+            "values": values,
+        }
+        # One pass through JSON: tuples become lists here as they do in a stored result.
+        content = json.loads(provenance.canonical_json(content))
+        run = {
+            "device": describe_device(device),
+            "started": started.isoformat(timespec="seconds"),
+            "wall_seconds": round(time.monotonic() - clock, 1),
+            "commit": provenance.commit(),
+            "versions": provenance.versions(*PACKAGES),
+        }
+        return Result(content, run)
+
+    def path(self, profile: str) -> Path:
+        """Return where the stored result of `profile` lies."""
+        return RESULTS / f"{self.name}.{profile}.json"
+
+    def store(self, result: Result, folder: Path = RESULTS) -> Path:
+        """Write `result` atomically into `folder` and return the file's path."""
+        path = folder / self.path(result.content["profile"]).name
+        provenance.write_atomically(
+            path, provenance.readable_json({"content": result.content, "run": result.run})
+        )
+        return path
+
+    def recorded(self, profile: str = "full") -> Result:
+        """Return the stored result of `profile`, or raise FileNotFoundError that says how to make it."""
+        path = self.path(profile)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no stored result {path.name}: run "
+                f"`python -m rs_lib run {self.name} --profile {profile}`"
+            )
+        stored = json.loads(path.read_text())
+        return Result(stored["content"], stored["run"])
+
+    def stale(self, result: Result) -> bool:
+        """Return whether the experiment's code has changed since `result` was computed."""
+        return bool(result.content["code"] != self.code)
+
+    def reductions(self, result: Result) -> dict[str, tuple[object, object]]:
+        """Return the parameters that differ from the profile's: name to (used, profile's)."""
+        profile = dataclasses.asdict(self.profiles[result.content["profile"]])
+        asked = _flat(json.loads(provenance.canonical_json(profile)))
+        used = _flat(result.parameters)
+        return {
+            name: (used.get(name), asked[name]) for name in asked if used.get(name) != asked[name]
+        }
+
+
+def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in parameters.items():
+        inner = (
+            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        )
+        flat.update(inner)
+    return flat
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError with the remedy if torch cannot use `device` here."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device is {device!r}: torch cannot use it here; give cpu, or cuda where there is a GPU"
+        ) from error
+
+
+def describe_device(device: str) -> str:
+    """Return the device's name in words."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(torch.device(device))
+    return provenance.processor()
+
+
+def names() -> list[str]:
+    """Return the names of all experiments."""
+    import rs_lib.experiments
+
+    modules = (module.name for module in pkgutil.iter_modules(rs_lib.experiments.__path__))
+    return sorted(name.replace("_", "-") for name in modules if name != "experiment")
+
+
+def find(name: str) -> Experiment:
+    """Return the experiment called `name`, or raise ValueError that lists the names."""
+    if name not in names():
+        raise ValueError(f"experiment is {name!r}: give one of {', '.join(names())}")
+    module = importlib.import_module(f"rs_lib.experiments.{name.replace('-', '_')}")
+    experiment: Experiment = module.experiment
+    return experiment

@@ -1,0 +1,1 @@
+"""Machines: data, models, noise laws, training, the certification engine and attacks (torch)."""

@@ -1,0 +1,66 @@
+"""Every check of arguments accepts its domain, and names argument, value and remedy outside it."""
+
+import numpy as np
+import pytest
+
+from rs_lib import arguments
+
+
+@pytest.mark.parametrize(
+    ("check", "good"),
+    [
+        (arguments.numbers, [-1.5, 0, np.inf]),
+        (arguments.probabilities, [0, 0.5, 1]),
+        (arguments.positive, [5e-324, 1, 1e308]),
+        (arguments.nonnegative, [0, 2.5]),
+        (arguments.level, [5e-324, 0.5, np.nextafter(1, 0)]),
+    ],
+)
+def test_a_value_of_the_domain_comes_back_as_float64(check, good):
+    result = check("x", good)
+    assert result.dtype == np.float64
+    np.testing.assert_array_equal(result, np.asarray(good, dtype=np.float64))
+
+
+@pytest.mark.parametrize(
+    ("check", "bad", "shown", "remedy"),
+    [
+        (arguments.numbers, "half", "'half'", "real numbers"),
+        (arguments.numbers, [[1], [1, 2]], "1, 2", "real numbers"),
+        (arguments.numbers, [0.5, np.nan], "NaN", "real numbers"),
+        (arguments.probabilities, [0.5, 1.25], "1.25", "[0, 1]"),
+        (arguments.probabilities, -0.5, "-0.5", "[0, 1]"),
+        (arguments.positive, [1, 0], "0.0", "positive finite"),
+        (arguments.positive, np.inf, "inf", "positive finite"),
+        (arguments.nonnegative, -2, "-2.0", "not negative"),
+        (arguments.nonnegative, np.inf, "inf", "finite"),
+        (arguments.integers, 2.5, "2.5", "whole numbers"),
+        (arguments.integers, -1, "-1.0", "at least 0"),
+        (arguments.integers, np.inf, "inf", "whole numbers"),
+        (arguments.level, 0, "0.0", "strictly between 0 and 1"),
+        (arguments.level, 1, "1.0", "strictly between 0 and 1"),
+    ],
+)
+def test_the_error_names_argument_value_and_remedy(check, bad, shown, remedy):
+    with pytest.raises(ValueError, match=r"^depth ") as caught:
+        check("depth", bad)
+    message = str(caught.value)
+    assert shown in message
+    assert remedy in message
+
+
+def test_integers_are_exact_and_keep_their_shape():
+    result = arguments.integers("n", [[0, 2**53]])
+    assert result.dtype == np.int64
+    assert result.tolist() == [[0, 2**53]]
+
+
+def test_integers_respect_the_least_value():
+    with pytest.raises(ValueError, match=r"n is 0\.0: give whole numbers of at least 1"):
+        arguments.integers("n", [3, 0], least=1)
+
+
+def test_one_of_lists_the_choices():
+    assert arguments.one_of("law", "gaussian", ["gaussian", "laplace"]) == "gaussian"
+    with pytest.raises(ValueError, match="law is 'cauchy': give one of gaussian, laplace"):
+        arguments.one_of("law", "cauchy", ["gaussian", "laplace"])
