@@ -17,7 +17,7 @@ import sympy
 
 from rs_lib.book.house import House
 
-MIME = "application/vnd.rs-book.claim+json"
+METADATA = "rs_claim"
 KINDS = {
     "symbolic": "proved by computer algebra",
     "exact": "checked in exact arithmetic or by exhaustive search",
@@ -39,7 +39,7 @@ class Claim:
     kind: str
     how: str
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         note = f"{KINDS[self.kind]}: {self.how}" if self.how else KINDS[self.kind]
         text = f"✓ {self.label} ({self.kind}). {note}"
         page = (
@@ -48,7 +48,7 @@ class Claim:
             f"{html.escape(note)}</p>"
         )
         record = {"label": self.label, "kind": self.kind, "how": self.how}
-        return {MIME: record, "text/html": page, "text/plain": text}
+        return {"text/html": page, "text/plain": text}, {METADATA: record}
 
 
 def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
@@ -65,7 +65,8 @@ def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
             continue
         if isinstance(left, sympy.logic.boolalg.Boolean):
             raise ClaimError(f"{label}: {left} is not {right}")
-        difference = sympy.simplify(left - right)
+        # In terms of erf alone: SymPy does not see by itself that erf + erfc = 1.
+        difference = sympy.simplify((left - right).rewrite(sympy.erf))
         if difference != 0:
             raise ClaimError(f"{label}: left - right = {difference}, not 0")
     return Claim(label, "symbolic", how)
@@ -164,13 +165,13 @@ def labels(source: str) -> list[str]:
 
 def collect(notebook: dict[str, Any]) -> list[Claim]:
     """Return the claims that the outputs of an executed notebook hold, in order."""
-    bundles = (
-        output.get("data", {})
+    records = (
+        output.get("metadata", {}).get(METADATA)
         for cell in notebook["cells"]
         if cell["cell_type"] == "code"
         for output in cell["outputs"]
     )
-    return [Claim(**bundle[MIME]) for bundle in bundles if MIME in bundle]
+    return [Claim(**record) for record in records if record]
 
 
 def disagreements(source: str, claims: Iterable[Claim]) -> list[str]:

@@ -152,8 +152,13 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
         chapter.code,
         str(figure_folder),
     )
-    os.environ[CONTEXT_VARIABLE] = context.to_environment()
     profile = str(chapter.parameters.get("profile", "quick"))
+    kernel_environment = {CONTEXT_VARIABLE: context.to_environment()}
+    if profile == "quick":
+        # One thread gives the same bits on any number of cores, and small networks lose nothing.
+        kernel_environment["OMP_NUM_THREADS"] = "1"
+    saved = dict(os.environ)
+    os.environ.update(kernel_environment)
     try:
         return papermill.execute_notebook(
             chapter.notebook,
@@ -163,6 +168,8 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
             cwd=house.root,
             progress_bar={"desc": chapter.name, "disable": None if sys.stderr.isatty() else False},
             execution_timeout=CELL_SECONDS[profile],
+            # Errors only: the kernel would greet every start with a warning about its transport.
+            extra_arguments=["--log-level=40"],
         )
     except PapermillExecutionError as error:
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
@@ -173,7 +180,8 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
     except (CellTimeoutError, DeadKernelError) as error:
         raise ChapterError(f"{chapter.name}: {error}") from None
     finally:
-        del os.environ[CONTEXT_VARIABLE]
+        os.environ.clear()
+        os.environ.update(saved)
 
 
 def _finish(executed: Any, name: str) -> None:

@@ -82,12 +82,18 @@ def linear_programme(p: float, base: npt.ArrayLike, shifted: npt.ArrayLike) -> f
         raise ValueError(
             f"shifted has shape {second.shape} but base {first.shape}: give two lists of one length"
         )
+    # The solver drops coefficients below 1e-9, which thin bins would lose: hence the factor.
+    unit = 1e4
     solution = optimize.linprog(
-        second, A_eq=first[None, :], b_eq=[mass], bounds=(0, 1), method="highs-ds"
+        unit * second,
+        A_eq=unit * first[None, :],
+        b_eq=[unit * mass],
+        bounds=(0, 1),
+        method="highs-ds",
     )
     if solution.fun is None:
         raise RuntimeError(f"the linear programme has no optimum: {solution.message}")
-    return float(solution.fun)
+    return float(solution.fun / unit)
 
 
 def discretise(
