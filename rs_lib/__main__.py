@@ -1,4 +1,4 @@
-"""The library's command line: `python -m rs_lib run …` on any machine that has torch, no Jupyter."""
+"""The library's command line: `python -m rs_lib run …`, on any machine that has torch."""
 
 import argparse
 import ast

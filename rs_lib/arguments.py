@@ -44,7 +44,7 @@ def positive(name: str, value: npt.ArrayLike) -> FloatArray:
 
 
 def nonnegative(name: str, value: npt.ArrayLike) -> FloatArray:
-    """Return `value` as float64, or raise ValueError unless every entry is finite and at least 0."""
+    """Return `value` as float64, or raise ValueError unless each entry is finite and at least 0."""
     array = numbers(name, value)
     bad = ~((array >= 0) & np.isfinite(array))
     if bad.any():
@@ -55,7 +55,7 @@ def nonnegative(name: str, value: npt.ArrayLike) -> FloatArray:
 
 
 def integers(name: str, value: npt.ArrayLike, *, least: int = 0) -> IntArray:
-    """Return `value` as int64, or raise ValueError unless every entry is a whole number >= `least`."""
+    """Return `value` as int64, or raise ValueError unless each is a whole number >= `least`."""
     array = numbers(name, value)
     bad = (array != np.floor(array)) | (array < least) | (array > 2**53)
     if bad.any():

@@ -60,13 +60,14 @@ def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
     if not identities:
         raise ClaimError(f"{label}: symbolic needs at least one pair to prove equal")
     for left, right in identities:
-        left, right = sympy.sympify(left), sympy.sympify(right)  # type: Any, Any
-        if left == right:
+        one: Any = sympy.sympify(left)
+        other: Any = sympy.sympify(right)
+        if one == other:
             continue
-        if isinstance(left, sympy.logic.boolalg.Boolean):
-            raise ClaimError(f"{label}: {left} is not {right}")
+        if isinstance(one, sympy.logic.boolalg.Boolean):
+            raise ClaimError(f"{label}: {one} is not {other}")
         # In terms of erf alone: SymPy does not see by itself that erf + erfc = 1.
-        difference = sympy.simplify((left - right).rewrite(sympy.erf))
+        difference = sympy.simplify((one - other).rewrite(sympy.erf))
         if difference != 0:
             raise ClaimError(f"{label}: left - right = {difference}, not 0")
     return Claim(label, "symbolic", how)

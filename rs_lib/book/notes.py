@@ -22,7 +22,7 @@ class Note:
 def recorded(
     run: Mapping[str, Any], reductions: Mapping[str, tuple[object, object]], *, stale: bool
 ) -> Note:
-    """Return the note on a stored result, given its run record and how it fell short of its profile.
+    """Return the note on a stored result, given its run record and its reductions.
 
     `reductions` maps a parameter to (used, asked for); `stale` says that the experiment's
     code has changed since.

@@ -62,7 +62,7 @@ def _entry(raw: dict[str, object]) -> Published:
 
 
 def load(path: Path | None = None) -> dict[str, Published]:
-    """Return all published values by id; raises ValueError that names a malformed or double entry."""
+    """Return all published values by id; ValueError names a malformed or double entry."""
     file = path or House().published
     entries: dict[str, Published] = {}
     for raw in tomllib.loads(file.read_text()).get("value", []):

@@ -106,8 +106,8 @@ def _reference(label: str) -> str:
 
 def _figures_page(house: House) -> str:
     parts = [
-        "# The figure record\n\nEach figure has a permanent id. Its picture, its data and the record of "
-        "what made it can be downloaded, and a citation names the very content by its digest. "
+        "# The figure record\n\nEach figure has a permanent id. Its picture, its data and the "
+        "record of what made it can be downloaded, and a citation names the very content by its digest. "
         "`python -m rs_lib.book redraw <id>` draws it again from the data alone.\n"
     ]
     for figure_id in figures.figure_ids(house.figures):
@@ -118,7 +118,8 @@ def _figures_page(house: House) -> str:
         )
         caption = record.content["caption"].split(". ")[0].rstrip(".")
         parts.append(
-            f"* - {{numref}}`{figure_id}`<br>`{figure_id}`\n  - {caption}.\n  - {links}<br>`{record.digest}`"
+            f"* - {{numref}}`{figure_id}`<br>`{figure_id}`\n  - {caption}.\n"
+            f"  - {links}<br>`{record.digest}`"
         )
     table = "\n".join(["* - Figure", "  - What it shows", "  - Files, content", *parts[1:]])
     return f"{parts[0]}\n```{{list-table}}\n:header-rows: 1\n:widths: 24 46 30\n\n{table}\n```\n"
@@ -135,7 +136,8 @@ def _published_page(house: House) -> str:
     trust = "\n".join(f"- **{name}**: {meaning}." for name, meaning in TRUST.items())
     table = "\n".join(["* - Source", "  - Quantity", "  - Values", "  - Trust", *rows])
     return (
-        "# Published values\n\nThe values of others that this book sets beside its own. Each carries "
+        "# Published values\n\nThe values of others that this book sets beside its own. "
+        "Each carries "
         f"its source and how far we trust it.\n\n{trust}\n\n"
         f"```{{list-table}}\n:header-rows: 1\n:widths: 18 38 30 14\n\n{table}\n```\n"
     )
@@ -173,8 +175,10 @@ def render(house: House) -> bool:
     shutil.rmtree(house.html, ignore_errors=True)
     program = str(Path(sys.executable).with_name("jupyter-book"))
     done = subprocess.run(
-        [program, "build", str(house.book), "--config", str(house.root / "_config.yml")]
-        + ["--path-output", str(house.root), "-W", "-n", "--keep-going", "--all"],
+        [
+            *(program, "build", str(house.book), "--config", str(house.root / "_config.yml")),
+            *("--path-output", str(house.root), "-W", "-n", "--keep-going", "--all"),
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -52,6 +52,6 @@ def panels(
     return figure, list(axes[0])
 
 
-def line(index: int) -> dict[str, object]:
+def line(index: int) -> dict[str, Any]:
     """Return colour and dash pattern of the series with this index."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": LINES[index % len(LINES)]}

@@ -23,7 +23,7 @@ def certified_curve(
 def shares(
     series: str, radii: npt.ArrayLike, successes: npt.ArrayLike, images: int
 ) -> pd.DataFrame:
-    """Return shares of `images` with their pointwise 95 % Clopper–Pearson band, a row per radius."""
+    """Return shares of `images` with pointwise 95 % Clopper–Pearson bands, a row per radius."""
     low, high = statistics.binomial_interval(successes, images)
     return pd.DataFrame(
         {

@@ -179,7 +179,7 @@ class Experiment:
         return path
 
     def recorded(self, profile: str = "full") -> Result:
-        """Return the stored result of `profile`, or raise FileNotFoundError that says how to make it."""
+        """Return the stored result of `profile`; FileNotFoundError says how to make it."""
         path = self.path(profile)
         if not path.is_file():
             raise FileNotFoundError(
@@ -219,7 +219,8 @@ def check_device(device: str) -> None:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
-            f"device is {device!r}: torch cannot use it here; give cpu, or cuda where there is a GPU"
+            f"device is {device!r}: torch cannot use it here; "
+            "give cpu, or cuda where there is a GPU"
         ) from error
 
 

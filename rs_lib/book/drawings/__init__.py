@@ -1,1 +1,1 @@
-"""Drawing functions, a module per chapter: each turns the data of a recorded figure into a picture."""
+"""Drawing functions, a module per chapter: from a figure's recorded data to its picture."""
