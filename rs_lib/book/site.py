@@ -107,8 +107,8 @@ def _reference(label: str) -> str:
 def _figures_page(house: House) -> str:
     parts = [
         "# The figure record\n\nEach figure has a permanent id. Its picture, its data and the "
-        "record of what made it can be downloaded, and a citation names the very content by its digest. "
-        "`python -m rs_lib.book redraw <id>` draws it again from the data alone.\n"
+        "record of what made it can be downloaded, and a citation names the very content by its "
+        "digest. `python -m rs_lib.book redraw <id>` draws it again from the data alone.\n"
     ]
     for figure_id in figures.figure_ids(house.figures):
         record = figures.load(house.figures, figure_id)
