@@ -50,5 +50,6 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 	@$(RUN) -m uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 \
 	  --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
 
-clean:  ## remove what is generated (not the environment)
-	rm -rf _build book/chapters
+clean:  ## remove what is generated, but not the environment nor the stages of long runs
+	rm -rf book/chapters
+	@if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name stages -exec rm -rf {} +; fi

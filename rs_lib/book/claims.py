@@ -7,7 +7,7 @@ the cell's output, from which the ledger page is made.
 import html
 import numbers
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,17 +54,19 @@ class Claim:
 def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
     """Register `label`, for which SymPy proves left = right for every pair in `identities`.
 
-    A pair of truth values (SymPy's or Python's) must be equal too. Raises ClaimError
-    with the difference that SymPy could not reduce to zero.
+    What has no difference (truth values, matrices, sets) must be equal as it stands. Raises
+    ClaimError with the difference that SymPy could not reduce to zero.
     """
     if not identities:
         raise ClaimError(f"{label}: symbolic needs at least one pair to prove equal")
     for left, right in identities:
         one: Any = sympy.sympify(left)
         other: Any = sympy.sympify(right)
+        if one.has(sympy.nan) or other.has(sympy.nan):
+            raise ClaimError(f"{label}: {one} against {other}: not a number equals nothing")
         if one == other:
             continue
-        if isinstance(one, sympy.logic.boolalg.Boolean):
+        if not (isinstance(one, sympy.Expr) and isinstance(other, sympy.Expr)):
             raise ClaimError(f"{label}: {one} is not {other}")
         # In terms of erf alone: SymPy does not see by itself that erf + erfc = 1.
         difference = sympy.simplify((one - other).rewrite(sympy.erf))
@@ -90,17 +92,17 @@ def exact(label: str, *pairs: tuple[object, object], how: str) -> Claim:
 
 
 def _refuse_floats(label: str, value: object) -> None:
-    if isinstance(value, float | np.floating | sympy.Float):
-        raise ClaimError(f"{label}: {value!r} is a float: an exact claim needs exact numbers")
-    if isinstance(value, np.ndarray) or not isinstance(
-        value, str | bool | np.bool_ | numbers.Rational | sympy.Basic | Iterable
+    if isinstance(value, float | np.floating) or (
+        isinstance(value, sympy.Basic) and value.has(sympy.Float, sympy.nan)
     ):
+        raise ClaimError(f"{label}: {value!r} holds a float: an exact claim needs exact numbers")
+    if isinstance(value, Sequence | Set) and not isinstance(value, str):
+        for part in value:
+            _refuse_floats(label, part)
+    elif not isinstance(value, str | bool | np.bool_ | numbers.Rational | sympy.Basic):
         raise ClaimError(
             f"{label}: {type(value).__name__} is no exact value: give Fractions or integers"
         )
-    if isinstance(value, Iterable) and not isinstance(value, str | sympy.Basic):
-        for part in value:
-            _refuse_floats(label, part)
 
 
 def numeric(
@@ -118,15 +120,15 @@ def numeric(
     """
     left, right = np.asarray(computed, dtype=float), np.asarray(expected, dtype=float)
     excess = np.abs(left - right) - (atol + rtol * np.abs(right))
-    if left.size == 0 or not (excess <= 0).all():
-        worst = np.nanargmax(np.where(np.isnan(excess), np.inf, excess)) if left.size else None
+    if excess.size == 0 or not (excess <= 0).all():
+        worst = np.argmax(np.where(np.isnan(excess), np.inf, excess)) if excess.size else None
         values = "nothing was computed"
         if worst is not None:
             shape = np.broadcast_shapes(left.shape, right.shape)
             a, b = (np.broadcast_to(x, shape).flat[worst] for x in (left, right))
             values = f"{a!r} against {b!r}"
         raise ClaimError(f"{label}: {values}, outside rtol={rtol:g}, atol={atol:g}")
-    bounds = [f"{name} {value:.0e}" for name, value in (("rtol", rtol), ("atol", atol)) if value]
+    bounds = [f"{name} {value:g}" for name, value in (("rtol", rtol), ("atol", atol)) if value]
     return Claim(label, "numeric", f"{how} ({', '.join(bounds) or 'equal'})")
 
 
@@ -153,14 +155,19 @@ def cited(label: str, key: str) -> Claim:
 
 
 _PROOF = re.compile(
-    r"^(?:`{3,}|:{3,})\{prf:(?!proof)\w+\}[^\n]*\n(?::label:\s*(\S+))?", re.MULTILINE
+    r"^[ \t]*(?:`{3,}|:{3,})\{prf:(?!proof)\w+\}[^\n]*\n(?:[ \t]*:label:\s*(\S+))?", re.MULTILINE
 )
-_EQUATION = re.compile(r"\$\$\s*\(([^)\s]+)\)\s*$", re.MULTILINE)
+# The two forms that MyST numbers: $$ … $$ (label), and a math directive with a label.
+_EQUATION = re.compile(r"\$\$[ \t]*\(([^()\n]+)\)[ \t]*$", re.MULTILINE)
+_DIRECTIVE = re.compile(
+    r"^[ \t]*(?:`{3,}|:{3,})\{math\}[^\n]*\n(?:[ \t]*:\w+:[^\n]*\n)*?[ \t]*:label:\s*(\S+)",
+    re.MULTILINE,
+)
 
 
 def labels(source: str) -> list[str]:
     """Return, in order, the labels of theorems and equations in a chapter's MyST source."""
-    found = [*_PROOF.finditer(source), *_EQUATION.finditer(source)]
+    found = [match for form in (_PROOF, _EQUATION, _DIRECTIVE) for match in form.finditer(source)]
     return [match.group(1) for match in sorted(found, key=lambda match: match.start()) if match[1]]
 
 

@@ -72,7 +72,7 @@ def publish(
     tolerance : None where every machine must draw the same bytes.
 
     In an interactive session nothing is written and the figure is returned.
-    Raises ValueError that names the offending argument.
+    Raises ValueError that names the offending argument, or the chapter that owns the id.
 
     """
     _check(figure_id, draw, data, caption, alt)
@@ -80,6 +80,11 @@ def publish(
     context = current_context()
     if context is None:
         return render(draw, csv)
+    folder = Path(context.figures)
+    if figure_id in figure_ids(folder):
+        owner = load(folder, figure_id).content["chapter"]
+        if owner != context.chapter:
+            raise ValueError(f"figure_id is {figure_id!r}, which {owner} publishes: give another")
     content = {
         "id": figure_id,
         "caption": caption,
@@ -93,17 +98,20 @@ def publish(
         "statistics": statistics,
         "tolerance": asdict(tolerance) if tolerance else None,
     }
-    _write(Path(context.figures), content, csv, draw, context)
+    _write(folder, content, csv, draw, context)
     return None
 
 
 def _check(figure_id: str, draw: Draw, data: pd.DataFrame, caption: str, alt: str) -> None:
     if not re.fullmatch(r"fig(-[a-z0-9]+)+", figure_id):
         raise ValueError(f"figure_id is {figure_id!r}: give `fig-` and lower-case words")
-    module, name = draw.__module__, draw.__name__
-    found = getattr(importlib.import_module(module), name, None)
-    if not module.startswith(DRAWINGS) or found is not draw:
-        raise ValueError(f"draw is {module}.{name}: give a function of {DRAWINGS}")
+    # What `redraw` can find again by its name; a lambda or a partial it cannot.
+    module, name = getattr(draw, "__module__", ""), getattr(draw, "__name__", "")
+    if (
+        not module.startswith(f"{DRAWINGS}.")
+        or getattr(importlib.import_module(module), name, None) is not draw
+    ):
+        raise ValueError(f"draw is {draw!r}: give a function of {DRAWINGS}")
     if data.empty:
         raise ValueError(f"data of {figure_id} holds no row: give the points that are drawn")
     if len(alt.split()) < 5:

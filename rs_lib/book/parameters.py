@@ -30,7 +30,8 @@ def set_cell_ids(notebook: Any, chapter: str) -> None:
 def declared(notebook: Any) -> dict[str, tuple[type, object]]:
     """Return the typed parameters of a notebook: name to (type, default).
 
-    Raises ValueError for a parameter without one of the types int, float, str, bool.
+    Raises ValueError for a parameter without one of the types int, float, str, bool, and
+    for a default that is not of its type.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "chapter.ipynb"
@@ -43,7 +44,12 @@ def declared(notebook: Any) -> dict[str, tuple[type, object]]:
             raise ValueError(
                 f"parameter {name} has the type {kind}: annotate it with one of {', '.join(TYPES)}"
             )
-        parameters[name] = (TYPES[kind], ast.literal_eval(details["default"]))
+        default = _literal(details["default"])
+        if type(default) is not TYPES[kind]:
+            raise ValueError(
+                f"parameter {name} has the default {details['default']}: give a literal {kind}"
+            )
+        parameters[name] = (TYPES[kind], default)
     return parameters
 
 
@@ -66,13 +72,18 @@ def resolve(
     return values
 
 
+def _literal(text: str) -> object:
+    """Return the Python value that `text` writes, or None where it is no literal."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+
+
 def _convert(name: str, kind: type, text: str) -> object:
     if kind is str:
         return text
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        value = text
+    value = _literal(text)
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

@@ -1,6 +1,7 @@
 """Published values: one data file, each value with its citation and how far it is trusted."""
 
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,12 @@ class Published:
         return self.values[0] if self.values else None
 
 
+def _numbers(values: object) -> bool:
+    return isinstance(values, tuple) and all(
+        type(value) in (int, float) and math.isfinite(value) for value in values
+    )
+
+
 def _entry(raw: dict[str, object]) -> Published:
     name = raw.get("id", "without id")
     try:
@@ -48,6 +55,11 @@ def _entry(raw: dict[str, object]) -> Published:
         )
     except TypeError as error:
         raise ValueError(f"published value {name}: {error}") from error
+    for field in ("values", "at"):
+        if not _numbers(getattr(entry, field)):
+            raise ValueError(
+                f"published value {name}: {field} is {raw[field]!r}: give a list of finite numbers"
+            )
     if entry.trust not in TRUST:
         raise ValueError(
             f"published value {name}: trust is {entry.trust!r}: give one of {', '.join(TRUST)}"

@@ -23,6 +23,20 @@ from rs_lib import provenance
 from rs_lib.book import claims, figures, parameters
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
 
+# Mending these changes no picture, so it must not change what a citation of one names.
+RECORD_KEEPING = {
+    "rs_lib",
+    "rs_lib.provenance",
+    "rs_lib.experiments",
+    "rs_lib.experiments.experiment",
+    "rs_lib.book",
+    "rs_lib.book.claims",
+    "rs_lib.book.drawings",
+    "rs_lib.book.figures",
+    "rs_lib.book.house",
+    "rs_lib.book.notes",
+    "rs_lib.book.published",
+}
 CELL_SECONDS = {"quick": 300, "full": 24 * 3600}
 
 
@@ -45,6 +59,11 @@ class Chapter:
     def code(self) -> str:
         """The digest of the library code that the chapter uses."""
         return provenance.code_digest(self.modules)
+
+    @property
+    def figure_code(self) -> str:
+        """The digest of the code that computes and draws the figures, record-keeping apart."""
+        return provenance.code_digest(self.modules, without=RECORD_KEEPING)
 
 
 def prepare(house: House, name: str, given: Mapping[str, str] | None = None) -> Chapter:
@@ -100,7 +119,8 @@ def fresh(house: House, chapter: Chapter) -> bool:
     if not (file.is_file() and house.executed(chapter.name).is_file()):
         return False
     kept = json.loads(file.read_text())
-    if kept["key"] != key(house, chapter):
+    executed = provenance.sha256(house.executed(chapter.name).read_bytes())
+    if kept["key"] != key(house, chapter) or kept.get("notebook") != executed:
         return False
     recorded = {path: provenance.sha256(path.read_bytes()) for path in _figure_files(house, kept)}
     return bool({path.name: digest for path, digest in recorded.items()} == kept["figures"])
@@ -139,7 +159,11 @@ def run(
             for path in sorted(folder.glob(f"{figure_id}.*"))
         }
         provenance.write_atomically(house.executed(name), text)
-        record = {"key": key(house, chapter), "figures": digests}
+        record = {
+            "key": key(house, chapter),
+            "notebook": provenance.sha256(text),
+            "figures": digests,
+        }
         provenance.write_atomically(_key_file(house, name), provenance.readable_json(record))
     return True
 
@@ -149,7 +173,7 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
     context = ChapterContext(
         chapter.name,
         {key: value for key, value in chapter.parameters.items() if key != "device"},
-        chapter.code,
+        chapter.figure_code,
         str(figure_folder),
     )
     profile = str(chapter.parameters.get("profile", "quick"))
@@ -160,13 +184,13 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
     saved = dict(os.environ)
     os.environ.update(kernel_environment)
     try:
-        return papermill.execute_notebook(
+        executed = papermill.execute_notebook(
             chapter.notebook,
             None,
             parameters=chapter.changed,
             kernel_name="python3",
             cwd=house.root,
-            progress_bar={"desc": chapter.name, "disable": None if sys.stderr.isatty() else False},
+            progress_bar={"desc": chapter.name},
             execution_timeout=CELL_SECONDS[profile],
             # Errors only: the kernel would greet every start with a warning about its transport.
             extra_arguments=["--log-level=40"],
@@ -182,6 +206,11 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
     finally:
         os.environ.clear()
         os.environ.update(saved)
+    # Papermill takes sys.exit() for success, although the cells below it never ran.
+    for index, cell in enumerate(executed.cells):
+        if cell.metadata["papermill"]["exception"]:
+            raise ChapterError(f"{chapter.name}: cell {index} leaves the chapter by sys.exit()")
+    return executed
 
 
 def _finish(executed: Any, name: str) -> None:
@@ -193,11 +222,21 @@ def _finish(executed: Any, name: str) -> None:
         for volatile in ("papermill", "execution"):
             cell.metadata.pop(volatile, None)
         if cell.cell_type == "code":
-            quiet = [output for output in cell.outputs if output.get("name") != "stderr"]
-            for output in cell.outputs:
-                if output.get("name") == "stderr":
-                    print(output["text"], file=sys.stderr, end="")
-            cell.outputs = quiet
+            cell.outputs = _quiet(cell.outputs)
+
+
+def _quiet(outputs: list[Any]) -> list[Any]:
+    """Pass stderr on to ours, and join printed text, which arrives in chunks that time decides."""
+    kept: list[Any] = []
+    for output in outputs:
+        stream = output.get("name")
+        if stream == "stderr":
+            print(output["text"], file=sys.stderr, end="")
+        elif stream == "stdout" and kept and kept[-1].get("name") == stream:
+            kept[-1]["text"] += output["text"]
+        else:
+            kept.append(output)
+    return kept
 
 
 def _check(chapter: Chapter, executed: Any, folder: Path) -> list[str]:
@@ -226,7 +265,9 @@ def _check(chapter: Chapter, executed: Any, folder: Path) -> list[str]:
     wrong += [
         f"a figure or image is written by hand ({directive.strip()}): publish it instead"
         for directive in re.findall(
-            r"^`{3,}\{(?:figure|image)\}.*$|!\[.*?\]\(.*?\)", chapter.source, re.M
+            r"^\s*(?:`{3,}|:{3,})\{(?:figure|image)\}.*$|!\[.*?\]\(.*?\)|<img\b.*$",
+            chapter.source,
+            re.M,
         )
     ]
     if wrong:

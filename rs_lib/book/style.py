@@ -52,6 +52,12 @@ def panels(
     return figure, list(axes[0])
 
 
+def grid(rows: int, columns: int, *, height: float) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure of the book's width with a grid of panels."""
+    figure, axes = plt.subplots(rows, columns, figsize=(7.2, height), squeeze=False)
+    return figure, [list(row) for row in axes]
+
+
 def line(index: int) -> dict[str, Any]:
     """Return colour and dash pattern of the series with this index."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": LINES[index % len(LINES)]}

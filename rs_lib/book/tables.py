@@ -8,16 +8,20 @@ from rs_lib import statistics
 
 
 def certified_curve(
-    series: str, radii: npt.ArrayLike, correct: npt.ArrayLike, thresholds: npt.ArrayLike
+    series: str, radii: npt.ArrayLike, correct: npt.ArrayLike, ceiling: float
 ) -> pd.DataFrame:
-    """Return the certified accuracy at each threshold with a pointwise 95 % Clopper–Pearson band.
+    """Return the certified accuracy up to `ceiling` with a pointwise 95 % Clopper–Pearson band.
 
     `radii` and `correct` have shape (images,); columns: series, radius, share, low, high.
-    The band speaks of the population from which the test images were drawn.
+    The band speaks of the population from which the test images were drawn. Beyond the
+    ceiling nothing can be certified, whatever the population, so there the curve drops.
     """
     images = np.asarray(radii).size
-    share = statistics.certified_accuracy(radii, correct, thresholds)
-    return shares(series, thresholds, np.rint(share * images), images)
+    grid = np.linspace(0, ceiling, 101)
+    share = statistics.certified_accuracy(radii, correct, grid)
+    drop = {"series": [series], "radius": [ceiling], "share": [0.0], "low": [0.0], "high": [0.0]}
+    curve = shares(series, grid, np.rint(share * images), images)
+    return pd.concat([curve, pd.DataFrame(drop)])
 
 
 def shares(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import io
 import json
 import pkgutil
 import time
@@ -49,10 +50,9 @@ class Context:
             kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             return kept
         value = compute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
-        torch.save(value, unfinished)
-        unfinished.replace(path)
+        buffer = io.BytesIO()
+        torch.save(value, buffer)
+        provenance.write_atomically(path, buffer.getvalue())
         return value
 
 
@@ -86,13 +86,21 @@ def _changed(parameters: Any, name: str, path: str, value: object) -> Any:
     if head not in known:
         raise ValueError(f"parameter {name!r} is unknown: {head!r} is none of {', '.join(known)}")
     default = getattr(parameters, head)
-    if dataclasses.is_dataclass(default) and rest:
+    if rest and not dataclasses.is_dataclass(default):
+        raise ValueError(f"parameter {name!r} is unknown: {head!r} has no parts")
+    if rest:
         value = _changed(default, name, rest, value)
-    if type(value) is not type(default):
+    if not _same_type(value, default):
         raise ValueError(
             f"parameter {name} is {value!r}: give a {type(default).__name__}, such as {default!r}"
         )
     return dataclasses.replace(parameters, **{head: value})
+
+
+def _same_type(value: object, default: object) -> bool:
+    if isinstance(value, tuple) and isinstance(default, tuple):
+        return {type(part) for part in value} <= {type(part) for part in default}
+    return type(value) is type(default)
 
 
 @dataclass(frozen=True)
@@ -216,7 +224,7 @@ def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def check_device(device: str) -> None:
     """Raise ValueError with the remedy if torch cannot use `device` here."""
     try:
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"device is {device!r}: torch cannot use it here; "

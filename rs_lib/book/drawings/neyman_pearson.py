@@ -108,6 +108,25 @@ def ceiling(data: pd.DataFrame) -> Figure:
     return figure
 
 
+def noisy_images(data: pd.DataFrame) -> Figure:
+    """A row of pictures for each image: as it is, and under noise of each strength.
+
+    Columns: image, panel, row, column, value (grey level), text (below the picture).
+    """
+    images, names = data["image"].unique(), list(dict.fromkeys(data["panel"]))
+    figure, grid = style.grid(len(images), len(names), height=1.75 * len(images))
+    for line, (_, pictures) in zip(grid, data.groupby("image", sort=False), strict=True):
+        for axes, name in zip(line, names, strict=True):
+            pixels = pictures[pictures["panel"] == name]
+            picture = pixels.pivot_table(index="row", columns="column", values="value")
+            axes.imshow(picture.to_numpy(), cmap="gray_r", vmin=-0.6, vmax=1.6)
+            axes.set(xticks=[], yticks=[], xlabel=pixels["text"].iloc[0])
+            axes.grid(visible=False)
+    for axes, name in zip(grid[0], names, strict=True):
+        axes.set_title(name)
+    return figure
+
+
 def certified_curves(data: pd.DataFrame) -> Figure:
     """Certified accuracy against the radius, a curve and a 95 % band for each series.
 
