@@ -251,12 +251,15 @@ def compare(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:
         return "changed", "the re-run does not publish it"
     if figure_id not in figure_ids(recorded):
         return "changed", "it was not recorded before"
-    if all(
+    same_data, same_picture = (
         (recorded / f"{figure_id}.{kind}").read_bytes()
         == (again / f"{figure_id}.{kind}").read_bytes()
         for kind in ("csv", "svg")
-    ):
-        return "identical", "data and picture, byte for byte"
+    )
+    if same_data:
+        if same_picture:
+            return "identical", "data and picture, byte for byte"
+        return "changed", "the same data make another picture"
     tolerance = load(recorded, figure_id).content["tolerance"]
     if tolerance is None:
         return "changed", "its record allows no difference"

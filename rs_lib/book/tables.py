@@ -1,5 +1,7 @@
 """Data frames that chapters draw and print: curves with bands, summaries with intervals."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -38,3 +40,22 @@ def shares(
             "high": high,
         }
     )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data frame as the page shows it: no row numbers, floats to `digits` decimals."""
+
+    frame: pd.DataFrame
+    digits: int = 3
+
+    def _repr_html_(self) -> str:
+        # Not pandas' Styler, whose random ids would make every build a different page.
+        table = self.frame.to_html(
+            index=False, border=0, classes="rs-table", float_format=f"{{:.{self.digits}f}}".format
+        )
+        return f'<div class="rs-table-scroll" tabindex="0" role="region">{table}</div>'
+
+    def __repr__(self) -> str:
+        """Return the table as plain text."""
+        return self.frame.to_string(index=False, float_format=f"{{:.{self.digits}f}}".format)

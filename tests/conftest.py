@@ -1,0 +1,177 @@
+"""Tiny houses: a checkout of one short chapter, made in a temporary folder."""
+
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from matplotlib.figure import Figure
+
+from rs_lib import provenance
+from rs_lib.book import runner
+from rs_lib.book.house import House
+
+HEAD = """---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+"""
+
+CHAPTER = (
+    HEAD
+    + '''# A tiny chapter
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+profile: str = "quick"  # the only one
+device: str = "cpu"  # where
+points: int = 3  # how many
+share: float = 0.5  # of what
+loud: bool = False
+```
+
+```{code-cell} ipython3
+import sys
+import time
+
+import pandas as pd
+
+from rs_lib.book import claims, figures
+from rs_lib.book.drawings import neyman_pearson as drawings
+from rs_lib.book.published import published
+from rs_lib.experiments import attack_in_ball
+```
+
+```{prf:theorem} Squares
+:label: thm-square
+
+$(a+b)^2 = a^2 + 2ab + b^2$.
+```
+
+$$
+x = 1
+$$ (eq-one)
+
+```{code-cell} ipython3
+import sympy as sp
+
+a, b = sp.symbols("a b")
+claims.symbolic("thm-square", ((a + b) ** 2, a**2 + 2 * a * b + b**2), how="expanded")
+```
+
+```{code-cell} ipython3
+claims.definition("eq-one")
+```
+
+```{code-cell} ipython3
+print("first", flush=True)
+time.sleep(0.3)
+print("a warning", file=sys.stderr, flush=True)
+print("second", flush=True)
+```
+
+```{code-cell} ipython3
+figures.publish(
+    drawings.ceiling,
+    "fig-tiny",
+    data=pd.DataFrame({"series": "one", "n": [10, 100, 1000][:points], "radius": [1.0, 2.0, 3.0]}),
+    caption="A line.",
+    alt="A line that rises from left to right.",
+)
+```
+
+```{include} ../figures/fig-tiny.md
+```
+'''
+)
+
+CONTENTS = """format: jb-book
+root: intro
+chapters:
+  - file: chapters/tiny
+  - file: chapters/claims
+  - file: chapters/figures
+  - file: chapters/published
+"""
+
+PUBLISHED = """[[value]]
+id = "someone2020-accuracy"
+source = "cohen2019"
+quantity = "accuracy at radii"
+trust = "read"
+setting = "a setting"
+values = [0.5, 0.25]
+at = [0.0, 1.0]
+"""
+
+
+def build_house(root: Path, **chapters: str) -> House:
+    """Write a checkout with these chapters (name to MyST text) and return its house."""
+    house = House(root)
+    for folder in (house.notebooks, house.chapters, house.figures, house.results):
+        folder.mkdir(parents=True)
+    for name, text in chapters.items():
+        (house.notebooks / f"{name}.md").write_text(text)
+    (house.book / "_toc.yml").write_text(CONTENTS)
+    (house.book / "intro.md").write_text("# Tiny\n\nA book.\n\n{cite:t}`cohen2019`\n")
+    house.lock.write_text("numpy==2.0\n")
+    house.published.write_text(PUBLISHED)
+    shutil.copy(House().bibliography, house.bibliography)
+    shutil.copy(provenance.ROOT / "_config.yml", root)
+    (house.results / "attack-in-ball.full.json").write_text("{}\n")
+    (house.results / "certified-accuracy.full.json").write_text("{}\n")
+    return house
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory):
+    """The tiny house after one run of its chapter: copy it, never change it."""
+    house = build_house(tmp_path_factory.mktemp("pristine") / "house", tiny=CHAPTER)
+    assert runner.run(house, "tiny")
+    return house
+
+
+@pytest.fixture
+def tiny(pristine, tmp_path):
+    """A copy, free to be changed, of the tiny house with its executed chapter."""
+    shutil.copytree(pristine.root, tmp_path / "house")
+    return House(tmp_path / "house")
+
+
+@pytest.fixture
+def library_copy(tmp_path, monkeypatch):
+    """A copy of the library's source in which `provenance` looks for code."""
+    target = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(provenance.PACKAGE_FOLDER, target / provenance.PACKAGE, ignore=ignored)
+    monkeypatch.setattr(provenance, "ROOT", target)
+    provenance._direct_imports.cache_clear()
+    yield target / provenance.PACKAGE
+    provenance._direct_imports.cache_clear()
+
+
+@pytest.fixture
+def draw(monkeypatch):
+    """A drawing function that `redraw` can find by its name."""
+
+    def line(data):
+        figure = Figure(figsize=(3, 2))
+        axes = figure.subplots()
+        axes.plot(data["x"], data["y"])
+        axes.set_title("μ and $x^2$")
+        return figure
+
+    module = ModuleType("rs_lib.book.drawings.toy")
+    line.__module__, line.__qualname__, line.__name__ = module.__name__, "line", "line"
+    module.line = line
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return line

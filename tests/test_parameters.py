@@ -1,0 +1,79 @@
+"""Chapter parameters are strict, and what is wrong is said before anything runs."""
+
+import jupytext
+import pytest
+
+from conftest import CHAPTER, HEAD
+from rs_lib.book import parameters
+
+
+def _declared(*lines):
+    cell = "\n".join(("```{code-cell} ipython3", ":tags: [parameters]", "", *lines, "```"))
+    return parameters.declared(jupytext.reads(f"{HEAD}# Title\n\n{cell}\n", fmt="md:myst"))
+
+
+def test_every_type_is_read_with_its_default():
+    known = _declared("n: int = 3  # count", "r: float = 1e-3", 's: str = "a b"', "b: bool = True")
+    assert known == {"n": (int, 3), "r": (float, 1e-3), "s": (str, "a b"), "b": (bool, True)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "n = 3",
+        "n: list = [1]",
+        "n: int = 0.5",
+        'n: int = "3"',
+        "n: int = True",
+        "n: float = 1",
+        "n: int = 10**3",
+        "n: str = None",
+    ],
+)
+def test_an_untyped_or_mistyped_declaration_is_refused(line):
+    with pytest.raises(ValueError, match="parameter n has the"):
+        _declared("m: int = 1", line)
+
+
+KNOWN = {
+    "profile": (str, "quick"),
+    "n": (int, 3),
+    "r": (float, 0.5),
+    "b": (bool, False),
+    "s": (str, "x"),
+}
+
+
+def test_given_texts_become_values():
+    given = {"n": "12", "r": "2", "b": "True", "s": "12", "profile": "full"}
+    values = parameters.resolve("tiny", KNOWN, given)
+    assert values == {"profile": "full", "n": 12, "r": 2.0, "b": True, "s": "12"}
+    assert [type(value) for value in values.values()] == [str, int, float, bool, str]
+    assert parameters.resolve("tiny", KNOWN, {})["n"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("n", "1.5"), ("n", "True"), ("n", "twelve"), ("n", ""), ("r", "half"), ("b", "1"), ("b", "yes")],
+)
+def test_a_mistyped_value_is_named(name, text):
+    with pytest.raises(ValueError, match=f"parameter {name} is '{text}'"):
+        parameters.resolve("tiny", KNOWN, {name: text})
+
+
+def test_an_unknown_name_is_told_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"'N' is unknown to tiny: give one of profile, n, r"):
+        parameters.resolve("tiny", KNOWN, {"N": "3"})
+
+
+def test_an_unknown_profile_is_told_with_the_known_ones():
+    with pytest.raises(ValueError, match="profile is 'fast': give one of quick, full"):
+        parameters.resolve("tiny", KNOWN, {"profile": "fast"})
+
+
+def test_cell_ids_are_stable(tmp_path):
+    path = tmp_path / "tiny.md"
+    path.write_text(CHAPTER)
+    once, again = (parameters.read_source(path).cells for _ in range(2))
+    assert [cell.id for cell in once] == [cell.id for cell in again]
+    assert [cell.id for cell in once] == [f"tiny-{index}" for index in range(len(once))]
