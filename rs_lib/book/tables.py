@@ -1,6 +1,7 @@
 """Data frames that chapters draw and print: curves with bands, summaries with intervals."""
 
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,14 @@ def shares(
             "high": high,
         }
     )
+
+
+def rounded_down(value: float, digits: int) -> str:
+    """Return a certified quantity as text that never claims more than `value`."""
+    if not np.isfinite(value):
+        return f"{value}"
+    exact = Decimal(float(value)).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_FLOOR)
+    return f"{exact}"
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,8 @@ def noise_laws(data: pd.DataFrame) -> Figure:
         axes.legend()
     left.set(
         xlabel="lower bound on the class probability",
-        ylabel="certified radius, in standard deviations",
-        title="each law certifies its own norm",
+        ylabel="certified ℓ1 radius, in standard deviations",
+        title="a density peaked at 0 pays late",
     )
     right.set(
         xscale="log",
@@ -165,7 +165,7 @@ def attacks(data: pd.DataFrame) -> Figure:
     figure, (left, right) = style.panels(2, height=3.6)
     left.plot([0, 1], [0, 1], color=style.BLACK, linewidth=0.9)
     left.fill_between([0, 1], [0, 1], [0, 0], color=style.VERMILION, alpha=0.08, linewidth=0)
-    left.text(0.56, 0.2, "a point here would\nrefute the theorem", color=style.VERMILION)
+    left.text(0.56, 0.2, "far below the line the\nguarantee is broken", color=style.VERMILION)
     multiples = np.sort(data["multiple"].unique())
     for index, (name, rows) in enumerate(_by_series(data)):
         look = style.line(index)
