@@ -220,7 +220,7 @@ def test_disagreements_are_told_both_ways():
 
 
 def test_a_claim_shows_its_words_as_text():
-    page, metadata = claims.Claim("eq-<a>", "numeric", "a < b")._repr_mimebundle_()
+    page, metadata = claims.Claim("eq-<a>", "numeric", "a < b").page()
     assert "a &lt; b" in page["text/html"]
     assert "<a>" not in page["text/html"]
     assert metadata == {"rs_claim": {"label": "eq-<a>", "kind": "numeric", "how": "a < b"}}

@@ -2,8 +2,8 @@
 
 import jupytext
 import pytest
-
 from conftest import CHAPTER, HEAD
+
 from rs_lib.book import parameters
 
 
@@ -54,7 +54,15 @@ def test_given_texts_become_values():
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("n", "1.5"), ("n", "True"), ("n", "twelve"), ("n", ""), ("r", "half"), ("b", "1"), ("b", "yes")],
+    [
+        ("n", "1.5"),
+        ("n", "True"),
+        ("n", "twelve"),
+        ("n", ""),
+        ("r", "half"),
+        ("b", "1"),
+        ("b", "yes"),
+    ],
 )
 def test_a_mistyped_value_is_named(name, text):
     with pytest.raises(ValueError, match=f"parameter {name} is '{text}'"):

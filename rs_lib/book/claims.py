@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import sympy
+from IPython.core.getipython import get_ipython
+from IPython.display import display
 
 from rs_lib.book.house import House
 
@@ -39,7 +41,11 @@ class Claim:
     kind: str
     how: str
 
-    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _ipython_display_(self) -> None:
+        """Show nothing: `_register` has done so, wherever in its cell the claim was made."""
+
+    def page(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what the page shows of the claim, and the metadata that the ledger reads."""
         note = f"{KINDS[self.kind]}: {self.how}" if self.how else KINDS[self.kind]
         text = f"✓ {self.label} ({self.kind}). {note}"
         page = (
@@ -49,6 +55,13 @@ class Claim:
         )
         record = {"label": self.label, "kind": self.kind, "how": self.how}
         return {"text/html": page, "text/plain": text}, {METADATA: record}
+
+
+def _register(claim: Claim) -> Claim:
+    data, metadata = claim.page()
+    if get_ipython() is not None:
+        display(data, metadata=metadata, raw=True)
+    return claim
 
 
 def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
@@ -72,7 +85,7 @@ def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
         difference = sympy.simplify((one - other).rewrite(sympy.erf))
         if difference != 0:
             raise ClaimError(f"{label}: left - right = {difference}, not 0")
-    return Claim(label, "symbolic", how)
+    return _register(Claim(label, "symbolic", how))
 
 
 def exact(label: str, *pairs: tuple[object, object], how: str) -> Claim:
@@ -88,7 +101,7 @@ def exact(label: str, *pairs: tuple[object, object], how: str) -> Claim:
         _refuse_floats(label, right)
         if not left == right:
             raise ClaimError(f"{label}: pair {number} differs: {left} is not {right}")
-    return Claim(label, "exact", how)
+    return _register(Claim(label, "exact", how))
 
 
 def _refuse_floats(label: str, value: object) -> None:
@@ -119,7 +132,8 @@ def numeric(
     The ledger states the tolerance. Raises ClaimError with the worst entry.
     """
     left, right = np.asarray(computed, dtype=float), np.asarray(expected, dtype=float)
-    excess = np.abs(left - right) - (atol + rtol * np.abs(right))
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is no agreement
+        excess = np.abs(left - right) - (atol + rtol * np.abs(right))
     if excess.size == 0 or not (excess <= 0).all():
         worst = np.argmax(np.where(np.isnan(excess), np.inf, excess)) if excess.size else None
         values = "nothing was computed"
@@ -129,7 +143,7 @@ def numeric(
             values = f"{a!r} against {b!r}"
         raise ClaimError(f"{label}: {values}, outside rtol={rtol:g}, atol={atol:g}")
     bounds = [f"{name} {value:g}" for name, value in (("rtol", rtol), ("atol", atol)) if value]
-    return Claim(label, "numeric", f"{how} ({', '.join(bounds) or 'equal'})")
+    return _register(Claim(label, "numeric", f"{how} ({', '.join(bounds) or 'equal'})"))
 
 
 def at_most(label: str, smaller: npt.ArrayLike, larger: npt.ArrayLike, *, how: str) -> Claim:
@@ -138,12 +152,12 @@ def at_most(label: str, smaller: npt.ArrayLike, larger: npt.ArrayLike, *, how: s
     holds = left <= right
     if holds.size == 0 or not holds.all():
         raise ClaimError(f"{label}: {int((~holds).sum())} of {holds.size} comparisons fail")
-    return Claim(label, "numeric", f"{how} ({holds.size:,} comparisons, no slack)")
+    return _register(Claim(label, "numeric", f"{how} ({holds.size:,} comparisons, no slack)"))
 
 
 def definition(label: str) -> Claim:
     """Register `label` as a definition."""
-    return Claim(label, "definition", "")
+    return _register(Claim(label, "definition", ""))
 
 
 def cited(label: str, key: str) -> Claim:
@@ -151,7 +165,7 @@ def cited(label: str, key: str) -> Claim:
     keys = re.findall(r"^@\w+\{\s*([^,\s]+)", House().bibliography.read_text(), re.MULTILINE)
     if key not in keys:
         raise ClaimError(f"{label}: no entry {key!r} in {House().bibliography.name}")
-    return Claim(label, "cited", key)
+    return _register(Claim(label, "cited", key))
 
 
 _PROOF = re.compile(

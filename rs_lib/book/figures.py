@@ -127,7 +127,7 @@ def to_csv(data: pd.DataFrame) -> str:
 
 def from_csv(text: str) -> pd.DataFrame:
     """Return the data that `to_csv` wrote."""
-    return pd.read_csv(io.StringIO(text), float_precision="round_trip", keep_default_na=True)
+    return pd.read_csv(io.StringIO(text))
 
 
 def render(draw: Draw, csv: str) -> Figure:

@@ -190,6 +190,7 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
             parameters=chapter.changed,
             kernel_name="python3",
             cwd=house.root,
+            stderr_file=sys.stderr,  # progress of long experiments, as it comes
             progress_bar={"desc": chapter.name},
             execution_timeout=CELL_SECONDS[profile],
             # Errors only: the kernel would greet every start with a warning about its transport.
@@ -226,13 +227,13 @@ def _finish(executed: Any, name: str) -> None:
 
 
 def _quiet(outputs: list[Any]) -> list[Any]:
-    """Pass stderr on to ours, and join printed text, which arrives in chunks that time decides."""
+    """Drop stderr, which was shown as it came; join printed text, cut into chunks by time."""
     kept: list[Any] = []
     for output in outputs:
         stream = output.get("name")
         if stream == "stderr":
-            print(output["text"], file=sys.stderr, end="")
-        elif stream == "stdout" and kept and kept[-1].get("name") == stream:
+            continue
+        if stream == "stdout" and kept and kept[-1].get("name") == stream:
             kept[-1]["text"] += output["text"]
         else:
             kept.append(output)

@@ -94,7 +94,7 @@ def _claims_page(house: House) -> str:
         table = "\n".join(["* - Claim", "  - Kind", "  - How", *rows])
         parts.append(
             f"## {chapter_title(house, name)}\n\n{len(rows)} checks.\n\n"
-            "```{list-table}\n:header-rows: 1\n:widths: 22 12 66\n:class: rs-ledger\n\n"
+            "```{list-table}\n:header-rows: 1\n:widths: 22 14 64\n:class: rs-ledger rs-stack\n\n"
             f"{table}\n```\n"
         )
     return "\n".join(parts)
@@ -105,41 +105,62 @@ def _reference(label: str) -> str:
 
 
 def _figures_page(house: House) -> str:
-    parts = [
-        "# The figure record\n\nEach figure has a permanent id. Its picture, its data and the "
-        "record of what made it can be downloaded, and a citation names the very content by its "
-        "digest. `python -m rs_lib.book redraw <id>` draws it again from the data alone.\n"
-    ]
-    for figure_id in figures.figure_ids(house.figures):
-        record = figures.load(house.figures, figure_id)
+    rows = []
+    for record in _figures_in_order(house):
+        name = record.content["id"]
         links = " · ".join(
-            f"{{download}}`{kind} <../figures/{figure_id}.{kind}>`"
+            f"{{download}}`{kind} <../figures/{name}.{kind}>`"
             for kind in ("svg", "pdf", "csv", "json", "bib")
         )
         caption = record.content["caption"].split(". ")[0].rstrip(".")
-        parts.append(
-            f"* - {{numref}}`{figure_id}`<br>`{figure_id}`\n  - {caption}.\n"
-            f"  - {links}<br>`{record.digest}`"
+        alt = " ".join(record.content["alt"].split())
+        rows.append(
+            f"* - ```{{image}} ../figures/{name}.svg\n    :alt: {alt}\n    ```\n"
+            f"  - {{numref}}`{name}`. {caption}.\n\n"
+            f"    {links}\n\n    `{name}`, content `{record.digest}`"
         )
-    table = "\n".join(["* - Figure", "  - What it shows", "  - Files, content", *parts[1:]])
-    return f"{parts[0]}\n```{{list-table}}\n:header-rows: 1\n:widths: 24 46 30\n\n{table}\n```\n"
+    table = "\n".join(["* - Figure", "  - What it shows, files, content", *rows])
+    return (
+        "# The figure record\n\nEach figure has a permanent id. Its picture, its data and the "
+        "record of what made it can be downloaded, and a citation names the very content by its "
+        "digest. `python -m rs_lib.book redraw <id>` draws it again from the data alone.\n\n"
+        "````{list-table}\n:header-rows: 1\n:widths: 36 64\n:class: rs-figures rs-stack\n\n"
+        f"{table}\n````\n"
+    )
+
+
+def _figures_in_order(house: House) -> list[figures.Record]:
+    """Return the records in the order in which a reader meets the figures."""
+    read = pages(house)
+
+    def place(record: figures.Record) -> tuple[int, int]:
+        chapter = record.content["chapter"]
+        text = house.source(chapter).read_text()
+        return read.index(f"chapters/{chapter}"), text.find(f'"{record.content["id"]}"')
+
+    ids = figures.figure_ids(house.figures)
+    return sorted((figures.load(house.figures, name) for name in ids), key=place)
 
 
 def _published_page(house: House) -> str:
-    rows = [
-        f"* - {{cite:t}}`{entry.source}`\n  - {entry.quantity}. {entry.setting}\n"
-        f"  - {', '.join(f'{value:g}' for value in entry.values) or '—'}"
-        + (f"<br>at {', '.join(f'{x:g}' for x in entry.at)}" if entry.at else "")
-        + f"\n  - {entry.trust}"
-        for entry in load(house.published).values()
-    ]
+    rows = []
+    for entry in load(house.published).values():
+        values = [f"{value:g}" for value in entry.values]
+        if entry.at:
+            values = [f"{value} at {at:g}" for value, at in zip(values, entry.at, strict=True)]
+        quantity = entry.quantity[:1].upper() + entry.quantity[1:]
+        rows.append(
+            f"* - {{cite:t}}`{entry.source}`\n  - {quantity}.\n\n    {entry.setting}\n"
+            f"  - {', '.join(values) or '—'}\n  - {entry.trust}"
+        )
     trust = "\n".join(f"- **{name}**: {meaning}." for name, meaning in TRUST.items())
     table = "\n".join(["* - Source", "  - Quantity", "  - Values", "  - Trust", *rows])
     return (
         "# Published values\n\nThe values of others that this book sets beside its own. "
         "Each carries "
         f"its source and how far we trust it.\n\n{trust}\n\n"
-        f"```{{list-table}}\n:header-rows: 1\n:widths: 18 38 30 14\n\n{table}\n```\n"
+        "```{list-table}\n:header-rows: 1\n:widths: 16 38 32 14\n:class: rs-stack\n\n"
+        f"{table}\n```\n"
     )
 
 

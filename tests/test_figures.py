@@ -1,0 +1,228 @@
+"""A figure is its data, its drawing function and its record, and the three agree."""
+
+import functools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rs_lib import provenance
+from rs_lib.book import figures
+from rs_lib.book.drawings import neyman_pearson
+from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
+
+KINDS = ("bib", "csv", "json", "md", "pdf", "svg")
+WORDS = {"caption": "A line. It rises.", "alt": "A line that rises from left to right."}
+DATA = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [0.1, 1 / 3, 2.0], "series": ["a", "b", "b"]})
+
+
+@pytest.fixture
+def chapter(tmp_path, monkeypatch):
+    """A function that sets the running chapter (by its name and code) and returns its folder."""
+
+    def enter(name="tiny", code="c0de", folder="figures"):
+        context = ChapterContext(name, {"profile": "quick"}, code, str(tmp_path / folder))
+        monkeypatch.setenv(CONTEXT_VARIABLE, context.to_environment())
+        return tmp_path / folder
+
+    return enter
+
+
+def _bytes(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_publish_writes_six_files_that_agree(chapter, draw):
+    folder = chapter()
+    assert figures.publish(draw, "fig-a-1", data=DATA, inputs={"r": "d1"}, **WORDS) is None
+    assert set(_bytes(folder)) == {f"fig-a-1.{kind}" for kind in KINDS}
+    record = figures.load(folder, "fig-a-1")
+    csv = (folder / "fig-a-1.csv").read_text()
+    assert record.content["data"] == provenance.sha256(csv)
+    pd.testing.assert_frame_equal(figures.from_csv(csv), DATA, rtol=1e-9, check_dtype=False)
+    assert record.content["inputs"] == {"r": "d1"}
+    assert record.content["draw"] == "rs_lib.book.drawings.toy:line"
+    assert record.digest in (folder / "fig-a-1.bib").read_text()
+    assert ":alt: A line that rises" in (folder / "fig-a-1.md").read_text()
+
+
+def test_publishing_again_changes_no_byte(chapter, draw, monkeypatch):
+    folder = chapter()
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    before = _bytes(folder)
+    monkeypatch.setattr(provenance, "commit", lambda: "another")
+    figures.publish(draw, "fig-a", data=DATA.copy(), **WORDS)
+    assert _bytes(folder) == before
+
+
+@pytest.mark.parametrize("change", ["data", "caption", "alt", "code", "inputs", "statistics"])
+def test_changed_content_changes_the_digest_and_tells_of_the_new_run(
+    chapter, draw, monkeypatch, change
+):
+    folder = chapter()
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    before = figures.load(folder, "fig-a")
+    monkeypatch.setattr(provenance, "commit", lambda: "another")
+    chapter(code="n3w" if change == "code" else "c0de")
+    given = {"data": DATA, **WORDS}
+    changes = {"data": DATA.assign(y=1.0), "inputs": {"r": "d2"}, "code": None}
+    if change != "code":
+        given[change] = changes.get(change, "Other words, which say something else.")
+    figures.publish(draw, "fig-a", **given)
+    after = figures.load(folder, "fig-a")
+    assert after.digest != before.digest
+    assert after.run["commit"] == "another"
+
+
+def test_the_last_bits_of_the_data_do_not_count(chapter, draw):
+    folder = chapter()
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    before = _bytes(folder)
+    nudged = DATA.assign(y=np.nextafter(DATA["y"], np.inf))
+    figures.publish(draw, "fig-a", data=nudged, **WORDS)
+    assert _bytes(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"figure_id": "fig_a"}, "figure_id is 'fig_a'"),
+        ({"figure_id": "fig-A"}, "figure_id"),
+        ({"figure_id": "radii"}, "figure_id"),
+        ({"figure_id": "fig-a/../b"}, "figure_id"),
+        ({"alt": "A line"}, "alt of fig-a"),
+        ({"alt": ""}, "alt of fig-a"),
+        ({"caption": " "}, "caption of fig-a"),
+        ({"data": DATA[:0]}, "data of fig-a"),
+        ({"draw": lambda data: None}, "draw is"),
+        ({"draw": functools.partial(neyman_pearson.ceiling)}, "draw is"),
+        ({"draw": pd.DataFrame.plot}, "draw is"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_refused_before_anything_is_written(chapter, draw, change, named):
+    folder = chapter()
+    given = {"draw": draw, "figure_id": "fig-a", "data": DATA, **WORDS, **change}
+    with pytest.raises(ValueError, match=named):
+        figures.publish(**given)
+    assert not folder.exists()
+
+
+def test_an_id_belongs_to_one_chapter(chapter, draw):
+    folder = chapter("tiny")
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    chapter("other")
+    with pytest.raises(ValueError, match="which tiny publishes"):
+        figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    assert figures.load(folder, "fig-a").content["chapter"] == "tiny"
+
+
+def test_an_interactive_session_gets_the_figure_and_writes_nothing(draw, monkeypatch, tmp_path):
+    monkeypatch.delenv(CONTEXT_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    figure = figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    assert figure.axes[0].get_title() == "μ and $x^2$"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_redraw_uses_the_csv_alone_and_refuses_another(chapter, draw):
+    folder = chapter()
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    images = figures.redraw("fig-a", folder)
+    assert images == {kind: (folder / f"fig-a.{kind}").read_bytes() for kind in ("svg", "pdf")}
+    csv = folder / "fig-a.csv"
+    csv.write_text(csv.read_text().replace("0.1", "0.2"))
+    with pytest.raises(ValueError, match="data of fig-a is not what its record names"):
+        figures.redraw("fig-a", folder)
+    with pytest.raises(ValueError, match="'fig-b': give one of fig-a"):
+        figures.redraw("fig-b", folder)
+
+
+LOOSE = figures.Tolerance(0.0, 0.05, "votes differ")
+
+
+@pytest.mark.parametrize(
+    ("again", "tolerance", "verdict", "reason"),
+    [
+        (DATA, None, "identical", "byte for byte"),
+        (DATA, LOOSE, "identical", "byte for byte"),
+        (DATA.assign(y=DATA["y"] + 0.04), LOOSE, "within tolerance", "votes differ"),
+        (DATA.assign(y=DATA["y"] + 0.04), None, "changed", "allows no difference"),
+        (DATA.assign(y=DATA["y"] + 0.06), LOOSE, "changed", "column y in 3 rows"),
+        (DATA.assign(y=[0.1, np.nan, 2]), LOOSE, "changed", "column y in 1 rows"),
+        (DATA.assign(series="a"), LOOSE, "changed", "column series"),
+        (DATA[:2], LOOSE, "changed", "another shape"),
+        (DATA.rename(columns={"series": "name"}), LOOSE, "changed", "another shape"),
+    ],
+)
+def test_compare_judges_a_rerun(chapter, draw, again, tolerance, verdict, reason):
+    recorded = chapter(folder="recorded")
+    figures.publish(draw, "fig-a", data=DATA, tolerance=tolerance, **WORDS)
+    rerun = chapter(folder="again")
+    figures.publish(draw, "fig-a", data=again, tolerance=tolerance, **WORDS)
+    found = figures.compare(recorded, rerun, "fig-a")
+    assert found[0] == verdict
+    assert reason in found[1]
+
+
+def test_compare_sees_missing_figures_and_changed_pictures(chapter, draw, monkeypatch):
+    recorded = chapter(folder="recorded")
+    figures.publish(draw, "fig-a", data=DATA, tolerance=LOOSE, **WORDS)
+    rerun = chapter(folder="again")
+    rerun.mkdir()
+    assert figures.compare(recorded, rerun, "fig-a") == (
+        "changed",
+        "the re-run does not publish it",
+    )
+    assert figures.compare(rerun, recorded, "fig-a") == ("changed", "it was not recorded before")
+    monkeypatch.setitem(figures.style.RC, "font.size", 14.0)
+    figures.publish(draw, "fig-a", data=DATA, tolerance=LOOSE, **WORDS)
+    assert figures.compare(recorded, rerun, "fig-a") == (
+        "changed",
+        "the same data make another picture",
+    )
+
+
+RECORDED = figures.figure_ids(House().figures)
+
+
+def test_nothing_but_complete_figures_is_recorded():
+    present = {path.name for path in House().figures.iterdir()}
+    assert present == {f"{figure_id}.{kind}" for figure_id in RECORDED for kind in KINDS}
+
+
+@pytest.mark.parametrize("figure_id", RECORDED)
+def test_a_recorded_figure_is_redrawn_byte_for_byte(figure_id):
+    folder = House().figures
+    for kind, data in figures.redraw(figure_id).items():
+        assert data == (folder / f"{figure_id}.{kind}").read_bytes(), kind
+
+
+@pytest.mark.parametrize("figure_id", RECORDED)
+def test_the_files_of_a_recorded_figure_agree(figure_id):
+    folder = House().figures
+    record = figures.load(folder, figure_id)
+    content = record.content
+    assert content["id"] == figure_id
+    assert content["data"] == provenance.sha256((folder / f"{figure_id}.csv").read_bytes())
+    assert len(content["alt"].split()) >= 5
+    assert content["caption"].strip()
+    assert content["chapter"] in House().chapter_names()
+    assert content["parameters"]["profile"] in ("quick", "full")
+    assert content["tolerance"] is None or content["tolerance"]["reason"]
+    assert set(record.run) == {"commit", "device", "time", "versions"}
+    assert (folder / f"{figure_id}.bib").read_text() == figures.bibtex(record)
+    assert (folder / f"{figure_id}.md").read_text() == figures.snippet(record)
+    for kind in ("svg", "pdf"):
+        data = (folder / f"{figure_id}.{kind}").read_bytes()
+        assert b"CreationDate" not in data
+        assert b"<dc:date>" not in data
+
+
+@pytest.mark.parametrize("figure_id", RECORDED)
+def test_a_recorded_figure_names_results_that_exist(figure_id):
+    house = House()
+    for name, digest in figures.load(house.figures, figure_id).content["inputs"].items():
+        stored = json.loads((house.results / f"{name}.json").read_text())
+        assert digest == provenance.sha256(provenance.canonical_json(stored["content"]))

@@ -1,0 +1,395 @@
+"""The rendered book in a real browser: whole, readable, accessible, and without a network.
+
+The browser resolves no host name, so what a page would fetch from elsewhere fails, and every
+request is recorded and judged. Each page is opened once in light and dark mode, at the width of
+a phone, and from a file; the tests ask the open page.
+"""
+
+import functools
+import http.server
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from rs_lib.book import claims, figures, site
+from rs_lib.book.house import House
+
+HOUSE = House()
+PAGES = site.pages(HOUSE)
+CHAPTERS = [f"chapters/{name}" for name in HOUSE.chapter_names()]
+DOWNLOADS = ("bib", "csv", "json", "pdf", "svg")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+# What axe-core finds in the markup of the theme and of Sphinx, not in ours: rule and element.
+THEIRS = {
+    # The theme sets the book's title in the sidebar outside of a landmark.
+    ("region", 'class="title logo__title"'),
+    # Sphinx gives bibliography entries a role that ARIA 1.3 gave up, in a list without items.
+    ("aria-allowed-role", 'role="doc-biblioentry"'),
+    ("aria-deprecated-role", 'role="doc-biblioentry"'),
+    ("aria-required-children", 'class="citation-list"'),
+}
+
+
+@dataclass
+class Visit:
+    """An open page and all that happened since it was asked for."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def watch(self) -> "Visit":
+        page = self.page
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("requestfailed", lambda request: self.problems.append(f"no {request.url}"))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                self.problems.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
+        page.on(
+            "response",
+            lambda answer: (
+                self.problems.append(f"{answer.status} {answer.url}")
+                if answer.status >= 400
+                else None
+            ),
+        )
+        return self
+
+    def open(self, url: str) -> "Visit":
+        """Go to `url` and wait until MathJax has set the formulas."""
+        self.page.goto("about:blank")
+        self.requests.clear()
+        self.problems.clear()
+        self.page.goto(url, wait_until="load")
+        self.page.wait_for_function(
+            "() => !document.querySelector('.math') || window.MathJax?.startup?.promise"
+        )
+        self.page.evaluate("() => window.MathJax?.startup?.promise")
+        return self
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        told = "there is no `chromium` on PATH: install Debian's package to look at the pages"
+        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+    missing = site.missing_pages(HOUSE)
+    assert not missing, f"the rendered book lacks {missing}: run `make book` first"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(HOUSE.html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def _context(browser: Browser, colours: str = "light", width: int = 1280) -> BrowserContext:
+    context = browser.new_context(
+        color_scheme=colours,  # type: ignore[arg-type]
+        viewport={"width": width, "height": 900},
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(20_000)
+    return context
+
+
+@pytest.fixture(scope="module")
+def reader(browser: Browser) -> Iterator[Visit]:
+    """A desktop reader in light mode, for tests that go from page to page."""
+    with _context(browser) as context:
+        yield Visit(context.new_page()).watch()
+
+
+@pytest.fixture(scope="module")
+def modes(browser: Browser) -> Iterator[dict[str, Visit]]:
+    with (
+        _context(browser) as light,
+        _context(browser, "dark") as dark,
+        _context(browser, width=390) as phone,
+    ):
+        contexts = {"light": light, "dark": dark, "phone": phone}
+        yield {mode: Visit(context.new_page()).watch() for mode, context in contexts.items()}
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def light(name: str, modes: dict[str, Visit], address: str) -> Visit:
+    return modes["light"].open(f"{address}/{name}.html")
+
+
+@pytest.fixture(scope="module")
+def dark(name: str, modes: dict[str, Visit], address: str) -> Visit:
+    return modes["dark"].open(f"{address}/{name}.html")
+
+
+@pytest.fixture(scope="module")
+def phone(name: str, modes: dict[str, Visit], address: str) -> Visit:
+    return modes["phone"].open(f"{address}/{name}.html")
+
+
+FOREIGN = re.compile(r"(?!http://127\.0\.0\.1:|file:|data:|blob:)")
+RAW_TEX = re.compile(r"\$|\\[()\[\]]|\\[A-Za-z]{2,}|\{glue")
+VISIBLE_TEXT = """() => {
+  const texts = [];
+  const walker = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const inside = walker.currentNode.parentElement;
+    if (!inside.closest("pre, code, script, style, mjx-container") && inside.checkVisibility())
+      texts.push(walker.currentNode.textContent);
+  }
+  return texts;
+}"""
+# Formulas as MathJax tells them to screen readers: its picture of them holds no text.
+FORMULAS = """() => ({
+  asked: document.querySelectorAll("article .math").length,
+  set: [...document.querySelectorAll("article .math")].filter(
+    span => span.querySelector("mjx-container mjx-math")?.getBoundingClientRect().width > 0
+            || !span.checkVisibility()).length,
+  errors: document.querySelectorAll("mjx-merror, [data-mjx-error]").length,
+  spoken: [...document.querySelectorAll("mjx-assistive-mml")].map(mml => mml.textContent),
+})"""
+
+
+def _assert_whole(visit: Visit) -> None:
+    assert visit.problems == []
+    assert [url for url in visit.requests if FOREIGN.match(url)] == []
+    shown = visit.page.evaluate(VISIBLE_TEXT)
+    assert shown
+    assert [text for text in shown if RAW_TEX.search(text)] == []
+    formulas = visit.page.evaluate(FORMULAS)
+    assert formulas["set"] == formulas["asked"]
+    assert formulas["errors"] == 0
+    assert [text for text in formulas["spoken"] if "glue" in text or "\\" in text] == []
+
+
+def test_a_page_is_whole_over_http(light: Visit) -> None:
+    _assert_whole(light)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_whole_from_a_file(page: str, reader: Visit) -> None:
+    _assert_whole(reader.open((HOUSE.html / f"{page}.html").as_uri()))
+
+
+def test_chapters_have_formulas(address: str, reader: Visit) -> None:
+    # Else the checks above would hold of a book whose formulas are gone.
+    for chapter in CHAPTERS:
+        found = reader.open(f"{address}/{chapter}.html").page.evaluate(FORMULAS)
+        assert found["asked"] > 20
+
+
+def test_pictures_have_words(light: Visit) -> None:
+    pictures = light.page.locator("article img").evaluate_all(
+        "all => all.map(img => [img.src, img.alt.trim(), img.naturalWidth])"
+    )
+    assert [src for src, alt, width in pictures if len(alt.split()) < 5 or not width] == []
+    captions = light.page.locator("article figure").evaluate_all(
+        """all => all.map(figure => {
+          const caption = figure.querySelector("figcaption");
+          return [figure.id, caption?.checkVisibility() ? caption.innerText : ""];
+        })"""
+    )
+    assert [id_ for id_, text in captions if len(text.split()) < 5] == []
+
+
+def test_every_figure_can_be_downloaded(name: str, light: Visit) -> None:
+    groups = light.page.locator(".rs-downloads, table.rs-figures tbody tr").evaluate_all(
+        "all => all.map(group => [...group.querySelectorAll('a.download')].map(a => a.href))"
+    )
+    published = sum(
+        f"chapters/{figures.load(HOUSE.figures, id_).content['chapter']}" == name
+        for id_ in figures.figure_ids(HOUSE.figures)
+    )
+    everything = len(figures.figure_ids(HOUSE.figures))
+    assert len(groups) == (everything if name == "chapters/figures" else published)
+    for links in groups:
+        files = [_file(link) for link in links]
+        assert sorted(file.suffix[1:] for file in files) == list(DOWNLOADS)
+        for file in files:
+            assert file.read_bytes() == (HOUSE.figures / file.name).read_bytes()
+            assert file.stat().st_size > 0
+            if file.suffix == ".json":
+                assert json.loads(file.read_text())["content"]["id"] == file.stem
+
+
+def _file(url: str) -> Path:
+    return HOUSE.html / unquote(urlsplit(url).path).lstrip("/")
+
+
+@functools.cache
+def _anchors(page: Path) -> set[str]:
+    return set(re.findall(r'\bid="([^"]+)"', page.read_text()))
+
+
+def test_links_lead_somewhere(address: str, light: Visit) -> None:
+    links = light.page.locator("a[href]").evaluate_all("all => all.map(a => a.href)")
+    dead = []
+    for link in sorted(set(links)):
+        target, anchor = urldefrag(urljoin(light.page.url, link))
+        if not target.startswith(address):
+            assert target.startswith("https://"), f"{target} is neither in the book nor safe"
+            continue
+        file = _file(target)
+        if not file.is_file() or (anchor and unquote(anchor) not in _anchors(file)):
+            dead.append(link)
+    assert dead == []
+
+
+def _violations(page: Page) -> list[str]:
+    # MathJax's own markup is left out: it is not ours, and most of axe's time would go to it.
+    scope = {"exclude": [["mjx-container"]]}
+    options = {
+        "resultTypes": ["violations"],
+        # A long formula may scroll; Chromium lets the keyboard do that without a tabindex.
+        "rules": {"scrollable-region-focusable": {"enabled": False}},
+    }
+    return [
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in Axe().run(page, scope, options).response["violations"]
+        for node in violation["nodes"]
+        if not any(rule == violation["id"] and mark in node["html"] for rule, mark in THEIRS)
+    ]
+
+
+def test_axe_finds_nothing_of_ours_in_light_mode(light: Visit) -> None:
+    assert light.page.evaluate("document.documentElement.dataset.theme") == "light"
+    assert _violations(light.page) == []
+
+
+def test_axe_finds_nothing_of_ours_in_dark_mode(dark: Visit) -> None:
+    # The reader's system asks for dark, and the book follows.
+    assert dark.page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert dark.problems == []
+    assert _violations(dark.page) == []
+
+
+# Visible elements that reach over the edge and that no scrolling element holds.
+STICKING_OUT = """() => {
+  const edge = document.documentElement.clientWidth + 1;
+  const scrolls = element => {
+    for (let at = element; at && at !== document.body; at = at.parentElement)
+      if (["auto", "scroll"].includes(getComputedStyle(at).overflowX)) return true;
+    return false;
+  };
+  return [...document.body.querySelectorAll("*")].filter(element => {
+    const box = element.getBoundingClientRect();
+    return box.width > 1 && box.height > 1 && (box.right > edge || box.left < -1)
+      && element.checkVisibility({visibilityProperty: true, opacityProperty: true})
+      && !scrolls(element);
+  }).map(element => element.outerHTML.slice(0, 160));
+}"""
+
+
+def test_a_page_fits_a_phone(phone: Visit) -> None:
+    assert phone.problems == []
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert phone.page.evaluate(STICKING_OUT) == []
+
+
+def test_paper_cuts_no_code(light: Visit) -> None:
+    page = light.page
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 794, "height": 900})  # A4 at 96 pixels an inch
+    try:
+        cut = page.locator("pre").evaluate_all(
+            "all => all.filter(pre => pre.scrollWidth > pre.clientWidth).map(pre => pre.innerText)"
+        )
+    finally:
+        page.emulate_media(media="screen")
+        page.set_viewport_size({"width": 1280, "height": 900})
+    assert cut == []
+
+
+def test_search_finds_the_half_space(address: str, reader: Visit) -> None:
+    reader.open(f"{address}/search.html?q=half-space")
+    reader.page.wait_for_selector("#search-results li a")
+    found = reader.page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
+    assert any("chapters/neyman-pearson-radii.html" in link for link in found)
+    assert reader.problems == []
+
+
+def test_the_switch_turns_the_page_dark_and_is_remembered(address: str, browser: Browser) -> None:
+    with _context(browser) as context:
+        visit = Visit(context.new_page()).watch().open(f"{address}/intro.html")
+        page = visit.page
+        ground = "getComputedStyle(document.body).backgroundColor"
+        bright = page.evaluate(ground)
+        for _ in range(3):  # light, dark and the system's choice take turns
+            if page.evaluate("document.documentElement.dataset.mode") == "dark":
+                break
+            page.locator("button.theme-switch-button:visible").first.click()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert page.evaluate(ground) != bright
+        visit.open(f"{address}/notation.html")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_the_claims_page_lists_every_claim(address: str, reader: Visit) -> None:
+    made = {
+        chapter: len(claims.collect(nbformat.read(HOUSE.executed(Path(chapter).name), 4)))
+        for chapter in CHAPTERS
+    }
+    assert all(made.values())
+    rows = reader.open(f"{address}/chapters/claims.html").page.locator("table.rs-ledger tbody tr")
+    assert rows.count() == sum(made.values())
+    for chapter, count in made.items():
+        lines = reader.open(f"{address}/{chapter}.html").page.locator("article .rs-claim")
+        assert lines.count() == count
+
+
+def test_the_front_page_leads_to_every_chapter(address: str, reader: Visit) -> None:
+    front = f"{address}/intro.html"
+    links = reader.open(front).page.locator("table.rs-chapters tbody tr td:first-child a")
+    assert links.count() == len(CHAPTERS)
+    reached = set()
+    for number in range(links.count()):
+        title = links.nth(number).inner_text()
+        links.nth(number).click()
+        reader.page.wait_for_load_state()
+        assert " ".join(title.split()) in " ".join(
+            reader.page.locator("article h1").inner_text().split()
+        )
+        reached.add(reader.page.url)
+        reader.open(front)
+    assert reached == {f"{address}/{chapter}.html" for chapter in CHAPTERS}

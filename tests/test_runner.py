@@ -1,0 +1,385 @@
+"""The chapter runner: strict, reproducible, fresh by content, and safe to kill at any moment."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from xml.etree import ElementTree
+
+import nbformat
+import numpy as np
+import pytest
+from conftest import CHAPTER, HEAD, build_house
+
+from rs_lib import provenance
+from rs_lib.book import __main__ as command_line
+from rs_lib.book import figures, parameters, runner
+from rs_lib.book.house import House
+from rs_lib.book.runner import ChapterError
+
+
+def _cell(code):
+    return f"\n```{{code-cell}} ipython3\n{code}\n```\n"
+
+
+def _fresh(house, **given):
+    return runner.fresh(house, runner.prepare(house, "tiny", given))
+
+
+def _append(path, text):
+    path.write_text(path.read_text() + text)
+
+
+def test_an_executed_chapter_is_complete_and_clean(pristine):
+    text = pristine.executed("tiny").read_text()
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    assert [cell.id for cell in notebook.cells] == [f"tiny-{i}" for i in range(len(notebook.cells))]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert "papermill" not in text
+    assert "a warning" not in text.replace('print(\\"a warning', "")
+    assert str(pristine.root) not in text
+    printed = [output.text for cell in code for output in cell.outputs if "text" in output]
+    assert printed == ["first\nsecond\n"]
+
+
+def test_a_fresh_chapter_is_not_run_and_an_altered_one_becomes_the_same_again(tiny, capsys):
+    def products():
+        folders = (tiny.chapters, tiny.figures)
+        return {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
+
+    before = products()
+    assert not runner.run(tiny, "tiny")
+    tiny.executed("tiny").unlink()
+    (tiny.figures / "fig-tiny.pdf").unlink()
+    (tiny.figures / "fig-tiny.svg").write_text("<svg/>")
+    assert runner.run(tiny, "tiny")
+    assert capsys.readouterr().err.count("a warning") == 1
+    assert products() == before
+    assert not runner.run(tiny, "tiny")
+
+
+def test_freshness_does_not_look_at_times(tiny):
+    for path in tiny.root.rglob("*"):
+        path.touch()
+    assert _fresh(tiny)
+
+
+def test_verify_runs_a_fresh_chapter_elsewhere_and_leaves_the_record(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "House", lambda: tiny)
+    before = tiny.executed("tiny").read_bytes()
+    assert command_line.main(["verify"]) == 0
+    assert "fig-tiny: identical (data and picture, byte for byte)" in capsys.readouterr().out
+    assert tiny.executed("tiny").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    {
+        "a word": lambda h: _append(h.source("tiny"), "\nWord.\n"),
+        "the lock": lambda h: _append(h.lock, "scipy==1.0\n"),
+        "a result": lambda h: _append(h.results / "attack-in-ball.full.json", " "),
+        "a result below": lambda h: _append(h.results / "certified-accuracy.full.json", " "),
+        "a published value": lambda h: _append(h.published, "\n"),
+        "a source": lambda h: _append(h.bibliography, "\n"),
+        "a lost figure": lambda h: (h.figures / "fig-tiny.svg").unlink(),
+        "an altered figure": lambda h: _append(h.figures / "fig-tiny.csv", "two,1,1\n"),
+        "a lost chapter": lambda h: h.executed("tiny").unlink(),
+        "an altered chapter": lambda h: _append(h.executed("tiny"), "\n"),
+        "a lost key": lambda h: (h.chapters / "tiny.key.json").unlink(),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_what_a_chapter_depends_on_makes_it_run(tiny, change):
+    assert _fresh(tiny)
+    change[1](tiny)
+    assert not _fresh(tiny)
+
+
+def test_a_parameter_makes_it_run_unless_it_is_the_default(tiny):
+    assert not _fresh(tiny, points="2")
+    assert _fresh(tiny, points="3")
+
+
+@pytest.mark.parametrize(
+    "change",
+    {
+        "another chapter": lambda h: (h.notebooks / "other.md").write_text(HEAD + "# Other\n"),
+        "a frame page": lambda h: _append(h.book / "intro.md", "More.\n"),
+        "another's result": lambda h: (h.results / "other-thing.full.json").write_text("{}"),
+        "a stray temporary file": lambda h: (h.figures / ".fig-x.json.abc").write_text("{"),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_what_a_chapter_does_not_use_leaves_it_fresh(tiny, change):
+    change[1](tiny)
+    assert _fresh(tiny)
+
+
+def test_the_library_makes_it_run_where_it_is_used_and_means_something(tiny, library_copy):
+    used, unused = library_copy / "book" / "style.py", library_copy / "book" / "site.py"
+    _append(used, "\n# a remark\n")
+    used.write_text(used.read_text().replace('"""The look', '"""The very look'))
+    _append(unused, "\nx = 1\n")
+    assert _fresh(tiny)
+    _append(used, "\nx = 1\n")
+    assert not _fresh(tiny)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"pionts": "3"}, "parameter 'pionts' is unknown to tiny"),
+        ({"points": "three"}, "parameter points is 'three'"),
+        ({"profile": "slow"}, "profile is 'slow'"),
+    ],
+)
+def test_bad_parameters_stop_before_anything_runs(tiny, monkeypatch, given, named):
+    monkeypatch.setattr(runner.papermill, "execute_notebook", lambda *_, **__: pytest.fail("ran"))
+    with pytest.raises(ValueError, match=named):
+        runner.run(tiny, "tiny", given)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["chapter", "tiny", "-p", "points=x"], "parameter points is 'x'"),
+        (["chapter", "tiny", "-p", "points"], "write NAME=VALUE"),
+        (["chapter", "tny"], "chapter is 'tny': give one of tiny"),
+        (["verify", "tny"], "chapter is 'tny': give one of tiny"),
+        (["redraw", "fig-nowhere"], "figure is 'fig-nowhere'"),
+        (["serve"], "there is no rendered book"),
+    ],
+)
+def test_bad_input_on_the_command_line_is_one_sentence_and_status_2(
+    tiny, monkeypatch, capsys, arguments, told
+):
+    monkeypatch.setattr(command_line, "House", lambda: tiny)
+    assert command_line.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.startswith("rs_lib.book: ")
+    assert error.count("\n") == 1
+
+
+def test_an_untyped_parameter_stops_before_anything_runs(tiny):
+    source = tiny.source("tiny")
+    source.write_text(source.read_text().replace("points: int = 3", "points = 3"))
+    with pytest.raises(ValueError, match="parameter points has the type None: annotate it"):
+        runner.run(tiny, "tiny")
+
+
+def test_a_cell_that_is_no_python_stops_before_anything_runs(tiny):
+    _append(tiny.source("tiny"), _cell("%matplotlib inline"))
+    with pytest.raises(ChapterError, match="tiny: a code cell is no Python"):
+        runner.prepare(tiny, "tiny")
+
+
+def test_given_parameters_reach_the_kernel_and_the_record(tiny):
+    source = tiny.source("tiny").read_text().replace("[1.0, 2.0, 3.0]", "[1.0, 2.0]")
+    tiny.source("tiny").write_text(source + _cell("print(points, share, loud, device)"))
+    runner.run(tiny, "tiny", {"points": "2", "share": "1", "loud": "True", "device": "here"})
+    notebook = nbformat.read(tiny.executed("tiny"), as_version=4)
+    assert notebook.cells[-1].outputs[0].text == "2 1.0 True here\n"
+    assert [cell.id for cell in notebook.cells][-1] == f"tiny-{len(notebook.cells) - 1}"
+    record = figures.load(tiny.figures, "fig-tiny").content
+    assert record["parameters"] == {"profile": "quick", "points": 2, "share": 1.0, "loud": True}
+
+
+def _broken_house(tmp_path, text):
+    return build_house(tmp_path / "broken", tiny=HEAD + "# Broken\n" + text)
+
+
+def _assert_nothing_was_made(house):
+    assert list(house.chapters.iterdir()) == []
+
+
+def test_a_false_claim_stops_the_chapter_and_the_command(tmp_path, monkeypatch, capsys):
+    false = 'from rs_lib.book import claims\nclaims.exact("thm-x", (2 + 2, 5), how="counted")'
+    house = _broken_house(tmp_path, _cell("x = 1") + _cell(false) + _cell("print('after')"))
+    monkeypatch.setattr(command_line, "House", lambda: house)
+    assert command_line.main(["chapter", "tiny"]) == 1
+    error = capsys.readouterr().err
+    assert "tiny: cell 2 failed: ClaimError: thm-x: pair 0 differs: 4 is not 5" in error
+    assert "Traceback" in error
+    assert "2 + 2, 5" in error
+    assert "\x1b" not in error
+    _assert_nothing_was_made(house)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("import sys\nsys.exit()", r"tiny: cell 1 leaves the chapter by sys\.exit"),
+        ("import os\nos._exit(3)", "tiny: .*[Kk]ernel died"),
+        ("import time\ntime.sleep(60)", "(?s)tiny: .*time.* 2 seconds"),
+    ],
+    ids=["exit", "dead kernel", "time limit"],
+)
+def test_a_chapter_that_does_not_come_to_its_end_is_an_error(tmp_path, monkeypatch, code, told):
+    monkeypatch.setitem(runner.CELL_SECONDS, "quick", 2)
+    house = _broken_house(tmp_path, _cell(code) + _cell("print('after')"))
+    started = time.monotonic()
+    with pytest.raises(ChapterError, match=told):
+        runner.run(house, "tiny")
+    assert time.monotonic() - started < 30
+    _assert_nothing_was_made(house)
+
+
+WRONG = """
+```{prf:theorem}
+:label: thm-bare
+```
+
+```{prf:lemma} Without a label
+```
+
+$$ a $$ (eq-bare)
+
+```{include} ../figures/fig-lost.md
+```
+
+```{figure} ../figures/by-hand.svg
+:alt: Something.
+```
+
+:::{image} colons.svg
+:::
+
+![A picture](inline.png)
+
+<img src="tag.png">
+"""
+
+
+def test_everything_that_is_wrong_with_a_page_is_told_at_once(tmp_path):
+    house = _broken_house(
+        tmp_path,
+        WRONG
+        + _cell('from rs_lib.book import claims\nclaims.definition("eq-unwritten")')
+        + _cell(
+            "from IPython.display import SVG\nSVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>')"
+        )
+        + _cell(
+            "import pandas as pd\nfrom rs_lib.book import figures\n"
+            "from rs_lib.book.drawings import neyman_pearson as drawings\n"
+            'data = pd.DataFrame({"series": "a", "n": [1, 2], "radius": [1.0, 2.0]})\n'
+            'figures.publish(drawings.ceiling, "fig-alone", data=data, caption="A line.",\n'
+            '    alt="A line that rises from left to right.")'
+        ),
+    )
+    with pytest.raises(ChapterError) as error:
+        runner.run(house, "tiny")
+    told = str(error.value).splitlines()
+    assert told[0] == "tiny:"
+    assert [line.strip() for line in told[1:]] == [
+        "1 theorem-like blocks do not begin with a :label:",
+        "label thm-bare has no claim",
+        "label eq-bare has no claim",
+        "claim eq-unwritten has no label",
+        "cell 2 shows a picture that is not published: call figures.publish",
+        "figure fig-lost is included, not published",
+        "figure fig-alone is published, not included",
+        *(
+            f"a figure or image is written by hand ({text}): publish it instead"
+            for text in (
+                "```{figure} ../figures/by-hand.svg",
+                ":::{image} colons.svg",
+                "![A picture](inline.png)",
+                '<img src="tag.png">',
+            )
+        ),
+    ]
+    _assert_nothing_was_made(house)
+
+
+# For every line of its input: a process that runs the chapter, with the imports already made.
+STARTER = """
+import os, sys
+from pathlib import Path
+from rs_lib.book import runner
+from rs_lib.book.house import House
+for root in sys.stdin:
+    child = os.fork()
+    if not child:
+        runner.run(House(Path(root.strip())), "tiny")
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+@contextmanager
+def _starter():
+    """Give a function that starts a run, kills it after so many seconds, returns its status."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+
+        def start(house, seconds=None):
+            process.stdin.write(f"{house.root}\n")
+            process.stdin.flush()
+            child = int(process.stdout.readline())
+            if seconds is not None:
+                time.sleep(seconds)
+                os.kill(child, signal.SIGKILL)
+            return os.waitstatus_to_exitcode(int(process.stdout.readline()))
+
+        yield start
+        process.stdin.close()
+
+
+def _assert_whole(house):
+    """Every product of the house that counts as one is complete."""
+    executed = house.executed("tiny")
+    if executed.is_file():
+        nbformat.validate(nbformat.read(executed, as_version=4))
+    for figure_id in figures.figure_ids(house.figures):
+        assert figures.load(house.figures, figure_id).content["id"] == figure_id
+    for path in house.figures.glob("fig-*.svg"):
+        ElementTree.parse(path)  # noqa: S314 (our own file)
+    for path in house.figures.glob("fig-*.pdf"):
+        assert path.read_bytes().rstrip().endswith(b"%%EOF")
+    for path in house.chapters.glob("*.json"):
+        assert set(json.loads(path.read_text())) == {"key", "notebook", "figures"}
+
+
+def test_a_killed_run_leaves_nothing_or_everything_and_the_next_one_succeeds(tmp_path, pristine):
+    moments = np.random.default_rng(1933)
+    house = build_house(tmp_path / "house", tiny=CHAPTER)
+    with _starter() as start:
+        start(house, 0)  # waits for the imports
+        started = time.monotonic()
+        assert start(house) == 0
+        whole = time.monotonic() - started
+        assert house.executed("tiny").read_bytes() == pristine.executed("tiny").read_bytes()
+        for number, part in enumerate(moments.uniform(0.1, 1.0, 5)):
+            house = build_house(tmp_path / f"house-{number}", tiny=CHAPTER)
+            assert start(house, whole * part) in (0, -signal.SIGKILL)
+            _assert_whole(house)
+    time.sleep(2)  # within one second an orphaned kernel sees that nobody waits for it
+    runner.run(house, "tiny")
+    assert house.executed("tiny").read_bytes() == pristine.executed("tiny").read_bytes()
+    assert _fresh(house)
+
+
+def test_a_run_killed_between_notebook_and_key_is_not_taken_for_the_older_one(tiny):
+    newer = tiny.executed("tiny").read_text().replace("first", "third")
+    provenance.write_atomically(tiny.executed("tiny"), newer)
+    assert not _fresh(tiny)
+
+
+@pytest.mark.parametrize("chapter", House().chapter_names())
+def test_every_chapter_of_the_book_can_be_prepared(chapter):
+    prepared = runner.prepare(House(), chapter)
+    assert prepared.parameters["profile"] == "quick"
+    assert prepared.parameters["device"] == "cpu"
+    assert set(parameters.PROFILES) == set(runner.CELL_SECONDS)
