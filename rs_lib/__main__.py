@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from rs_lib.experiments import experiment as experiments
+from rs_lib.machines.data import DataError
 
 
 def _assignment(text: str) -> tuple[str, object]:
@@ -79,16 +80,19 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status (2 for unusable input)."""
+    """Run the command line; return the exit status: 1 for data that cannot be had, 2 for bad input.
+
+    Any other failure of an experiment keeps its traceback.
+    """
     options = _parser().parse_args(arguments)
     try:
         if options.command == "list":
             _list()
         else:
             _run(options)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, DataError) as error:
         print(f"rs_lib: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, ValueError) else 1
     return 0
 
 

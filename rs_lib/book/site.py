@@ -1,6 +1,5 @@
 """The rendered book: generated pages, the Sphinx build, and the check that every page is there."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -216,9 +215,3 @@ def render(house: House) -> bool:
         raise SiteError(f"the rendered book lacks {', '.join(absent)}")
     provenance.write_atomically(stamp, wanted)
     return True
-
-
-def chapter_figures(house: House, name: str) -> list[str]:
-    """Return the ids of the figures that an executed chapter published."""
-    kept = json.loads((house.chapters / f"{name}.key.json").read_text())
-    return sorted({file.split(".")[0] for file in kept["figures"]})
