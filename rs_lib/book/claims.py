@@ -24,7 +24,7 @@ KINDS = {
     "symbolic": "proved by computer algebra",
     "exact": "checked in exact arithmetic or by exhaustive search",
     "numeric": "checked to the stated precision",
-    "definition": "a definition: nothing to check",
+    "definition": "nothing to check",
     "cited": "taken from the cited source, not checked here",
 }
 

@@ -22,7 +22,7 @@ from rs_lib.book.house import ChapterContext, House, current_context
 
 Draw = Callable[[pd.DataFrame], Figure]
 DRAWINGS = "rs_lib.book.drawings"
-BOOK_URL_NOTE = "Randomized Smoothing, Derived and Reproduced"
+TITLE = "Randomized Smoothing, Derived and Reproduced"
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,8 @@ def bibtex(record: Record) -> str:
     return (
         f"@misc{{rsbook:{figure_id}:{record.digest},\n"
         f"  title = {{Figure {figure_id}, content {record.digest}}},\n"
-        f"  author = {{{{The authors of {BOOK_URL_NOTE}}}}},\n"
-        f"  howpublished = {{{BOOK_URL_NOTE}, chapter {record.content['chapter']}}},\n"
+        f"  author = {{{{The authors of {TITLE}}}}},\n"
+        f"  howpublished = {{{TITLE}, chapter {record.content['chapter']}}},\n"
         f"  year = {{{record.run['time'][:4]}}},\n"
         f"  note = {{Data SHA-256 {record.content['data']}}}\n"
         "}\n"

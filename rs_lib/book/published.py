@@ -9,10 +9,10 @@ from pathlib import Path
 from rs_lib.book.house import House
 
 TRUST = {
-    "read": "read in the paper or its official code",
-    "recomputed": "recomputed from logs that the authors published",
-    "reported": "reported; agrees with a second source",
-    "not verified": "not verified: no value is shown",
+    "read": "in the paper or its official code",
+    "recomputed": "from logs that the authors published",
+    "reported": "agrees with a second source",
+    "not verified": "no value is shown",
 }
 
 

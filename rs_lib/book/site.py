@@ -172,6 +172,7 @@ def key(house: House) -> str:
         for path in files
         if not path.name.endswith(".key.json")
     }
+    listing["theme"] = provenance.code_digest(["rs_lib.book.sphinx_theme"])
     return provenance.sha256(provenance.canonical_json(listing))
 
 

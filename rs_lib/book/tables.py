@@ -63,7 +63,7 @@ class Table:
         table = self.frame.to_html(
             index=False, border=0, classes="rs-table", float_format=f"{{:.{self.digits}f}}".format
         )
-        return f'<div class="rs-table-scroll" tabindex="0" role="region">{table}</div>'
+        return f'<div class="rs-table-scroll" tabindex="0">{table}</div>'
 
     def __repr__(self) -> str:
         """Return the table as plain text."""

@@ -59,8 +59,8 @@ def _half_space_picture(axes: Axes) -> None:
         (0, 0),
         arrowprops={"arrowstyle": "-|>", "color": style.BLACK, "shrinkA": 0, "shrinkB": 0},
     )
-    for x, text in ((-0.32, "$x$"), (shift + 0.12, r"$x+\delta$")):
-        axes.text(x, -0.05, text, va="center", backgroundcolor=(1, 1, 1, 0.6))
+    for x, text in ((0.0, "$x$"), (shift, r"$x+\delta$")):
+        axes.text(x, -0.12, text, ha="center", va="top")
     axes.text(-2.35, 2.0, "classified as $A$", color=style.BLUE)
     axes.text(boundary + 0.12, 2.0, "anything else")
     axes.set(xlim=(-2.5, 3.6), ylim=(-2.3, 2.5), xticks=[], yticks=[], title="the worst classifier")
@@ -81,14 +81,14 @@ def noise_laws(data: pd.DataFrame) -> Figure:
         axes.legend()
     left.set(
         xlabel="lower bound on the class probability",
-        ylabel="certified ℓ1 radius, in standard deviations",
+        ylabel="ℓ1 radius / standard deviation",
         title="a density peaked at 0 pays late",
     )
     right.set(
         xscale="log",
         yscale="log",
         xlabel="dimension d",
-        ylabel="certified ℓ∞ radius, in standard deviations",
+        ylabel="ℓ∞ radius / standard deviation",
         title="ℓ∞ radii shrink with the dimension",
     )
     return figure
@@ -149,7 +149,8 @@ def certified_curves(data: pd.DataFrame) -> Figure:
                 linewidth=0,
             )
         axes.set(xlabel="ℓ2 radius", title=panel, ylim=(0, 1.02))
-        axes.set_xlim(left=0)
+        alive = data.loc[data["share"] > 0.005, "radius"].max()
+        axes.set_xlim(0, 1.06 * alive)
         axes.legend(loc="upper right")
     all_axes[0].set_ylabel("share of test images")
     all_axes[0].yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -165,7 +166,9 @@ def attacks(data: pd.DataFrame) -> Figure:
     figure, (left, right) = style.panels(2, height=3.6)
     left.plot([0, 1], [0, 1], color=style.BLACK, linewidth=0.9)
     left.fill_between([0, 1], [0, 1], [0, 0], color=style.VERMILION, alpha=0.08, linewidth=0)
-    left.text(0.56, 0.2, "far below the line the\nguarantee is broken", color=style.VERMILION)
+    left.text(
+        0.98, 0.05, "far below the line:\nguarantee broken", color=style.VERMILION, ha="right"
+    )
     multiples = np.sort(data["multiple"].unique())
     for index, (name, rows) in enumerate(_by_series(data)):
         look = style.line(index)
@@ -184,8 +187,8 @@ def attacks(data: pd.DataFrame) -> Figure:
     right.axvspan(0, 1, color=style.GREEN, alpha=0.12, linewidth=0)
     right.text(0.06, 0.06, "certified", color=style.GREEN)
     left.set(
-        xlabel="probability that the theorem guarantees",
-        ylabel="probability measured at the attacked point",
+        xlabel="guaranteed class probability",
+        ylabel="measured at the attacked point",
         xlim=(0, 1.01),
         ylim=(0, 1.02),
     )
