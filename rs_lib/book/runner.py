@@ -193,8 +193,8 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
             stderr_file=sys.stderr,  # progress of long experiments, as it comes
             progress_bar={"desc": chapter.name},
             execution_timeout=CELL_SECONDS[profile],
-            # Errors only: the kernel would greet every start with a warning about its transport.
-            extra_arguments=["--log-level=40"],
+            # The kernel would greet us with a warning about its transport, and leave with another.
+            extra_arguments=["--log-level=50"],
         )
     except PapermillExecutionError as error:
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))

@@ -27,16 +27,17 @@ def worst_case(data: pd.DataFrame) -> Figure:
     curves.axhline(0.5, color=style.BLACK, linewidth=0.8)
     crossing = data[data["probability"] > 0.5].groupby("series")["distance"].max().min()
     curves.annotate(
-        "no classifier with this\nprobability falls faster",
+        "no classifier\nfalls faster",
         (crossing, 0.5),
-        (0.12, 0.16),
+        (0.1, 0.13),
         textcoords="axes fraction",
         arrowprops={"arrowstyle": "->", "color": style.BLACK},
     )
     curves.set(
         xlabel="distance moved, in σ",
         ylabel="probability of the class",
-        ylim=(0, 1.02),
+        ylim=(0, 1.22),
+        yticks=np.linspace(0, 1, 6),
         title="what a shift can do",
     )
     curves.legend(loc="upper right")
@@ -167,7 +168,7 @@ def attacks(data: pd.DataFrame) -> Figure:
     left.plot([0, 1], [0, 1], color=style.BLACK, linewidth=0.9)
     left.fill_between([0, 1], [0, 1], [0, 0], color=style.VERMILION, alpha=0.08, linewidth=0)
     left.text(
-        0.98, 0.05, "far below the line:\nguarantee broken", color=style.VERMILION, ha="right"
+        0.98, 0.36, "far below the line:\nguarantee broken", color=style.VERMILION, ha="right"
     )
     multiples = np.sort(data["multiple"].unique())
     for index, (name, rows) in enumerate(_by_series(data)):
@@ -199,5 +200,5 @@ def attacks(data: pd.DataFrame) -> Figure:
         ylim=(0, 1.04),
     )
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
-    left.legend(loc="upper left")
+    left.legend(loc="lower right", handletextpad=0.1)
     return figure
