@@ -14,6 +14,7 @@ from rs_lib import provenance
 from rs_lib.book.house import House
 from rs_lib.experiments import experiment as experiments
 
+RUN_FIELDS = {"device", "started", "wall_seconds", "stages_reused", "commit", "versions"}
 TOY = '''"""A toy: sums of squares, a stage for each term."""
 
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ def test_a_result_says_what_made_it(toy):
     }
     assert result.parameters["terms"] == 4
     assert result.content["experiment"] == "toy-sum"
-    assert set(result.run) == {"device", "started", "wall_seconds", "commit", "versions"}
+    assert set(result.run) == RUN_FIELDS
     assert result.run["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
@@ -203,9 +204,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(toy):
     toy.FAIL_AT = None
     resumed = toy.experiment.run("full", keep_stages=True)
     assert toy.CALLS == [0, 1, 2, 3, 4]
+    assert resumed.run["stages_reused"] == 3
     assert toy.experiment.run("full", keep_stages=True).digest == resumed.digest
     assert toy.CALLS == [0, 1, 2, 3, 4]
-    assert toy.experiment.run("full").digest == resumed.digest
+    anew = toy.experiment.run("full")
+    assert (anew.digest, anew.run["stages_reused"]) == (resumed.digest, 0)
     assert toy.CALLS == [0, 1, 2, 3, 4] * 2
     assert {path.suffix for path in experiments.STAGES.iterdir()} == {".pt"}
 
@@ -309,7 +312,7 @@ def test_a_stored_result_belongs_to_an_experiment(file):
     experiment = experiments.find(name)
     result = experiment.recorded(profile)
     assert (result.content["experiment"], result.content["profile"]) == (name, profile)
-    assert set(result.run) == {"device", "started", "wall_seconds", "commit", "versions"}
+    assert set(result.run) == RUN_FIELDS
     changes = experiment.reductions(result)
     assert "None" not in {str(used) for used, _ in changes.values()}
     text = (House().results / file).read_text()

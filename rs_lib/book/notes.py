@@ -27,8 +27,11 @@ def recorded(
     `reductions` maps a parameter to (used, asked for); `stale` says that the experiment's
     code has changed since.
     """
-    minutes = run["wall_seconds"] / 60
-    text = f"Recorded {run['started'][:10]} on {run['device']} in {minutes:.0f} min"
+    text = f"Recorded {run['started'][:10]} on {run['device']}"
+    if run["stages_reused"]:
+        text += ", in several sittings"
+    else:
+        text += f" in {run['wall_seconds'] / 60:.0f} min"
     text += f" (commit {run['commit']}, torch {run['versions'].get('torch', 'unknown')})."
     if reductions:
         short = "; ".join(

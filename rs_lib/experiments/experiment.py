@@ -7,7 +7,7 @@ import json
 import pkgutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,16 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
 
 @dataclass(frozen=True)
 class Context:
-    """Where an experiment runs: the device, whether finished stages are kept, progress bars."""
+    """Where an experiment runs: the device, whether finished stages are kept, progress bars.
+
+    `made` collects the stages that this run computed, `reused` those that an earlier one kept.
+    """
 
     device: str = "cpu"
     keep_stages: bool = False
     progress: bool = False
+    made: set[Path] = field(default_factory=set)
+    reused: set[Path] = field(default_factory=set)
 
     def stage(
         self, name: str, inputs: Mapping[str, object], compute: Callable[[], dict[str, Any]]
@@ -47,9 +52,11 @@ class Context:
         key = provenance.canonical_json([name, dict(inputs), code, self.device])
         path = STAGES / f"{name}-{provenance.sha256(key)[:16]}.pt"
         if path.is_file():
+            self.reused.update({path} - self.made)
             kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             return kept
         value = compute()
+        self.made.add(path)
         buffer = io.BytesIO()
         torch.save(value, buffer)
         provenance.write_atomically(path, buffer.getvalue())
@@ -155,7 +162,8 @@ class Experiment:
         check_device(device)
         started = datetime.now(UTC)
         clock = time.monotonic()
-        values = self.compute(parameters, Context(device, keep_stages, progress))
+        context = Context(device, keep_stages, progress)
+        values = self.compute(parameters, context)
         content = {
             "experiment": self.name,
             "profile": profile,
@@ -169,6 +177,7 @@ class Experiment:
             "device": describe_device(device),
             "started": started.isoformat(timespec="seconds"),
             "wall_seconds": round(time.monotonic() - clock, 1),
+            "stages_reused": len(context.reused),
             "commit": provenance.commit(),
             "versions": provenance.versions(*PACKAGES),
         }
