@@ -152,7 +152,7 @@ def at_most(label: str, smaller: npt.ArrayLike, larger: npt.ArrayLike, *, how: s
     holds = left <= right
     if holds.size == 0 or not holds.all():
         raise ClaimError(f"{label}: {int((~holds).sum())} of {holds.size} comparisons fail")
-    return _register(Claim(label, "numeric", f"{how} ({holds.size:,} comparisons, no slack)"))
+    return _register(Claim(label, "numeric", f"{how} ({holds.size:,} comparisons)"))
 
 
 def definition(label: str) -> Claim:
