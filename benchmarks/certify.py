@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 import torch
 
-from rs_lib.machines import models, sampling
-from rs_lib.machines.noise import Gaussian
+from rs_lib.machines import models
+from rs_lib.noise import Gaussian
+from rs_lib.smoothing import sampling
 
 NETWORKS = {"small-cnn": (1, 8, 8), "lenet": (1, 28, 28)}
 BATCH = sampling.BATCH["cpu"]

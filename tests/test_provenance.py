@@ -127,7 +127,7 @@ def test_digests_follow_imports_and_ignore_the_rest(library_copy):
     unrelated = library_copy / "book" / "tables.py"
     unrelated.write_text(unrelated.read_text() + "\nx = 1\n")
     assert digest() == before
-    reached = library_copy / "statistics.py"
+    reached = library_copy / "statistics/__init__.py"
     reached.write_text("# a remark\n" + reached.read_text())
     assert digest() == before
     bare = digest("rs_lib.statistics")

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from rs_lib import smoothing
 from rs_lib.experiments import certified_accuracy
 from rs_lib.experiments.experiment import Context, Experiment
-from rs_lib.machines import attacks, data, sampling, smoothing
-from rs_lib.machines.noise import Gaussian
+from rs_lib.machines import attacks, data
+from rs_lib.noise import Gaussian
 from rs_lib.seeds import derive
+from rs_lib.smoothing import sampling
 
 
 @dataclass(frozen=True)

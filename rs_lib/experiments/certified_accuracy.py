@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from rs_lib.experiments.experiment import Context, Experiment
-from rs_lib.machines import attacks, data, models, sampling, training
-from rs_lib.machines.noise import Gaussian
+from rs_lib.machines import attacks, data, models, training
+from rs_lib.noise import Gaussian
 from rs_lib.seeds import derive
+from rs_lib.smoothing import sampling
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from rs_lib.arguments import integers, nonnegative
 from rs_lib.machines.models import require_evaluation_mode
-from rs_lib.machines.noise import NoiseLaw
+from rs_lib.noise import NoiseLaw
 from rs_lib.seeds import derive
 
 # Steps of this many radii in all let the attack reach the sphere and move along it.

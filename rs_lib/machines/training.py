@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from rs_lib.arguments import integers, positive
-from rs_lib.machines.noise import NoiseLaw
+from rs_lib.noise import NoiseLaw
 from rs_lib.seeds import derive
 
 MOMENTUM = 0.9

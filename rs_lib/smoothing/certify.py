@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from rs_lib.arguments import FloatArray, IntArray, integers, level
 from rs_lib.certificates import gaussian, laplace, uniform
-from rs_lib.machines.noise import Gaussian, Laplace, NoiseLaw, Uniform
-from rs_lib.machines.sampling import count_classes
+from rs_lib.noise import Gaussian, Laplace, NoiseLaw, Uniform
+from rs_lib.smoothing.sampling import count_classes
 from rs_lib.statistics import binomial_test_two_sided, clopper_pearson_lower
 
 ABSTAIN = -1

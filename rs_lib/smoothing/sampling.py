@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from rs_lib.arguments import IntArray, integers, one_of
 from rs_lib.machines.models import require_evaluation_mode
-from rs_lib.machines.noise import NoiseLaw
+from rs_lib.noise import NoiseLaw
 from rs_lib.seeds import derive
 
 # Samples per forward pass. On a CPU small tiles stay in the cache; a GPU wants many at once.

@@ -1,0 +1,25 @@
+"""Statistics of certification: exact bounds, sequential tests, summaries over images."""
+
+from rs_lib.statistics.accuracy import (
+    average_certified_radius,
+    certified_accuracy,
+    mean_interval,
+)
+from rs_lib.statistics.binomial import (
+    MAX_TRIALS,
+    binomial_interval,
+    binomial_test_two_sided,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+)
+
+__all__ = [
+    "MAX_TRIALS",
+    "average_certified_radius",
+    "binomial_interval",
+    "binomial_test_two_sided",
+    "certified_accuracy",
+    "clopper_pearson_lower",
+    "clopper_pearson_upper",
+    "mean_interval",
+]
