@@ -10,7 +10,7 @@ import torch
 from rs_lib import smoothing
 from rs_lib.experiments import certified_accuracy
 from rs_lib.experiments.experiment import Context, Experiment
-from rs_lib.machines import attacks, data
+from rs_lib.machines import attacks, data, models
 from rs_lib.noise import Gaussian
 from rs_lib.seeds import derive
 from rs_lib.smoothing import sampling
@@ -61,6 +61,9 @@ def _attack(
     model, _ = certified_accuracy.base_classifier(base, sigma, dataset, context)
     counts = certified_accuracy.class_counts(base, sigma, dataset, context)
     noise = Gaussian(sigma)
+    # The certificate is about this classifier, smoothed with continuous noise: on the images of
+    # the data set, which lie on the grid, that is the network under rounded noise.
+    on_grid = models.OnGrid(model, dataset.levels).eval()
     certified = smoothing.from_counts(
         np.array(counts["selected"]),
         np.array(counts["successes"]),
@@ -88,16 +91,15 @@ def _attack(
             seed=derive(base.seed, "attack", str(sigma), str(multiple)),
         ).cpu()
         table = sampling.count_classes(
-            model,
+            on_grid,
             found,
             noise,
             parameters.n,
             seed=derive(base.seed, "judge", str(sigma), str(multiple)),
             stream="estimate",
-            image_ids=indices[rows].tolist(),
+            image_ids=indices[rows],
             classes=dataset.classes,
             device=context.device,
-            progress=context.progress,
         )
         moved = (found.double() - images.double()).flatten(1).norm(dim=1)
         attempts.append(

@@ -14,9 +14,9 @@ from torch import nn
 
 from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import attacks, data, models, training
-from rs_lib.noise import Gaussian
+from rs_lib.noise import Gaussian, Rounded
 from rs_lib.seeds import derive
-from rs_lib.smoothing import sampling
+from rs_lib.smoothing import certify
 
 
 @dataclass(frozen=True)
@@ -134,19 +134,21 @@ def class_counts(
     """Return for each test image the selected class and how often the noise gave that class."""
     model, _ = base_classifier(parameters, sigma, dataset, context)
     indices = test_indices(len(dataset.test_labels), parameters.images)
-    chunks = np.array_split(indices, max(1, len(indices) // 250))
     selected: list[int] = []
     successes: list[int] = []
     sizes = {"n0": parameters.n0, "n": parameters.n, "sigma": sigma, "data": dataset.digest}
-    for number, chunk in enumerate(chunks):
+    for chunk in np.array_split(indices, max(1, len(indices) // 50)):
         compute = partial(_count_chunk, parameters, sigma, dataset, context, model, chunk)
         inputs = {**parameters.training_inputs(), **sizes, "images": chunk.tolist()}
-        if context.progress:
-            print(f"σ = {sigma}: images {number * 250} to {number * 250 + len(chunk)}", flush=True)
         kept = context.stage("count", inputs, compute)
         selected += kept["selected"]
         successes += kept["successes"]
     return {"selected": selected, "successes": successes}
+
+
+def smoothing_noise(sigma: float, dataset: data.Dataset) -> Rounded:
+    """Return the noise that the networks are smoothed with: Gaussian, rounded to the grid."""
+    return Rounded(Gaussian(sigma), dataset.levels)
 
 
 def _count_chunk(
@@ -157,21 +159,20 @@ def _count_chunk(
     model: nn.Module,
     chunk: npt.NDArray[np.int64],
 ) -> dict[str, list[int]]:
-    count = partial(
-        sampling.count_classes,
+    certified = certify(
         model,
-        dataset.as_float(dataset.test_images[torch.from_numpy(chunk)]),
-        Gaussian(sigma),
-        seed=derive(parameters.seed, "certify", str(sigma)),
-        image_ids=chunk.tolist(),
+        dataset.test_images[torch.from_numpy(chunk)],
+        smoothing_noise(sigma, dataset),
         classes=dataset.classes,
+        seed=derive(parameters.seed, "certify", str(sigma)),
+        n=parameters.n,
+        n0=parameters.n0,
+        alpha=parameters.alpha,
+        image_ids=chunk,
         device=context.device,
         progress=context.progress,
     )
-    selected = count(parameters.n0, stream="select").argmax(axis=1)
-    counts = count(parameters.n, stream="estimate")
-    successes = counts[np.arange(len(chunk)), selected]
-    return {"selected": selected.tolist(), "successes": successes.tolist()}
+    return {"selected": certified.selected.tolist(), "successes": certified.successes.tolist()}
 
 
 def _undefended(parameters: Parameters, dataset: data.Dataset, context: Context) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Small base classifiers, built by name with weights drawn from a seed."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rs_lib.arguments import integers, one_of
 from rs_lib.seeds import derive
@@ -30,6 +30,22 @@ def build(name: str, image_shape: tuple[int, int, int], classes: int, seed: int)
         network = _layers(name, image_shape, classes).eval()
     # Convolutions run about twice as fast on a CPU when the channels lie innermost.
     return network.to(memory_format=torch.channels_last)
+
+
+class OnGrid(nn.Module):
+    """`model` behind a rounding of its input to the grid of whole multiples of 1 / `levels`."""
+
+    def __init__(self, model: nn.Module, levels: int) -> None:
+        """Wrap `model`; `levels` stands for white."""
+        super().__init__()
+        self.model = model
+        self.levels = levels
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits at the nearest grid point of each of `images`, in units of [0, 1]."""
+        # The same conversion as that of rounded noise: equal integers give equal inputs.
+        logits: Tensor = self.model((images * self.levels).round() * (1 / self.levels))
+        return logits
 
 
 def require_evaluation_mode(model: nn.Module) -> None:

@@ -3,10 +3,22 @@
 from rs_lib.smoothing.certify import (
     ABSTAIN,
     Certification,
-    certified_radius,
+    Certifier,
     certify,
     from_counts,
-    predict,
 )
+from rs_lib.smoothing.predict import Prediction, Predictor, predict
+from rs_lib.smoothing.radii import certified_radius, required_probabilities
 
-__all__ = ["ABSTAIN", "Certification", "certified_radius", "certify", "from_counts", "predict"]
+__all__ = [
+    "ABSTAIN",
+    "Certification",
+    "Certifier",
+    "Prediction",
+    "Predictor",
+    "certified_radius",
+    "certify",
+    "from_counts",
+    "predict",
+    "required_probabilities",
+]

@@ -1,4 +1,4 @@
-"""The smoothed classifier: CERTIFY and PREDICT of Cohen et al. (2019) for several noise laws."""
+"""CERTIFY: radii from a fixed number of samples, or decided one look at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from rs_lib.arguments import FloatArray, IntArray, integers, level
-from rs_lib.certificates import gaussian, laplace, uniform
-from rs_lib.noise import Gaussian, Laplace, NoiseLaw, Uniform
-from rs_lib.smoothing.sampling import count_classes
-from rs_lib.statistics import binomial_test_two_sided, clopper_pearson_lower
+from rs_lib.arguments import FloatArray, IntArray, integers, level, nonnegative
+from rs_lib.noise import NoiseLaw
+from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.radii import certified_radius, required_probabilities
+from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
+from rs_lib.statistics import clopper_pearson_lower
+from rs_lib.statistics.sequential import SequentialTable
 
 ABSTAIN = -1
 
@@ -22,8 +25,10 @@ class Certification:
 
     `predicted`: int64 [N], the certified class, or `ABSTAIN`. `radius`: float64 [N], in the
     norm of the noise law, in pixel units of [0, 1]; 0 where abstained. `selected`: int64 [N],
-    the class chosen from the `n0` samples. `successes`: int64 [N], how many of the `n` fresh
-    samples fell on it. For each image by itself, the statement "the smoothed classifier says
+    the class chosen from the `n0` samples. `successes` of `samples`: int64 [N], how many of the
+    fresh samples fell on it. `looks`: int64 [N], how often the counts were looked at.
+    `undecided`: bool [N], whether the budget ended before every radius asked for was either
+    certified or given up. For each image by itself, the statement "the smoothed classifier says
     `predicted` everywhere within `radius`" is false with probability at most `alpha`.
     """
 
@@ -31,25 +36,11 @@ class Certification:
     radius: FloatArray
     selected: IntArray
     successes: IntArray
+    samples: IntArray
+    looks: IntArray
+    undecided: npt.NDArray[np.bool_]
     n0: int
-    n: int
     alpha: float
-
-
-def certified_radius(noise: NoiseLaw, p_lower: npt.ArrayLike) -> FloatArray:
-    """Return the radius certified where the top class has probability at least `p_lower` > 1/2.
-
-    l2 for Gaussian noise (Cohen et al. 2019, theorem 1), l1 for uniform and Laplace noise.
-    Raises ValueError for a noise law without a certificate.
-    """
-    match noise:
-        case Gaussian(sigma=sigma):
-            return gaussian.radius(p_lower, sigma)
-        case Uniform(half_width=half_width):
-            return uniform.radius_l1(p_lower, half_width)
-        case Laplace(scale=scale):
-            return laplace.radius_l1(p_lower, scale)
-    raise ValueError(f"noise is {noise!r}: give Gaussian, Uniform or Laplace noise")
 
 
 def from_counts(
@@ -78,8 +69,157 @@ def from_counts(
     certified = p_lower > 0.5
     radius = np.zeros(hits.shape)
     radius[certified] = certified_radius(noise, p_lower[certified])
-    predicted = np.where(certified, chosen, ABSTAIN)
-    return Certification(predicted, radius, chosen, hits, n0, n, alpha)
+    return Certification(
+        predicted=np.where(certified, chosen, ABSTAIN),
+        radius=radius,
+        selected=chosen,
+        successes=hits,
+        samples=np.full(hits.shape, n, dtype=np.int64),
+        looks=np.ones(hits.shape, dtype=np.int64),
+        undecided=np.zeros(hits.shape, dtype=bool),
+        n0=n0,
+        alpha=alpha,
+    )
+
+
+class Certifier:
+    """Certifies images in portions; everything that is equal for all is prepared once.
+
+    Give either `n`, a fixed number of samples per image (Cohen et al. 2019, CERTIFY: the
+    largest radius that they support), or `radii`, increasing, with `max_samples`: each image is
+    sampled until every radius is certified or given up, or the budget is spent, by the nested
+    boundaries of a `SequentialTable` with `rule`. Either way a class is selected by `n0` samples
+    of its own first, and each certificate errs with probability at most `alpha`.
+
+    `model`, `classes`, `device`, `precision`, `compile_model` and `tile` as in `Executed`, whose
+    answers are what is certified. Raises ValueError for bad arguments, among them a number of
+    samples too small ever to certify.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        noise: NoiseLaw,
+        *,
+        classes: int,
+        seed: int,
+        n: int | None = None,
+        radii: Sequence[float] | FloatArray | None = None,
+        max_samples: int | None = None,
+        rule: str = "calibrated",
+        n0: int = 100,
+        alpha: float = 0.001,
+        device: str = "cpu",
+        precision: str = "float32",
+        compile_model: bool = False,
+        tile: int | None = None,
+    ) -> None:
+        """Check the arguments and compute the boundaries."""
+        self.n0 = int(integers("n0", n0, least=1))
+        self.alpha = float(level("alpha", alpha))
+        self.seed = int(integers("seed", seed))
+        self.noise = noise
+        self.radii = np.zeros(0)
+        self._table: SequentialTable | None = None
+        if (n is None) == (radii is None):
+            raise ValueError("n and radii: give one of them, a fixed number of samples or radii")
+        if n is not None:
+            if max_samples is not None:
+                raise ValueError(f"max_samples is {max_samples}: it goes with radii, not with n")
+            self.budget = int(integers("n", n, least=1))
+            _require_ceiling("n", self.budget, self.alpha)
+        elif radii is not None:
+            if max_samples is None:
+                raise ValueError("max_samples is missing: give the most samples for an image")
+            self.budget = int(integers("max_samples", max_samples, least=1))
+            _require_ceiling("max_samples", self.budget, self.alpha)
+            self.radii = _checked_radii(radii, self.ceiling, self.budget, self.alpha)
+            self._table = SequentialTable(
+                required_probabilities(noise, self.radii), self.alpha, self.budget, rule
+            )
+        self.executed = Executed(
+            model,
+            classes=classes,
+            device=device,
+            precision=precision,
+            compile_model=compile_model,
+            tile=tile,
+        )
+
+    @property
+    def ceiling(self) -> float:
+        """The radius that a full budget certifies if every sample agrees."""
+        p_lower = clopper_pearson_lower(self.budget, self.budget, self.alpha)
+        return float(certified_radius(self.noise, p_lower))
+
+    def certify(
+        self,
+        images: Tensor,
+        image_ids: npt.ArrayLike | None = None,
+        report: Report = ignore,
+    ) -> Certification:
+        """Certify `images` [N, C, H, W]; `image_ids` (default: the positions) name their noise.
+
+        Raises ValueError for images that do not fit the noise or the model, FloatingPointError
+        for logits that are not finite.
+        """
+        checked, ids = checked_images(images, self.noise, image_ids)
+        self.executed.probe(tuple(checked.shape[1:]))
+        every = np.arange(len(ids))
+
+        def tally(stream: str) -> Tally:
+            return Tally(self.executed, checked, self.noise, ids, seed=self.seed, stream=stream)
+
+        selection = tally("select")
+        selection.draw(every, self.n0, report)
+        selected: IntArray = selection.counts().argmax(axis=1)
+        estimation = tally("estimate")
+        if self._table is not None:
+            return self._decide(self._table, estimation, selected, report)
+        estimation.draw(every, self.budget, report)
+        report(0, len(every))
+        return from_counts(
+            selected,
+            estimation.counts()[every, selected],
+            n0=self.n0,
+            n=self.budget,
+            alpha=self.alpha,
+            noise=self.noise,
+        )
+
+    def _decide(
+        self, table: SequentialTable, tally: Tally, selected: IntArray, report: Report
+    ) -> Certification:
+        """Look after look, go on with the images whose radii are not all decided."""
+        count = len(selected)
+        successes, samples, looks, certified = np.zeros((4, count), dtype=np.int64)
+        refused = np.full(count, len(self.radii), dtype=np.int64)
+        active = np.arange(count)
+        for look, until in enumerate(table.looks.tolist()):
+            tally.draw(active, until, report)
+            hits = tally.counts()[active, selected[active]]
+            successes[active], samples[active], looks[active] = hits, until, look + 1
+            certified[active], refused[active] = table.decide(
+                look, hits, certified[active], refused[active]
+            )
+            rest = active[certified[active] < refused[active]]
+            report(0, len(active) - len(rest))
+            active = rest
+            if not active.size:
+                break
+        report(0, len(active))
+        safe = certified > 0
+        return Certification(
+            predicted=np.where(safe, selected, ABSTAIN),
+            radius=np.where(safe, self.radii[np.maximum(certified, 1) - 1], 0.0),
+            selected=selected,
+            successes=successes,
+            samples=samples,
+            looks=looks,
+            undecided=certified < refused,
+            n0=self.n0,
+            alpha=self.alpha,
+        )
 
 
 def certify(
@@ -87,84 +227,69 @@ def certify(
     images: Tensor,
     noise: NoiseLaw,
     *,
-    n0: int,
-    n: int,
-    alpha: float,
-    seed: int,
     classes: int,
-    image_ids: Sequence[int] | IntArray | None = None,
+    seed: int,
+    n: int | None = None,
+    radii: Sequence[float] | FloatArray | None = None,
+    max_samples: int | None = None,
+    rule: str = "calibrated",
+    n0: int = 100,
+    alpha: float = 0.001,
+    image_ids: npt.ArrayLike | None = None,
     device: str = "cpu",
+    precision: str = "float32",
+    compile_model: bool = False,
     progress: bool = False,
 ) -> Certification:
-    """Certify the smoothed `model` at each of `images` [N, C, H, W] (Cohen et al. 2019, CERTIFY).
+    """Certify the smoothed `model` at each of `images` [N, C, H, W].
 
-    `n0` samples select a class, `n` fresh ones bound its probability from below with
-    confidence 1 - `alpha`; where the bound is at most 1/2 the answer is `ABSTAIN`. Each
-    certificate is false with probability at most `alpha` (proposition 2); of M images the
-    expected number of false ones is at most `alpha` M. `image_ids` (default: the positions)
-    name the random streams; give each image its index in the data set.
-
-    Raises what `count_classes` raises.
+    `images` are uint8 for rounded noise, whose certificates also hold in floating point, and
+    float32 for continuous noise. `image_ids` (default: the positions) name the random
+    streams; give each image its index in the data set. The rest is explained at `Certifier`.
+    Each certificate is false with probability at most `alpha` (Cohen et al. 2019,
+    proposition 2); of M images the expected number of false ones is at most `alpha` M.
     """
-    level("alpha", alpha)
-    ids = np.arange(len(images)) if image_ids is None else image_ids
-
-    def counts(stream: str, samples: int) -> IntArray:
-        return count_classes(
-            model,
-            images,
-            noise,
-            samples,
-            seed=seed,
-            stream=stream,
-            image_ids=ids,
-            classes=classes,
-            device=device,
-            progress=progress,
-        )
-
-    selected = counts("select", n0).argmax(axis=1)
-    estimated = counts("estimate", n)
-    successes = np.take_along_axis(estimated, selected[:, None], axis=1)[:, 0]
-    return from_counts(selected, successes, n0=n0, n=n, alpha=alpha, noise=noise)
-
-
-def predict(
-    model: nn.Module,
-    images: Tensor,
-    noise: NoiseLaw,
-    *,
-    n: int,
-    alpha: float,
-    seed: int,
-    classes: int,
-    image_ids: Sequence[int] | IntArray | None = None,
-    device: str = "cpu",
-    progress: bool = False,
-) -> IntArray:
-    """Return the smoothed classifier's class at each of `images`, or `ABSTAIN`: int64 [N].
-
-    Cohen et al. 2019, PREDICT: the top two of `n` samples are compared by a two-sided
-    binomial test at level `alpha`. An answer that is neither `ABSTAIN` nor the smoothed
-    classifier's class comes with probability at most `alpha` for each image (proposition 1,
-    after Hung and Fithian 2019); over M images the expected number is at most `alpha` M.
-
-    Raises what `count_classes` raises.
-    """
-    level("alpha", alpha)
-    counts = count_classes(
+    certifier = Certifier(
         model,
-        images,
         noise,
-        n,
-        seed=seed,
-        stream="predict",
-        image_ids=np.arange(len(images)) if image_ids is None else image_ids,
         classes=classes,
+        seed=seed,
+        n=n,
+        radii=radii,
+        max_samples=max_samples,
+        rule=rule,
+        n0=n0,
+        alpha=alpha,
         device=device,
-        progress=progress,
+        precision=precision,
+        compile_model=compile_model,
     )
-    order = np.argsort(-counts, axis=1, kind="stable")[:, :2]
-    top = np.take_along_axis(counts, order, axis=1)
-    p_value = np.asarray(binomial_test_two_sided(top[:, 0], top.sum(axis=1)))
-    return np.where(p_value <= alpha, order[:, 0], ABSTAIN)
+    with tqdm(total=len(images), desc="certify", unit="image", disable=not progress) as bar:
+        return certifier.certify(images, image_ids, lambda _, decided: bar.update(decided) or None)
+
+
+def _require_ceiling(name: str, samples: int, alpha: float) -> None:
+    """Raise ValueError if `samples` that all agree would still not show a majority."""
+    if clopper_pearson_lower(samples, samples, alpha) > 0.5:
+        return
+    enough = samples
+    while clopper_pearson_lower(enough, enough, alpha) <= 0.5:
+        enough += 1
+    raise ValueError(
+        f"{name} is {samples}: at alpha = {alpha} even unanimous samples certify nothing; "
+        f"give at least {enough}"
+    )
+
+
+def _checked_radii(
+    radii: Sequence[float] | FloatArray, ceiling: float, samples: int, alpha: float
+) -> FloatArray:
+    values = nonnegative("radii", np.atleast_1d(np.asarray(radii)))
+    if values.ndim != 1 or not values.size or (np.diff(values) <= 0).any():
+        raise ValueError(f"radii is {values.tolist()}: give one or more radii that increase")
+    if values[-1] > ceiling:
+        raise ValueError(
+            f"radii holds {values[-1]}, beyond {ceiling:.4g}, the most that {samples} samples "
+            f"certify at alpha = {alpha}: leave it out or give more samples"
+        )
+    return values

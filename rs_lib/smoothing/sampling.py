@@ -1,19 +1,132 @@
 """Class counts of a base classifier under noise: the Monte Carlo half of every certificate."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from rs_lib.arguments import IntArray, integers, one_of
-from rs_lib.machines.models import require_evaluation_mode
-from rs_lib.noise import NoiseLaw
+from rs_lib.arguments import IntArray, integers
+from rs_lib.noise import NoiseLaw, Rounded
+from rs_lib.noise.streams import noisy_images
 from rs_lib.seeds import derive
+from rs_lib.smoothing.executed import Executed
 
-# Samples per forward pass. On a CPU small tiles stay in the cache; a GPU wants many at once.
-BATCH = {"cpu": 128, "cuda": 4096}
+Report = Callable[[int, int], None]
+"""Called as work is done, with the samples drawn and the images decided since the last call."""
+
+
+def ignore(samples: int, decided: int) -> None:
+    """Report nothing."""
+
+
+class Tally:
+    """Class counts of N images, filled by fixed tiles that mix the images.
+
+    Sample number s of an image is a function of (`seed`, `stream`, image id, s) and of nothing
+    else: counts depend neither on the tile, nor on the other images, their order, or the
+    number of processes. Memory: the images, one tile of noisy images with its logits, and an
+    int64 table [N, classes + 1], all on the device.
+
+    `images`: uint8 [N, C, H, W] for rounded noise, float32 for continuous noise; `image_ids`:
+    N different integers. Raises ValueError for bad arguments.
+    """
+
+    def __init__(
+        self,
+        executed: Executed,
+        images: Tensor,
+        noise: NoiseLaw,
+        image_ids: IntArray,
+        *,
+        seed: int,
+        stream: str,
+    ) -> None:
+        """Check the images and clear the table."""
+        self._executed = executed
+        self._images = images.to(executed.device)
+        self._noise = noise
+        self._ids = image_ids
+        self._key = derive(seed, stream)
+        self._drawn = np.zeros(len(images), dtype=np.int64)
+        shape = (len(images), executed.classes + 1)
+        self._table = torch.zeros(shape, dtype=torch.int64, device=executed.device)
+        self._one = torch.ones(executed.tile, dtype=torch.int64, device=executed.device)
+
+    def draw(self, rows: IntArray, samples: int, report: Report = ignore) -> None:
+        """Go on with the images at `rows` until each has `samples` samples."""
+        columns = self._executed.classes + 1
+        flat = self._table.view(-1)
+        for row, sample, used in _tiles(rows, self._drawn[rows], samples, self._executed.tile):
+            noisy = noisy_images(
+                self._noise, self._images, row, self._ids[row], sample, key=self._key
+            )
+            # The tail of the last tile repeats a sample and is not counted.
+            answers = self._executed.answers(noisy)[:used]
+            place = torch.from_numpy(row[:used] * columns).to(answers.device) + answers
+            flat.index_add_(0, place, self._one[:used])
+            report(used, 0)
+        self._drawn[rows] = samples
+
+    def counts(self) -> IntArray:
+        """Return the counts so far, int64 [N, classes]: the one wait for the device.
+
+        Raises FloatingPointError that names an image with a NaN or infinite logit.
+        """
+        table: IntArray = self._table.cpu().numpy()
+        broken = np.flatnonzero(table[:, -1])
+        if broken.size:
+            row = broken[0]
+            raise FloatingPointError(
+                f"model gives NaN or infinite logits on {table[row, -1]} of "
+                f"{self._drawn[row]} noisy copies of image {self._ids[row]}: "
+                "mend the model or its precision"
+            )
+        return table[:, :-1]
+
+
+def _tiles(
+    rows: IntArray, start: IntArray, stop: int, tile: int
+) -> Iterator[tuple[IntArray, IntArray, int]]:
+    """Cut samples start ... stop - 1 of each row into tiles: (row, sample, rows in use) of each."""
+    ends = np.cumsum(stop - start)
+    # Position t of the whole list is sample t + shift of its row.
+    shift = stop - ends
+    total = int(ends[-1]) if ends.size else 0
+    for first in range(0, total, tile):
+        places = np.minimum(np.arange(first, first + tile), total - 1)
+        which = np.searchsorted(ends, places, side="right")
+        yield rows[which], places + shift[which], min(tile, total - first)
+
+
+def checked_images(
+    images: Tensor, noise: NoiseLaw, image_ids: npt.ArrayLike | None
+) -> tuple[Tensor, IntArray]:
+    """Return `images` and their ids (default: the positions), or raise ValueError."""
+    if images.ndim < 2:
+        raise ValueError(f"images has shape {tuple(images.shape)}: give [N, C, H, W]")
+    ids = np.arange(len(images)) if image_ids is None else integers("image_ids", image_ids)
+    if ids.shape != (len(images),):
+        raise ValueError(f"image_ids has shape {ids.shape}: give one for each of {len(images)}")
+    if len(np.unique(ids)) != len(ids):
+        raise ValueError("image_ids names an image twice: equal ids would get equal noise")
+    if isinstance(noise, Rounded):
+        if images.dtype != torch.uint8:
+            raise ValueError(
+                f"images has type {images.dtype}: give the uint8 pixels, "
+                "to which rounded noise is added as integers"
+            )
+        if images.numel() and int(images.max()) > noise.levels:
+            raise ValueError(
+                f"images holds {int(images.max())} but noise has levels {noise.levels}: "
+                "give the value that stands for white"
+            )
+    elif images.dtype != torch.float32:
+        raise ValueError(f"images has type {images.dtype}: give float32, see Dataset.as_float")
+    elif not bool(images.isfinite().all()):
+        raise ValueError("images holds NaN or infinite pixels: give finite ones")
+    return images, ids
 
 
 def count_classes(
@@ -26,81 +139,18 @@ def count_classes(
     stream: str,
     image_ids: Sequence[int] | IntArray,
     classes: int,
-    batch: int | None = None,
     device: str = "cpu",
-    progress: bool = False,
+    report: Report = ignore,
 ) -> IntArray:
     """Return how often `model` says each class on `n` noisy copies of each image.
 
-    `images`: float32 [N, C, H, W]; `image_ids`: N integers; result: int64 [N, `classes`],
-    rows summing to `n`. The noise of an image comes from a generator of its own, seeded by
-    (`seed`, `stream`, image id): its counts depend neither on the other images nor on
-    their order, and the first of 2n samples are the n samples. They do depend on `batch`
-    (default: `BATCH` of the device), the number of samples per forward pass, and on the
-    kind of device. torch's CPU generator keeps 32 bits of a seed, so that a given pair of
-    streams coincides with probability 2**-32.
-
-    Memory beyond the model's own: `batch` noisy images and their logits, whatever `n` is;
-    one transfer from the device per image. `model` is moved to `device`.
-
-    Raises ValueError for bad arguments or a model in training mode, FloatingPointError
-    that names the image if a logit is NaN or infinite.
+    Images, ids and streams as for `Tally`; the result is int64 [N, `classes`], rows summing
+    to `n`. Raises ValueError for bad arguments, FloatingPointError for logits that are not finite.
     """
-    require_evaluation_mode(model)
-    ids = _checked_ids(images, image_ids)
     integers("n", n, least=1)
-    integers("classes", classes, least=2)
-    kind = one_of("device", torch.device(device).type, list(BATCH))
-    size = BATCH[kind] if batch is None else batch
-    integers("batch", size, least=1)
-    model.to(device)
-    counts = np.zeros((len(ids), classes), dtype=np.int64)
-    with (
-        torch.inference_mode(),
-        tqdm(
-            total=len(ids) * n, desc=stream, unit="sample", unit_scale=True, disable=not progress
-        ) as bar,
-    ):
-        for row, image_id in enumerate(ids.tolist()):
-            generator = torch.Generator(device).manual_seed(derive(seed, stream, image_id))
-            image = images[row].to(device)
-            total = torch.zeros(classes + 1, dtype=torch.int64, device=device)
-            for start in range(0, n, size):
-                # A whole tile is drawn even where its end is not used: the stream stays the same.
-                noisy = noise.sample((size, *image.shape), generator, device).add_(image)
-                noisy = noisy[: n - start]
-                total += _tally(model(noisy), classes)
-                bar.update(len(noisy))
-            *counted, broken = total.tolist()
-            if broken:
-                raise FloatingPointError(
-                    f"model gives NaN or infinite logits on {broken} of {n} noisy copies of "
-                    f"image {image_id}: train it anew with a smaller learning rate"
-                )
-            counts[row] = counted
-    return counts
-
-
-def _checked_ids(images: Tensor, image_ids: Sequence[int] | IntArray) -> IntArray:
-    ids = integers("image_ids", image_ids)
-    if images.ndim < 2 or ids.shape != images.shape[:1]:
-        raise ValueError(
-            f"images has shape {tuple(images.shape)} and image_ids {ids.shape}: "
-            "give [N, C, H, W] and N ids"
-        )
-    if not images.is_floating_point():
-        raise ValueError(f"images has type {images.dtype}: give floats, see Dataset.as_float")
-    return ids
-
-
-def _tally(logits: Tensor, classes: int) -> Tensor:
-    """Return the number of rows won by each class, then the number of rows not finite."""
-    if logits.ndim != 2 or logits.shape[1] != classes:
-        raise ValueError(
-            f"classes is {classes} but the model's output has shape {tuple(logits.shape)}: "
-            "give the number of its logits"
-        )
-    finite = logits.isfinite().all(dim=1)
-    winner = torch.where(finite, logits.argmax(dim=1), classes)
-    # A comparison instead of torch.bincount, which on a GPU waits for the result.
-    return (winner[:, None] == torch.arange(classes + 1, device=logits.device)).sum(dim=0)
+    checked, ids = checked_images(images, noise, image_ids)
+    executed = Executed(model, classes=classes, device=device)
+    executed.probe(tuple(checked.shape[1:]))
+    tally = Tally(executed, checked, noise, ids, seed=seed, stream=stream)
+    tally.draw(np.arange(len(ids)), n, report)
+    return tally.counts()

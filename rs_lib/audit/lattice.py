@@ -1,0 +1,156 @@
+"""Which sample sizes and levels a log's radii can come from.
+
+With n samples at level alpha a Gaussian certificate has at most n + 1 values, one per count k:
+r_k = sigma Phi^-1(BetaInv(alpha; k, n - k + 1)), after Cohen, Rosenfeld and Kolter (2019), section
+3.2.2. Towards the largest radius they lie farther apart than the printed digits resolve, so a
+printed radius tells there which (n, alpha) it cannot come from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from rs_lib import arguments
+from rs_lib.arguments import FloatArray, IntArray
+from rs_lib.audit.logs import Log, Printing
+
+TRIALS = (100, 1_000, 10_000, 50_000, 100_000, 1_000_000)
+LEVELS = (0.05, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0001)
+
+# The log's author may have computed a radius with another library: values closer to a rounding
+# tie than this, in units of sigma, may be printed either way.
+_TIE = 1e-9
+
+# The chance that we grant a printed radius to be a mere mistake, and the decimal logarithm of the
+# odds at which one candidate beats another.
+_MISTAKE = 1e-3
+_DECADES = 2.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """How well `trials` samples at level `alpha` explain the positive radii of a log.
+
+    Of them `off_lattice` rows match no count; among these, `above_ceiling` exceed the radius of
+    k = n. `telling` of the `distinct` printed values lie where the lattice is wider than the
+    printing, so that a value drawn at random could have missed it; of such random values
+    `missed_by_chance` would. `evidence` is the decimal logarithm of a likelihood ratio: radii
+    printed from this lattice (each a mistake with chance 1/1000) against radii that fall anywhere.
+    """
+
+    trials: int
+    alpha: float
+    off_lattice: int
+    above_ceiling: int
+    distinct: int
+    telling: int
+    missed_by_chance: float
+    evidence: float
+
+
+def radii(counts: npt.ArrayLike, trials: int, alpha: float) -> FloatArray:
+    """Return the radii r_k in units of sigma, to the nearest float, -inf for k <= 0.
+
+    These stand for what an author's program computed; certificates use the directed bounds.
+    """
+    k = np.asarray(counts, dtype=np.int64)
+    inside = np.clip(k, 1, trials)
+    z = special.ndtri(special.betaincinv(inside, trials - inside + 1, alpha))
+    return np.where(k < 1, -np.inf, np.where(k > trials, np.inf, z))
+
+
+def first_counts(z: npt.ArrayLike, trials: int, alpha: float) -> IntArray:
+    """Return the smallest count k with r_k >= z (in units of sigma), trials + 1 if there is none.
+
+    r_k >= z says that P(Bin(n, Phi(z)) <= k - 1) >= 1 - alpha. SciPy's inverse starts the search;
+    the comparison with r_k itself ends it.
+    """
+    limit = np.asarray(z, dtype=np.float64)
+    start = special.bdtrik(1 - alpha, trials, special.ndtr(limit))
+    start = np.nan_to_num(start, nan=trials, posinf=trials, neginf=0)
+    k: IntArray = np.clip(np.ceil(start) + 1, 1, trials + 1).astype(np.int64)
+    while True:
+        step = np.where(radii(k, trials, alpha) < limit, 1, 0)
+        step = np.where(radii(k - 1, trials, alpha) >= limit, -1, step)
+        if not step.any():
+            return k
+        k = k + step
+
+
+def count_ranges(
+    printed: npt.ArrayLike, sigma: float, style: Printing, trials: int, alpha: float
+) -> tuple[IntArray, IntArray]:
+    """Return the smallest and the largest count whose radius prints as each of `printed`.
+
+    Where no count does, the pair is empty (smallest = largest + 1). Only positive radii count.
+    """
+    low, high = style.cells(printed)
+    smallest = first_counts(np.maximum(low / sigma - _TIE, 1e-300), trials, alpha)
+    beyond = first_counts(high / sigma + _TIE, trials, alpha)
+    return smallest, beyond - 1
+
+
+def _candidate(
+    values: FloatArray, rows: IntArray, sigma: float, style: Printing, trials: int, alpha: float
+) -> Candidate:
+    """Judge (trials, alpha) by the distinct printed `values`, which stand for `rows` rows each."""
+    low, high = style.cells(values)
+    smallest, largest = count_ranges(values, sigma, style, trials, alpha)
+    on = largest >= smallest
+    top = np.clip(smallest, 2, trials)
+    gap = sigma * (radii(top, trials, alpha) - radii(top - 1, trials, alpha))
+    share = np.minimum(1.0, (high - low + 2 * _TIE * sigma) / gap)
+    likelihood = np.where(on, (1 - _MISTAKE) / share + _MISTAKE, _MISTAKE)
+    ceiling = sigma * (radii(trials, trials, alpha) + _TIE)
+    return Candidate(
+        trials,
+        alpha,
+        off_lattice=int(rows[~on].sum()),
+        above_ceiling=int(rows[low > ceiling].sum()),
+        distinct=len(values),
+        telling=int((share < 1).sum()),
+        missed_by_chance=float((1 - share).sum()),
+        evidence=float(np.log10(likelihood).sum()),
+    )
+
+
+def candidates(
+    log: Log,
+    sigma: float,
+    style: Printing,
+    *,
+    trials: Sequence[int] = TRIALS,
+    levels: Sequence[float] = LEVELS,
+) -> tuple[Candidate, ...]:
+    """Judge every pair of `trials` and `levels`, the best explanation first.
+
+    `sigma` is the noise of the log, in the unit of its radii. Raises ValueError for sigma not
+    positive, trials below 1, levels outside (0, 1), or an empty grid.
+    """
+    arguments.positive("sigma", sigma)
+    sizes = arguments.integers("trials", list(trials), least=1)
+    errors = arguments.level("levels", list(levels))
+    if not (sizes.size and errors.size):
+        raise ValueError("trials or levels is empty: give at least one of each")
+    values, rows = np.unique(log.radius[log.certified], return_counts=True)
+    judged = [
+        _candidate(values, rows, sigma, style, int(n), float(alpha))
+        for n in sizes
+        for alpha in errors
+    ]
+    return tuple(sorted(judged, key=lambda candidate: -candidate.evidence))
+
+
+def plausible(judged: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates that the best one does not beat by odds of 100 to 1, best first.
+
+    One alone is what the log was made with, as far as the grid holds it; several mean that the
+    log does not tell. Raises ValueError if there is no candidate.
+    """
+    if not judged:
+        raise ValueError("judged is empty: give at least one candidate")
+    best = max(candidate.evidence for candidate in judged)
+    return tuple(c for c in judged if c.evidence > best - _DECADES)

@@ -1,0 +1,125 @@
+"""PREDICT: the smoothed classifier's class, or an abstention."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from rs_lib.arguments import IntArray, integers, level
+from rs_lib.noise import NoiseLaw
+from rs_lib.smoothing.certify import ABSTAIN
+from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
+from rs_lib.statistics import binomial_test_two_sided
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Answers for N images.
+
+    `predicted`: int64 [N], the class, or `ABSTAIN`; `top` and `runner_up`: int64 [N], how many
+    of the `n` samples fell on the first two classes.
+    """
+
+    predicted: IntArray
+    top: IntArray
+    runner_up: IntArray
+    n: int
+    alpha: float
+
+
+class Predictor:
+    """Predicts images in portions; the arguments are those of `predict` and `Executed`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        noise: NoiseLaw,
+        *,
+        classes: int,
+        seed: int,
+        n: int,
+        alpha: float = 0.001,
+        device: str = "cpu",
+        precision: str = "float32",
+        compile_model: bool = False,
+        tile: int | None = None,
+    ) -> None:
+        """Check the arguments."""
+        self.n = int(integers("n", n, least=1))
+        self.alpha = float(level("alpha", alpha))
+        self.seed = int(integers("seed", seed))
+        self.noise = noise
+        if binomial_test_two_sided(self.n, self.n) > self.alpha:
+            raise ValueError(
+                f"n is {n}: at alpha = {alpha} even unanimous samples decide nothing; "
+                f"give at least {int(np.ceil(1 - np.log2(self.alpha)))}"
+            )
+        self.executed = Executed(
+            model,
+            classes=classes,
+            device=device,
+            precision=precision,
+            compile_model=compile_model,
+            tile=tile,
+        )
+
+    def predict(
+        self,
+        images: Tensor,
+        image_ids: npt.ArrayLike | None = None,
+        report: Report = ignore,
+    ) -> Prediction:
+        """Predict `images` [N, C, H, W]; errors as for `Certifier.certify`."""
+        checked, ids = checked_images(images, self.noise, image_ids)
+        self.executed.probe(tuple(checked.shape[1:]))
+        tally = Tally(self.executed, checked, self.noise, ids, seed=self.seed, stream="predict")
+        tally.draw(np.arange(len(ids)), self.n, report)
+        counts = tally.counts()
+        report(0, len(ids))
+        order = np.argsort(-counts, axis=1, kind="stable")[:, :2]
+        top, runner_up = np.take_along_axis(counts, order, axis=1).T
+        p_value = np.asarray(binomial_test_two_sided(top, top + runner_up))
+        predicted = np.where(p_value <= self.alpha, order[:, 0], ABSTAIN)
+        return Prediction(predicted, top, runner_up, self.n, self.alpha)
+
+
+def predict(
+    model: nn.Module,
+    images: Tensor,
+    noise: NoiseLaw,
+    *,
+    classes: int,
+    seed: int,
+    n: int,
+    alpha: float = 0.001,
+    image_ids: npt.ArrayLike | None = None,
+    device: str = "cpu",
+    precision: str = "float32",
+    compile_model: bool = False,
+    progress: bool = False,
+) -> IntArray:
+    """Return the smoothed class at each of `images` [N, C, H, W], or `ABSTAIN`: int64 [N].
+
+    Cohen et al. 2019, PREDICT: the top two of `n` samples are compared by a two-sided
+    binomial test at level `alpha`. An answer that is neither `ABSTAIN` nor the smoothed
+    classifier's class comes with probability at most `alpha` for each image (proposition 1,
+    after Hung and Fithian 2019); over M images the expected number is at most `alpha` M.
+    Images, ids and errors as for `certify`.
+    """
+    predictor = Predictor(
+        model,
+        noise,
+        classes=classes,
+        seed=seed,
+        n=n,
+        alpha=alpha,
+        device=device,
+        precision=precision,
+        compile_model=compile_model,
+    )
+    with tqdm(total=len(images), desc="predict", unit="image", disable=not progress) as bar:
+        answers = predictor.predict(images, image_ids, lambda _, done: bar.update(done) or None)
+    return answers.predicted
