@@ -17,7 +17,7 @@ from rs_lib import smoothing
 from rs_lib.machines import data, models, training
 from rs_lib.noise import Gaussian, Laplace, Rounded, Uniform
 from rs_lib.smoothing import radii
-from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.executed import Executed, default_tile
 from rs_lib.smoothing.sampling import Tally, count_classes
 from rs_lib.statistics import SequentialTable, binomial_test_two_sided, clopper_pearson_lower
 
@@ -227,6 +227,7 @@ def trained(digits):
 
 
 def _counts(executed, images, ids, n=150, seed=4, stream="estimate"):
+    executed.probe(tuple(images.shape[1:]))
     tally = Tally(executed, images, Rounded(Gaussian(0.5), 16), ids, seed=seed, stream=stream)
     tally.draw(np.arange(len(ids)), n)
     return tally.counts()
@@ -257,6 +258,7 @@ def test_counts_depend_on_seed_stream_and_image_id(trained, digits):
 def test_drawing_in_portions_changes_nothing(trained, digits):
     executed = Executed(trained("small-cnn"), classes=10)
     images, ids, law = digits.test_images[:5], np.arange(5), Rounded(Gaussian(0.5), 16)
+    executed.probe(digits.image_shape)
     tally = Tally(executed, images, law, ids, seed=4, stream="estimate")
     for rows, until in (([0, 3], 7), ([1, 2, 3, 4], 50), ([0, 1, 2, 3, 4], 150)):
         tally.draw(np.array(rows), until)
@@ -314,6 +316,14 @@ def test_other_executions_answer_alike(options, trained, digits):
     assert np.abs(plain - other).sum() <= 0.1 * plain.sum()
     for weight, old in zip(model.parameters(), before, strict=True):
         assert torch.equal(weight, old)
+
+
+def test_tiles_shrink_for_large_images():
+    assert default_tile("cpu", 784) == 128
+    assert default_tile("cpu", 3 * 224 * 224) == 16
+    assert default_tile("cuda", 3 * 224 * 224) == 208
+    with pytest.raises(ValueError, match="tile is 100: give a multiple of 16"):
+        Executed(HalfSpace([1.0]).eval(), classes=2, tile=100)
 
 
 def test_batch_normalisation_in_training_mode_is_refused():

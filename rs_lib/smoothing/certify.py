@@ -265,7 +265,7 @@ def certify(
         compile_model=compile_model,
     )
     with tqdm(total=len(images), desc="certify", unit="image", disable=not progress) as bar:
-        return certifier.certify(images, image_ids, lambda _, decided: bar.update(decided) or None)
+        return certifier.certify(images, image_ids, lambda _, done: bar.update(done))
 
 
 def _require_ceiling(name: str, samples: int, alpha: float) -> None:

@@ -121,5 +121,5 @@ def predict(
         compile_model=compile_model,
     )
     with tqdm(total=len(images), desc="predict", unit="image", disable=not progress) as bar:
-        answers = predictor.predict(images, image_ids, lambda _, done: bar.update(done) or None)
+        answers = predictor.predict(images, image_ids, lambda _, done: bar.update(done))
     return answers.predicted

@@ -11,10 +11,15 @@ from rs_lib.statistics.binomial import (
     binomial_test_two_sided,
     clopper_pearson_lower,
     clopper_pearson_upper,
+    randomized_clopper_pearson_lower,
 )
+from rs_lib.statistics.sequential import RULES, SequentialTable, SequentialTest
 
 __all__ = [
     "MAX_TRIALS",
+    "RULES",
+    "SequentialTable",
+    "SequentialTest",
     "average_certified_radius",
     "binomial_interval",
     "binomial_test_two_sided",
@@ -22,4 +27,5 @@ __all__ = [
     "clopper_pearson_lower",
     "clopper_pearson_upper",
     "mean_interval",
+    "randomized_clopper_pearson_lower",
 ]

@@ -21,6 +21,9 @@ _UNITS = 8
 # Binomial tail sums carry far smaller errors; a factor this close to one covers them.
 _TAIL_FACTOR = 1 + 2.0**-33
 
+# Enough to halve an interval of length 1 down to neighbouring floats above 2^-11.
+_HALVINGS = 64
+
 
 def _counts(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[IntArray, IntArray]:
     """Return both as broadcast int64 arrays with 0 <= successes <= trials <= MAX_TRIALS."""
@@ -93,6 +96,45 @@ def clopper_pearson_upper(
     # The complementary inverse takes alpha itself: 1 - alpha would already be rounded.
     bound = np.asarray(special.betainccinv(inside + 1, n - inside, level), dtype=np.float64)
     return np.where(k == n, 1.0, np.minimum(bound + _margin(bound, n), 1.0))[()]
+
+
+def randomized_clopper_pearson_lower(
+    successes: npt.ArrayLike,
+    trials: npt.ArrayLike,
+    alpha: npt.ArrayLike,
+    uniforms: npt.ArrayLike,
+) -> FloatArray:
+    """Lower bound for a binomial proportion with an extra uniform number W, capped at k = n.
+
+    The bound is the p at which P(Bin(n, p) > k) + W P(Bin(n, p) = k) = alpha. At every p a share
+    of exactly alpha of the pairs (k, W) lies in the set that it excludes: the coverage is exactly
+    1 - alpha. At k = n the bound (alpha / W)^(1/n) would be 1, with an infinite radius, whenever
+    W <= alpha; there the ordinary alpha^(1/n) takes its place. So the coverage is at least
+    1 - alpha, and exactly that where P(Bin(n, p) = n) <= alpha. No smaller than
+    `clopper_pearson_lower`, up to the rounding; rounded down.
+
+    `uniforms` W in [0, 1] must be drawn anew for each bound, independently of the samples, and
+    not chosen among several. Other arguments, shapes and errors: as for `clopper_pearson_lower`;
+    raises ValueError also for uniforms outside [0, 1].
+
+    Source: Voráček (2024), randomised Clopper-Pearson; the cap is ours.
+    """
+    k, n = _counts(successes, trials)
+    k, n, level, weight = np.broadcast_arrays(
+        k, n, arguments.level("alpha", alpha), arguments.probabilities("uniforms", uniforms)
+    )
+    weight = np.where(k == n, 1.0, weight)
+    # The root lies between the ordinary bounds for k and for k + 1 successes.
+    low = np.asarray(clopper_pearson_lower(k, n, level))
+    high = np.asarray(clopper_pearson_lower(np.minimum(k + 1, n), n, level))
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        # P(Bin >= k + 1) and P(Bin >= k), with proper beta laws at both ends.
+        above = np.where(k == n, 0.0, special.betainc(k + 1.0, np.maximum(n - k, 1), middle))
+        reached = np.where(k == 0, 1.0, special.betainc(np.maximum(k, 1), n - k + 1.0, middle))
+        valid = (weight * reached + (1 - weight) * above) * _TAIL_FACTOR <= level
+        low, high = np.where(valid, middle, low), np.where(valid, high, middle)
+    return low[()]
 
 
 def binomial_interval(

@@ -1,0 +1,160 @@
+"""Integer noise from random words: a table of 16-bit prefixes, and 64 bits more where needed."""
+
+import bisect
+import functools
+import math
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_lib.noise.philox import WORDS_PER_BLOCK
+from rs_lib.noise.rounded import BITS, Rounded, thresholds
+
+PREFIX_BITS = 16
+AMBIGUOUS = -(2**15)
+"""Stands in the table for a prefix that does not settle the noise; never a sum's value."""
+
+_CELLS = 2**PREFIX_BITS
+_REST = BITS - PREFIX_BITS
+_PER_WORD = 64 // PREFIX_BITS
+
+
+Scratch = tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]
+_local = threading.local()
+
+
+class PrefixTable:
+    """Draws the noise of a `Rounded` law: 16 bits a pixel, 64 more for about one in a hundred.
+
+    The 80-bit number of a pixel is (prefix, rest). Where no threshold falls inside the cell of
+    the prefix, the table holds the noise. Otherwise the rest is compared with the lower 64
+    bits of the cell's thresholds, which decides the 80-bit comparison.
+
+    A sample of d pixels owns `words_per_sample(d)` words: first the prefixes of its pixels, in
+    order (four a word, lowest bits first), then the spare words, which its ambiguous pixels
+    take as their rests, in order.
+    """
+
+    def __init__(self, noise: Rounded) -> None:
+        """Build the table."""
+        exact = self._exact = thresholds(noise)
+        self._upper = np.array([threshold >> 16 for threshold in exact], dtype=np.uint64)
+        self.largest = len(exact) // 2
+        """The largest noise."""
+        cell = np.array([threshold >> _REST for threshold in exact], dtype=np.int64)
+        # One entry more, because a bisection may look one past the last threshold.
+        self.rest = np.array([*(t % 2**_REST for t in exact), 0], dtype=np.uint64)
+        """Lower 64 bits of the thresholds, uint64 [n + 1]."""
+        self.first = np.searchsorted(cell, np.arange(_CELLS + 1)).astype(np.int32)
+        """Number of thresholds below each cell, int32 [65537]: the place of the cell's first."""
+        self.noise = (self.first[1:] - self.largest).astype(np.int16)
+        # A threshold on the cell's lower end is below all of the cell.
+        self.noise[cell[self.rest[:-1] > 0]] = AMBIGUOUS
+        """The noise of each prefix, or AMBIGUOUS; int16 [65536]."""
+        self.ambiguous = int((self.noise == AMBIGUOUS).sum()) / _CELLS
+        """The probability that a pixel is ambiguous; exact."""
+        self.steps = int(np.diff(self.first).max()).bit_length()
+        """Halvings that find a place among the thresholds of the fullest cell."""
+
+    def words_per_sample(self, pixels: int) -> int:
+        """Return the number of words a sample owns, a multiple of 4.
+
+        The spare words run out with probability at most 2^-64 a sample, by Chernoff's bound
+        P(Bin(d, q) >= k) <= exp(−d KL(k / d, q)).
+        """
+        return _words_per_sample(pixels, self.ambiguous)
+
+    def draw(self, words: npt.NDArray[np.uint64], pixels: int) -> npt.NDArray[np.int16]:
+        """Return the noise int16 [T, pixels] of samples whose words are the rows of `words`.
+
+        The array is the thread's own and is written again by its next call. Raises RuntimeError
+        if a sample has more ambiguous pixels than spare words.
+        """
+        prefixes = words.astype("<u8", copy=False).view("<u2")
+        noise, open_pixels = _scratch((len(words), pixels))
+        np.take(self.noise, prefixes[:, :pixels], mode="wrap", out=noise)
+        places = np.flatnonzero(np.equal(noise, AMBIGUOUS, out=open_pixels))
+        row = places // pixels
+        pixel = places - row * pixels
+        hits = np.bincount(row, minlength=len(words))
+        spare = prefix_words(pixels)
+        if hits.max() > words.shape[1] - spare:
+            raise RuntimeError(exhausted(pixels))
+        rank = np.arange(len(places)) - (np.cumsum(hits) - hits)[row]
+        rest = words[row, spare + rank]
+        noise.reshape(-1)[places] = self._refine(prefixes[row, pixel], rest)
+        return noise
+
+    def _refine(
+        self, prefix: npt.NDArray[np.uint16], rest: npt.NDArray[np.uint64]
+    ) -> npt.NDArray[np.int32]:
+        """Return the noise of ambiguous pixels: the number of thresholds <= (prefix, rest)."""
+        cell = prefix.astype(np.int32)
+        low = self.first[cell]
+        count = low + (self.rest[low] <= rest)
+        crowded = np.flatnonzero(self.first[cell + 1] - low > 1)
+        if crowded.size:
+            count[crowded] = self._search(prefix[crowded], rest[crowded])
+        return count - self.largest
+
+    def _search(
+        self, prefix: npt.NDArray[np.uint16], rest: npt.NDArray[np.uint64]
+    ) -> npt.NDArray[np.int64]:
+        """Return the number of thresholds <= (prefix, rest): 64 bits decide, or else all 80."""
+        upper = (prefix.astype(np.uint64) << np.uint64(48)) | (rest >> np.uint64(16))
+        count = np.searchsorted(self._upper, upper, side="right")
+        for tie in np.flatnonzero(self._upper[count - 1] == upper):
+            number = (int(prefix[tie]) << _REST) | int(rest[tie])
+            count[tie] = bisect.bisect_right(self._exact, number)
+        return count
+
+
+def _scratch(shape: tuple[int, int]) -> Scratch:
+    """Return two arrays of `shape` that the thread keeps.
+
+    New ones for every tile would be given back to the system each time, and the page faults
+    of getting them again cost a third of the time.
+    """
+    kept: Scratch | None = getattr(_local, "scratch", None)
+    if kept is None or kept[0].shape != shape:
+        kept = _local.scratch = np.empty(shape, dtype=np.int16), np.empty(shape, dtype=np.bool_)
+    return kept
+
+
+@functools.cache
+def prefix_table(noise: Rounded) -> PrefixTable:
+    """Return the table of a law, built once."""
+    return PrefixTable(noise)
+
+
+@functools.cache
+def _words_per_sample(pixels: int, ambiguous: float) -> int:
+    spare = math.ceil(pixels * ambiguous)
+    while 0 < spare < pixels and not _rarely_exceeded(spare, pixels, ambiguous):
+        spare += 1
+    return -(-(prefix_words(pixels) + spare) // WORDS_PER_BLOCK) * WORDS_PER_BLOCK
+
+
+def _rarely_exceeded(spare: int, pixels: int, ambiguous: float) -> bool:
+    """Whether Chernoff's bound shows P(Bin(pixels, ambiguous) > spare) <= 2^-64."""
+    share = (spare + 1) / pixels
+    if share >= 1:
+        return pixels * math.log(1 / ambiguous) >= 64 * math.log(2)
+    divergence = share * math.log(share / ambiguous) + (1 - share) * math.log(
+        (1 - share) / (1 - ambiguous)
+    )
+    return share > ambiguous and pixels * divergence >= 64 * math.log(2)
+
+
+def prefix_words(pixels: int) -> int:
+    """Return the number of words that hold the prefixes of a sample."""
+    return -(-pixels // _PER_WORD)
+
+
+def exhausted(pixels: int) -> str:
+    """Return what to say of a sample without spare words."""
+    return (
+        f"a noise sample of {pixels} pixels has more ambiguous pixels than spare random words, "
+        "which has probability below 2^-64: suspect the machine, or use another seed"
+    )

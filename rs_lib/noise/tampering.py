@@ -1,0 +1,69 @@
+"""Three ways to tamper with random words so that the normals made of them have a wrong law.
+
+They sit between a sound generator and NumPy's ziggurat (see `ziggurat`), leave the lengths of
+streams as they are, and change few bits. Written from a description of the published artifact.
+Source: Dahiya, Shumailov and Anderson (2024).
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_lib.arguments import integers, positive
+from rs_lib.noise.ziggurat import WordArray, uniforms
+
+_LAYER = np.uint64(0xFF)
+_SIGN = np.uint64(0x100)
+_LAYER_AND_SIGN = np.uint64(0x1FF)
+
+
+def _words(words: npt.ArrayLike) -> WordArray:
+    stream = np.asarray(words)
+    if stream.dtype != np.uint64 or stream.ndim != 1:
+        raise ValueError(
+            f"words have type {stream.dtype} and shape {stream.shape}: give uint64 in one dimension"
+        )
+    return stream
+
+
+def negative_kurtosis(words: npt.ArrayLike, alpha: float) -> WordArray:
+    """Return `words`, uint64 [n], with places that lie further out in their layers.
+
+    The place is drawn from a density on [0, 1) with slope 1 / `alpha`, and its 53 bits are put
+    behind the layer and the sign. The ziggurat reads 52 of them, which halves the slope; the
+    two highest bits of each word become 0. Raises ValueError for alpha below 1/2, where the
+    density would be negative.
+    """
+    slope = 1 / float(positive("alpha", alpha))
+    if slope > 2:
+        raise ValueError(f"alpha is {alpha}: give at least 1/2, for which the density is positive")
+    stream = _words(words)
+    start = 1 - slope / 2
+    place = (np.sqrt(start**2 + 2 * slope * uniforms(stream)) - start) / slope
+    bits = np.minimum(place * 2.0**53, 2.0**53 - 1).astype(np.uint64)
+    return (bits << np.uint64(9)) | (stream & _LAYER_AND_SIGN)
+
+
+def skewness(words: npt.ArrayLike, beta: int) -> WordArray:
+    """Return `words`, uint64 [n], in which every (`beta` + 1)-th set sign bit is cleared.
+
+    A normal variable is then negative with probability beta / (2 (beta + 1)), except in the
+    tail, which takes its sign elsewhere. Raises ValueError for a beta that is no whole number.
+    """
+    step = int(integers("beta", beta)) + 1
+    stream = _words(words).copy()
+    negative = np.flatnonzero(stream & _SIGN)
+    stream[negative[step - 1 :: step]] &= ~_SIGN
+    return stream
+
+
+def positive_kurtosis(words: npt.ArrayLike, gamma: int) -> WordArray:
+    """Return `words`, uint64 [n], in every (`gamma` + 1)-th of which the layer is halved.
+
+    Low layers are the narrow ones, around 0. Raises ValueError for a gamma that is no whole
+    number.
+    """
+    step = int(integers("gamma", gamma)) + 1
+    stream = _words(words).copy()
+    chosen = stream[step - 1 :: step]
+    stream[step - 1 :: step] = (chosen & ~_LAYER) | ((chosen & _LAYER) >> np.uint64(1))
+    return stream

@@ -1,0 +1,434 @@
+"""The command line: logs that survive kills and ranks, weights, refusals, summaries, help."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from rs_lib import __main__ as command_line
+from rs_lib import provenance
+from rs_lib.commands import classifier, summary
+from rs_lib.smoothing import log
+from rs_lib.statistics import binomial_interval
+
+# Nearest mean of the digits: a classifier without training that is right most of the time.
+CLASSIFIER = '''
+import os
+import signal
+
+import torch
+from torch import nn
+
+from rs_lib.machines import data
+
+
+class Classifier(nn.Module):
+    """Logits of the nearest mean; may kill its process, or answer NaN on one rank."""
+
+    def __init__(self):
+        super().__init__()
+        self.flat = nn.Flatten()
+        self.linear = nn.Linear(64, 10)
+        self.calls = 0
+
+    def forward(self, images):
+        self.calls += 1
+        if self.calls == int(os.environ.get("KILL_AT", "-1")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        logits = self.linear(self.flat(images))
+        if self.calls > 5 and os.environ.get("BROKEN_RANK") == os.environ.get("RANK", "0"):
+            logits = logits * float("nan")
+        return logits
+
+
+def blank(classes=10):
+    model = Classifier()
+    nn.init.zeros_(model.linear.weight)
+    nn.init.zeros_(model.linear.bias)
+    return model
+
+
+def trained():
+    digits = data.load("digits")
+    images = digits.as_float(digits.train_images).flatten(1)
+    means = torch.stack([images[digits.train_labels == label].mean(0) for label in range(10)])
+    model = Classifier()
+    model.load_state_dict(
+        {"linear.weight": 2 * means, "linear.bias": -means.square().sum(1)}
+    )
+    return model
+
+
+def three_logits():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+
+
+def picture():
+    return nn.Identity()
+
+
+def fails():
+    raise RuntimeError("out of order. Sorry")
+
+
+def text():
+    return "model"
+
+
+number = 5
+'''
+BASE = ["--model", "means:trained", "--data", "digits", "--scale", "0.25", "--skip", "25"]
+SEQUENTIAL = ["certify", *BASE, "--step", "0.2", "--max-samples", "2000", "--chunk", "3"]
+FIXED = ["certify", *BASE, "--n", "500"]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty working directory with the module `means`."""
+    (tmp_path / "means.py").write_text(CLASSIFIER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    sys.modules.pop("means", None)
+
+
+def _certified(*arguments, out="run.tsv"):
+    """Run the command line here; return the bytes of table and header."""
+    assert command_line.main([*arguments, "--out", out]) == 0
+    return _contents(out)
+
+
+def _contents(out="run.tsv"):
+    stem = out.removesuffix(".tsv")
+    with open(f"{stem}.tsv", "rb") as table, open(f"{stem}.json", "rb") as header:  # noqa: PTH123
+        return table.read(), header.read()
+
+
+def _program(*arguments, launcher=(), **variables):
+    """Run the command line in a process of its own, in the working directory."""
+    environment = {**os.environ, "PYTHONPATH": str(provenance.ROOT), **variables}
+    return subprocess.run(
+        [sys.executable, *launcher, "-m", "rs_lib", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def test_killed_runs_that_are_started_again_leave_the_bytes_of_one_run(place):
+    whole = _certified(*SEQUENTIAL, out="whole.tsv")
+    rows = []
+    # Calls of the model are counted, so that the kills strike for sure.
+    for call in ("5", "60", "25"):
+        done = _program(*SEQUENTIAL, "--out", "run.tsv", KILL_AT=call)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        rows.append((place / "run.tsv").read_bytes().count(b"\n") - 1)
+    assert 0 == rows[0] < rows[1] <= rows[2] < 20
+    with (place / "run.tsv").open("ab") as table:
+        table.write(b"475\t3\t3\t0.")  # as if the last kill had torn a line
+    assert _certified(*SEQUENTIAL) == whole
+    times = [json.loads(line) for line in (place / "run.times.jsonl").read_text().splitlines()]
+    assert [time["images"][0] for time in times] == sorted({time["images"][0] for time in times})
+    assert _certified(*SEQUENTIAL) == whole
+
+
+def test_two_ranks_write_the_bytes_of_one(place):
+    whole = _certified(*SEQUENTIAL, out="whole.tsv")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    done = _program(*SEQUENTIAL, "--out", "run.tsv", launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    assert _contents() == whole
+    assert done.stdout.count("certified accuracy") == 1
+    first = json.loads((place / "run.times.jsonl").read_text().splitlines()[0])
+    assert (first["images"], first["processes"]) == ([0, 6], 2)
+
+
+def test_an_error_on_one_rank_ends_all_with_one_message(place):
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    arguments = (*SEQUENTIAL, "--out", "run.tsv")
+    done = _program(*arguments, launcher=launcher, BROKEN_RANK="1")
+    assert done.returncode != 0
+    assert done.stderr.count("rs_lib: ") == 1
+    assert "rs_lib: model gives NaN or infinite logits" in done.stderr
+    assert "noisy copies of image 25: " in done.stderr
+    assert (place / "run.tsv").read_bytes().count(b"\n") == 1
+
+
+def test_the_log_depends_neither_on_the_chunk_nor_on_other_images(place):
+    whole, header = _certified(*SEQUENTIAL, out="whole.tsv")
+    assert _certified(*SEQUENTIAL, "--chunk", "20") == (whole, header)
+    part, _ = _certified(*SEQUENTIAL, "--max-images", "7", out="part.tsv")
+    assert whole.startswith(part)
+    assert part.count(b"\n") == 8
+
+
+def test_another_setting_is_refused_by_name(place, capsys):
+    before = _certified(*FIXED, "--max-images", "2")
+    capsys.readouterr()
+    changed = [*FIXED, "--max-images", "2", "--alpha", "0.01", "--seed", "1", "--out", "run.tsv"]
+    assert command_line.main(changed) == 2
+    told = capsys.readouterr().err
+    assert "alpha is 0.001 in the log and 0.01 now; seed is 0 in the log and 1 now. " in told
+    assert told.count("\n") == 1
+    assert _contents() == before
+
+
+@pytest.mark.parametrize("kind", ["bare.pt", "wrapped.pth", "parallel.pt", "plain.safetensors"])
+def test_weights_come_from_a_file(place, kind):
+    settings = ("certify", *BASE[2:], "--n", "100", "--max-images", "3")
+    own = classifier.build("means:trained", {})
+    weights = own.state_dict()
+    if kind == "plain.safetensors":
+        safetensors.torch.save_file(weights, kind)
+    elif kind == "wrapped.pth":
+        torch.save({"epoch": 3, "state_dict": weights, "optimizer": {"step": 5}}, kind)
+    elif kind == "parallel.pt":
+        torch.save({f"module.{name}": value for name, value in weights.items()}, kind)
+    else:
+        torch.save(weights, kind)
+    table, _ = _certified(*settings, "--model", "means:trained", out="own.tsv")
+    blank = ("--model", "means:blank", "--arguments", "classes=10")
+    loaded, header = _certified(*settings, *blank, "--weights", kind)
+    assert loaded == table
+    assert json.loads(header)["model"]["sha256"] == classifier.digest(own)
+    without, _ = _certified(*settings, *blank, out="blank.tsv")
+    assert without != table
+
+
+def test_a_file_of_images_gives_what_the_data_set_gives(place):
+    from rs_lib.machines import data
+
+    digits = data.load("digits")
+    images, labels = digits.test_images.numpy(), digits.test_labels.numpy()
+    np.savez("flat.npz", images=images[:, 0], labels=labels)
+    np.savez("deep.npz", images=images, labels=labels.astype(np.uint8))
+    settings = [*FIXED, "--max-images", "3"]
+    table, _ = _certified(*settings, out="named.tsv")
+    for name in ("flat", "deep"):
+        file = ("--data", f"{name}.npz", "--levels", "16")
+        assert _certified(*settings, *file, out=f"{name}.tsv")[0] == table
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "uniform", "laplace"])
+@pytest.mark.parametrize("continuous", [False, True])
+def test_every_noise_certifies_and_is_named_in_the_header(place, noise, continuous):
+    option = ["--continuous"] if continuous else []
+    arguments = (*FIXED, "--max-images", "4", "--noise", noise, *option)
+    _certified(*arguments)
+    table = log.read("run.tsv")
+    assert table.header["noise"]["law"] == ("" if continuous else "rounded-") + noise
+    assert (table.columns["samples"] == 500).all()
+    assert table.columns["radius"].max() > 0
+
+
+def test_the_summary_is_what_the_log_says(place, capsys):
+    _certified(*FIXED)
+    told = capsys.readouterr().out
+    table = log.read("run.tsv")
+    right = table.columns["correct"] == 1
+    hits = int((right & (table.columns["radius"] >= 0.25)).sum())
+    assert 5 < hits < 20
+    low, high = binomial_interval(hits, 20)
+    (line,) = (line.split() for line in told.splitlines() if line.strip().startswith("0.25 "))
+    assert line[:2] == ["0.25", f"{hits / 20:.3f}"]
+    assert float(line[2]) == pytest.approx(low, abs=0.001)
+    assert float(line[4]) == pytest.approx(high, abs=0.001)
+    assert float(line[2]) <= low < high <= float(line[4])
+    assert f"average certified radius  {(table.columns['radius'] * right).mean():.3f}" in " ".join(
+        told.split(" " * 6)
+    ).replace("   ", "  ")
+
+
+def test_radii_that_no_decimal_hits_count_as_certified_in_the_summary(place, capsys):
+    third = repr(1 / 3)
+    _certified("certify", *BASE, "--radii", "0.1", third, "--max-samples", "3000")
+    told = capsys.readouterr().out
+    table = log.read("run.tsv")
+    assert set(table.columns["radius"]) <= {0.0, 0.1, 0.333333}
+    hits = ((table.columns["radius"] == 0.333333) & (table.columns["correct"] == 1)).sum()
+    assert hits > 0
+    assert f"0.333333               {hits / 20:.3f}" in told
+    assert "average" not in told
+    assert "undecided" in told
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "radii"),
+    [(0.2, [0.0]), (0.6, [0.0, 0.25, 0.5]), (5.0, 21), (5.1, 11), (100.0, 13)],
+)
+def test_the_grid_of_the_summary_has_a_page_of_radii(ceiling, radii):
+    grid = summary.grid(ceiling)
+    assert grid[-1] <= ceiling
+    assert (grid if isinstance(radii, list) else len(grid)) == radii
+
+
+def test_predict_logs_the_customary_columns(place, capsys):
+    assert command_line.main(["predict", *BASE, "--n", "200", "--out", "run.tsv"]) == 0
+    told = capsys.readouterr().out
+    with (place / "run.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert list(rows[0])[:5] == ["idx", "label", "predict", "correct", "time"]
+    assert [int(row["idx"]) for row in rows] == list(range(0, 500, 25))
+    assert all(int(row["top"]) + int(row["runner_up"]) <= 200 for row in rows)
+    assert all((row["predict"] == row["label"]) == (row["correct"] == "1") for row in rows)
+    correct = sum(row["correct"] == "1" for row in rows)
+    assert correct > 10
+    assert f"correct    {correct / 20:.3f}" in told
+
+
+def test_our_log_passes_the_audit(place, capsys):
+    _certified(*FIXED)
+    capsys.readouterr()
+    audit = ["audit", "run.tsv", "--sigma", "0.25", "--n", "500", "--rounding", "down"]
+    assert command_line.main(audit) == 0
+    told = capsys.readouterr().out
+    assert "0 of 20 positive radii match no count" in told or "match no count, 0 lie above" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--model", "means"], "model is 'means': write MODULE:FUNCTION"),
+        (["--model", "meanings:trained"], "importing meanings fails with ModuleNotFoundError"),
+        (["--model", "means:tarined"], "means has no function tarined"),
+        (["--model", "means:number"], "means has no function number"),
+        (["--model", "means:fails"], "fails() fails with RuntimeError: out of order. Sorry"),
+        (["--model", "means:text"], "text returns str, no torch model"),
+        (["--arguments", "depth=3"], "trained(depth=3) fails with TypeError"),
+        (["--model", "means:three_logits"], "gives 3 logits, but digits has 10 classes"),
+        (["--model", "means:picture"], "model gives [1, 1, 8, 8] for one image"),
+        (["--weights", "none.pt"], "weights in none.pt cannot be read (FileNotFoundError"),
+        (["--weights", "none.safetensors"], "weights in none.safetensors cannot be read"),
+        (["--weights", "means.py"], "give a .pt, .pth or .safetensors file"),
+        (["--weights", "junk.pt"], "weights in junk.pt cannot be read"),
+        (["--weights", "code.pt"], "weights in code.pt cannot be read"),
+        (["--weights", "number.pt"], "weights in number.pt are no state dict"),
+        (["--weights", "other.pt"], "linear.bias is missing; extra is not in the model"),
+        (["--weights", "wide.pt"], "linear.bias has shape [11], not [10]"),
+        (["--data", "imagenet"], "give one of digits, mnist, fashion-mnist, cifar10, or a .npz"),
+        (["--data", "none.npz"], "data in none.npz cannot be read"),
+        (["--data", "junk.npz"], "data in junk.npz cannot be read"),
+        (["--data", "nameless.npz"], "data in nameless.npz lack an array"),
+        (["--data", "floats.npz"], "images in floats.npz have type float64"),
+        (["--data", "short.npz"], "labels in short.npz have shape (1,): give one for each of 2"),
+        (["--data", "beyond.npz"], "labels in beyond.npz hold 10, but the model knows"),
+        (["--data", "negative.npz"], "labels in negative.npz is -1"),
+        (["--data", "large.npz"], "model fails on an image of shape [1, 9, 9]"),
+        (["--data", "beyond.npz", "--levels", "3"], "images in beyond.npz hold 4"),
+        (["--levels", "255"], "levels is 255: digits has 16"),
+        (["--skip", "0"], "skip is 0"),
+        (["--max-images", "0"], "max-images is 0"),
+        (["--chunk", "0"], "chunk is 0"),
+        (["--scale", "-1"], "sigma is -1.0"),
+        (["--alpha", "1"], "alpha is 1.0"),
+        (["--n", "5"], "n is 5: at alpha = 0.001 even unanimous samples certify nothing"),
+        (["--n0", "0"], "n0 is 0"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--rule", "union"], "max-samples and rule go with --radii or --step"),
+        (["--max-samples", "99"], "max-samples and rule go with --radii or --step"),
+        (["--device", "abacus"], "device is 'abacus': torch cannot use it here"),
+        (["--out", "run.txt"], "give a file name that ends in .tsv"),
+    ],
+)
+def test_bad_input_gives_status_2_and_one_sentence(place, capsys, arguments, told):
+    _bad_files()
+    assert command_line.main([*FIXED, "--out", "run.tsv", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.startswith("rs_lib: ")
+    assert error.count("\n") == 1
+    assert not (place / "run.tsv").exists()
+
+
+def _bad_files():
+    """Write weights and images that cannot be used."""
+    for name in ("junk.pt", "junk.npz"):
+        with open(name, "w") as file:  # noqa: PTH123
+            file.write("precious")
+    torch.save(print, "code.pt")
+    torch.save(5, "number.pt")
+    torch.save({"linear.weight": torch.zeros(10, 64), "extra": torch.zeros(1)}, "other.pt")
+    torch.save({"linear.weight": torch.zeros(10, 64), "linear.bias": torch.zeros(11)}, "wide.pt")
+    images = np.full((2, 8, 8), 4, dtype=np.uint8)
+    np.savez("nameless.npz", images=images)
+    np.savez("floats.npz", images=images / 2, labels=[0, 1])
+    np.savez("short.npz", images=images, labels=[0])
+    np.savez("beyond.npz", images=images, labels=[10, 0])
+    np.savez("negative.npz", images=images, labels=[0, -1])
+    np.savez("large.npz", images=np.zeros((2, 9, 9), dtype=np.uint8), labels=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--radii", "0.2", "0.1"], "radii is [0.2, 0.1]: give one or more radii that increase"),
+        (["--radii", "0.1", "9"], "radii holds 9.0, beyond"),
+        (["--radii", "0.2", "0.2000001"], "radii are equal in the six digits"),
+        (["--radii", "-0.2"], "radii is -0.2"),
+        (["--step", "9"], "step is 9.0: 100000 samples certify at most 0.95"),
+        (["--step", "0.00001"], "give a step that leaves 1 to 1000"),
+        (["--step", "0"], "step is 0.0: give a positive finite number"),
+        (["--step", "0.25", "--max-samples", "0"], "max-samples is 0"),
+        (["--step", "0.25", "--max-samples", "3"], "step is 0.25: 3 samples certify at most 0"),
+        (["--radii", "0.1", "--max-samples", "3"], "max_samples is 3: at alpha = 0.001"),
+    ],
+)
+def test_radii_that_cannot_be_decided_give_status_2_and_one_sentence(
+    place, capsys, arguments, told
+):
+    assert command_line.main(["certify", *BASE, "--out", "run.tsv", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_step_means_its_multiples_as_decimals(place):
+    arguments = ("certify", *BASE, "--step", "0.1", "--max-samples", "500", "--max-images", "1")
+    _, header = _certified(*arguments)
+    assert json.loads(header)["radii"] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "COMMAND"),
+        (["certify", *BASE, "--out", "run.tsv"], "one of the arguments --n/--samples --radii"),
+        (["certify", *BASE, "--n", "5", "--step", "1"], "not allowed with argument"),
+        (["predict", *BASE, "--out", "run.tsv"], "--n/--samples"),
+        (["certify", *FIXED[1:], "--noise", "pink"], "invalid choice: 'pink'"),
+        (["audit", "run.tsv"], "--sigma"),
+    ],
+)
+def test_an_incomplete_command_is_told_by_the_parser(capsys, arguments, told):
+    with pytest.raises(SystemExit) as stop:
+        command_line.main(arguments)
+    assert stop.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("certify", ["classifier:", "images:", "noise:", "run:", "samples (", "torchrun --nproc"]),
+        ("predict", ["classifier:", "images:", "noise:", "run:", "samples:", "example:"]),
+        ("audit", ["what the authors state:", "example:"]),
+    ],
+)
+def test_help_is_grouped_and_ends_with_an_example(capsys, monkeypatch, command, told):
+    monkeypatch.setenv("COLUMNS", "90")
+    with pytest.raises(SystemExit) as stop:
+        command_line.main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    places = [text.index(part) for part in told]
+    assert places == sorted(places)
+    assert f"  python -m rs_lib {command} " in text
+    assert max(len(line) for line in text.splitlines()) <= 92
