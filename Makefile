@@ -38,8 +38,8 @@ serve: $(READY)  ## look at the book on localhost (PORT=8000)
 verify: $(READY)  ## run the chapters again and compare every figure with its record
 	@$(RUN) -m rs_lib.book verify
 
-bench: $(READY)  ## measure the certification loop against the bare forward pass
-	@$(RUN) -m benchmarks.certify
+bench: $(READY)  ## measure the engine against the textbook loop and the bare forward pass
+	@OMP_NUM_THREADS=1 $(RUN) -m benchmarks
 
 format: $(READY)  ## put code and notebooks into the house's format
 	@$(RUN) -m ruff check --fix --quiet . ; $(RUN) -m ruff format --quiet .

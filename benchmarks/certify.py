@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.clock import alternate
 from rs_lib import smoothing
 from rs_lib.experiments import certified_accuracy
 from rs_lib.experiments.experiment import Context
 from rs_lib.machines import data, models
 from rs_lib.noise import Gaussian, Rounded
-from rs_lib.smoothing.executed import TILE
 from rs_lib.smoothing.sampling import count_classes
 from rs_lib.statistics import clopper_pearson_lower
 
@@ -74,23 +74,6 @@ def _ours(model: nn.Module, image: Tensor, n: int) -> None:
     )
 
 
-def _cpu_seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
-def _medians(ways: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return the median CPU seconds of each way, whose turns alternate after one to warm up."""
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for turn in range(repeats + 1):
-        for way, work in ways.items():
-            seconds = _cpu_seconds(work)
-            if turn:
-                times[way].append(seconds)
-    return {way: statistics.median(seconds) for way, seconds in times.items()}
-
-
 def throughput(samples: int, repeats: int) -> list[dict[str, Any]]:
     """Return samples per CPU second of the bare pass, the engine and the textbook loop."""
     rows = []
@@ -106,7 +89,8 @@ def throughput(samples: int, repeats: int) -> list[dict[str, Any]]:
         }
         ways["engine"] = lambda m=model, i=image: _ours(m, i, samples)
         ways["textbook"] = lambda m=plain, i=bright: textbook_counts(m, i, samples, TEXTBOOK_BATCH)
-        seconds = _medians(ways, repeats)
+        times = alternate(list(ways.values()), repeats)
+        seconds = dict(zip(ways, map(statistics.median, times), strict=True))
         best = min((way for way in seconds if way.startswith("bare")), key=seconds.__getitem__)
         rows.append(
             {
@@ -114,7 +98,6 @@ def throughput(samples: int, repeats: int) -> list[dict[str, Any]]:
                 "pixels": int(np.prod(shape)),
                 "samples": samples,
                 "best_tile": int(best.split()[1]),
-                "tile": TILE["cpu"],
                 "bare_per_second": samples / seconds[best],
                 "engine_per_second": samples / seconds["engine"],
                 "textbook_per_second": samples / seconds["textbook"],
@@ -159,10 +142,9 @@ def end_to_end(images: int, n: int, radius: float = 0.5, alpha: float = 0.001) -
 
     start = time.process_time()
     ours = engine()
-    ours_seconds = time.process_time() - start
-    start = time.process_time()
+    between = time.process_time()
     theirs = np.array(textbook())
-    theirs_seconds = time.process_time() - start
+    ours_seconds, theirs_seconds = between - start, time.process_time() - between
     decided = ~ours.undecided
     return {
         "images": images,

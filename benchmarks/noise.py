@@ -2,18 +2,16 @@
 
 Turns alternate in one run on one thread; each ratio is the median over the turns of the ratio
 of CPU times, so that a busy machine changes it little.
-
-    python -m benchmarks.noise [--repeats 60]
 """
 
-import argparse
 import statistics
-import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.clock import alternate
 from rs_lib.noise import Gaussian, Rounded, noisy_images, philox
 from rs_lib.noise.prefix_table import prefix_table
 
@@ -53,46 +51,20 @@ def float_images(sigma: float, shape: tuple[int, ...]) -> Callable[[], object]:
     return lambda: images[rows] + torch.randn(TILE, *shape) * sigma
 
 
-def _cpu_seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    for _ in range(TURN):
-        work()
-    return time.process_time() - start
-
-
-def _beside(
-    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
-) -> tuple[float, float, float]:
-    """Return the median CPU seconds of a turn of each, and the median ratio."""
-    for work in (ours, theirs):
-        _cpu_seconds(work)
-    turns = [(_cpu_seconds(ours), _cpu_seconds(theirs)) for _ in range(repeats)]
-    mine, other = (statistics.median(times) for times in zip(*turns, strict=True))
-    return mine, other, statistics.median(a / b for a, b in turns)
-
-
-def main() -> None:
-    """Print nanoseconds a pixel and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=60, help="turns of each kind")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    print(f"tiles of {TILE}, 1 thread, {options.repeats} turns; ns of CPU time a pixel")
-    print(f"{'':10} {'σ':>5}   {'noise':>6} {'randn':>6} {'ratio':>6}   ", end="")
-    print(f"{'images':>6} {'floats':>6} {'ratio':>6}")
+def measure(repeats: int) -> list[dict[str, Any]]:
+    """Return nanoseconds a pixel and ratios for each shape and σ."""
+    rows = []
     for name, shape in SHAPES.items():
         nanoseconds = 1e9 / (TURN * TILE * np.prod(shape))
         for sigma in SIGMAS:
-            print(f"{name:10} {sigma:5.2f}", end="")
-            for ours, theirs in ((sound_noise, float_noise), (sound_images, float_images)):
-                mine, other, ratio = _beside(
-                    ours(sigma, shape), theirs(sigma, shape), options.repeats
-                )
-                print(
-                    f"   {mine * nanoseconds:6.2f} {other * nanoseconds:6.2f} {ratio:6.2f}", end=""
-                )
-            print()
-
-
-if __name__ == "__main__":
-    main()
+            row = {"shape": name, "sigma": sigma}
+            for what, ours, theirs in (
+                ("noise", sound_noise, float_noise),
+                ("images", sound_images, float_images),
+            ):
+                turns = alternate([ours(sigma, shape), theirs(sigma, shape)], repeats, TURN)
+                mine, other = (statistics.median(times) * nanoseconds for times in turns)
+                ratio = statistics.median(a / b for a, b in zip(*turns, strict=True))
+                row |= {f"{what}_ns": mine, f"{what}_float_ns": other, f"{what}_ratio": ratio}
+            rows.append(row)
+    return rows

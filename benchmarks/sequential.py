@@ -4,11 +4,8 @@ The question is "is the radius at least r?" for r of .5, 1, 2 and 3 noise levels
 exact: the stored histograms of Phi^-1(k/n) are the distributions, and the means over the samples
 come from the dynamic programme. Wald's bound is min(cap, log(1/alpha) / KL(p || p0)) per image; a
 rule that leaves images undecided at the cap may need less.
-
-    python -m benchmarks.sequential [--results book/results/published-logs.full.json]
 """
 
-import argparse
 import json
 from math import log
 from pathlib import Path
@@ -62,34 +59,35 @@ def means(logs: list[dict[str, Any]], radius: float) -> Floats:
     return np.stack([table[:, np.searchsorted(points, p)] @ share for p, share in laws])
 
 
-def main() -> None:
-    """Print the mean samples, their ratios, and what the ratios come to over all lines."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--results", type=Path, default=Path("book/results/published-logs.full.json")
-    )
-    logs = json.loads(parser.parse_args().results.read_text())["content"]["values"]["logs"]
-    names = (*RULES, "Wald")
-    print(f"alpha = {ALPHA}, at most {CAP} samples, {len(logs)} distributions of p_A")
-    print(
-        "  r/sigma" + "".join(f"{name:>12s}" for name in names) + "  /best  /Wald  undecided  log"
-    )
-    ratios = []
+def measure(results: Path = Path("book/results/published-logs.full.json")) -> list[dict[str, Any]]:
+    """Return a row for each log and radius: mean samples of each rule, and ratios."""
+    logs = json.loads(results.read_text())["content"]["values"]["logs"]
+    rows = []
     for radius in RADII:
         for entry, row in zip(logs, means(logs, radius), strict=True):
-            mean = dict(zip(names, row[:-1], strict=True))
+            mean = dict(zip((*RULES, "wald"), row[:-1].tolist(), strict=True))
             best = min(mean[rule] for rule in UNCALIBRATED)
-            ratios.append((mean["calibrated"] / best, mean["calibrated"] / mean["Wald"], row[-1]))
-            numbers = "".join(f"{mean[name]:12.0f}" for name in names)
-            shares = "".join(f"{value:7.2f}" for value in ratios[-1][:2])
-            print(f"{radius:9}{numbers}{shares}{row[-1]:11.2%}  {entry['log']}")
-    titles = ("mean samples / better uncalibrated rule", "mean samples / Wald's bound", "undecided")
-    for title, column in zip(titles, np.array(ratios).T, strict=True):
-        print(
-            f"calibrated, {title}: mean {column.mean():.3f}, "
-            f"smallest {column.min():.3f}, largest {column.max():.3f}"
-        )
+            rows.append(
+                {
+                    "log": entry["log"],
+                    "radius_over_sigma": radius,
+                    **mean,
+                    "over_best": mean["calibrated"] / best,
+                    "over_wald": mean["calibrated"] / mean["wald"],
+                    "undecided": float(row[-1]),
+                }
+            )
+    return rows
 
 
-if __name__ == "__main__":
-    main()
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the mean, smallest and largest of each ratio over the rows."""
+    return [
+        {
+            "ratio": name,
+            "mean": float(np.mean([row[name] for row in rows])),
+            "smallest": min(row[name] for row in rows),
+            "largest": max(row[name] for row in rows),
+        }
+        for name in ("over_best", "over_wald", "undecided")
+    ]

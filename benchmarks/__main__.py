@@ -1,0 +1,101 @@
+"""What the engine costs, beside the textbook loop and the bare forward pass, in one run.
+
+make bench                             print the tables
+python -m benchmarks --store           keep them too, for the book
+python -m benchmarks noise throughput  some of them
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import certify, noise, sequential, soundness
+from rs_lib import provenance
+
+Rows = list[dict[str, Any]]
+RESULT = Path("book/results/benchmarks.json")
+SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
+    "noise": (
+        "Sound noise against torch.randn, ns of CPU time a pixel",
+        lambda: noise.measure(repeats=40),
+    ),
+    "throughput": (
+        "Samples per CPU second at fixed n",
+        lambda: certify.throughput(samples=20_480, repeats=5),
+    ),
+    "end-to-end": (
+        "Is the radius at least 1/2? Engine against textbook loop, digits",
+        lambda: [certify.end_to_end(images=250, n=100_000)],
+    ),
+    "sequential": (
+        "Mean samples of the calibrated rule over published p_A, by exact dynamic programme",
+        lambda: sequential.summary(sequential.measure()),
+    ),
+    "soundness": (
+        "False certificates on classifiers with known p_A",
+        lambda: soundness.measure(certificates=100_000),
+    ),
+}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,}" if type(value) is int else str(value)
+
+
+def show(title: str, rows: Rows) -> None:
+    """Print rows of one table, columns aligned; a single row as a list."""
+    print(f"\n{title}")
+    if len(rows) == 1:
+        width = max(map(len, rows[0]))
+        print("\n".join(f"  {name:{width}}  {_text(value)}" for name, value in rows[0].items()))
+        return
+    cells = [list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        print("  " + "  ".join(text.rjust(n) for text, n in zip(line, widths, strict=True)))
+
+
+def main() -> None:
+    """Measure, print, and keep the tables if asked to."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=(__doc__ or "").splitlines()[0],
+        epilog="One thread of the CPU; medians of alternating turns.",
+    )
+    parser.add_argument("section", nargs="*", help=f"of {', '.join(SECTIONS)} (default: all)")
+    parser.add_argument("--store", action="store_true", help=f"write all tables to {RESULT}")
+    options = parser.parse_args()
+    unknown = [name for name in options.section if name not in SECTIONS]
+    if unknown:
+        parser.error(f"section is {unknown[0]!r}: give some of {', '.join(SECTIONS)}")
+    if options.store and options.section:
+        parser.error("--store keeps all sections: name none")
+    torch.set_num_threads(1)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    values = {}
+    for name in options.section or SECTIONS:
+        title, measure = SECTIONS[name]
+        values[name] = measure()
+        show(title, values[name])
+        sys.stdout.flush()
+    if options.store:
+        run = {
+            "device": provenance.processor(),
+            "started": started,
+            "commit": provenance.commit(),
+            "versions": provenance.versions("torch", "numpy"),
+        }
+        record = provenance.readable_json({"run": run, "values": values})
+        provenance.write_atomically(RESULT, record)
+        print(f"\nstored in {RESULT}")
+
+
+if __name__ == "__main__":
+    main()
