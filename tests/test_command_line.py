@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from rs_lib.statistics import binomial_interval
 # Nearest mean of the digits: a classifier without training that is right most of the time.
 CLASSIFIER = '''
 import os
+import pathlib
 import signal
 
 import torch
@@ -40,8 +42,10 @@ class Classifier(nn.Module):
 
     def forward(self, images):
         self.calls += 1
-        if self.calls == int(os.environ.get("KILL_AT", "-1")):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.calls > 5 and "KILL_AT_ROW" in os.environ:
+            rows = pathlib.Path("run.tsv").read_bytes().count(b"\\n") - 1
+            if rows >= int(os.environ["KILL_AT_ROW"]):
+                os.kill(os.getpid(), signal.SIGKILL)
         logits = self.linear(self.flat(images))
         if self.calls > 5 and os.environ.get("BROKEN_RANK") == os.environ.get("RANK", "0"):
             logits = logits * float("nan")
@@ -126,12 +130,12 @@ def _program(*arguments, launcher=(), **variables):
 def test_killed_runs_that_are_started_again_leave_the_bytes_of_one_run(place):
     whole = _certified(*SEQUENTIAL, out="whole.tsv")
     rows = []
-    # Calls of the model are counted, so that the kills strike for sure.
-    for call in ("5", "60", "25"):
-        done = _program(*SEQUENTIAL, "--out", "run.tsv", KILL_AT=call)
+    # The model itself kills in the midst of the images behind that row, so none comes too late.
+    for row in ("0", "3", "12"):
+        done = _program(*SEQUENTIAL, "--out", "run.tsv", KILL_AT_ROW=row)
         assert done.returncode == -signal.SIGKILL, done.stderr
         rows.append((place / "run.tsv").read_bytes().count(b"\n") - 1)
-    assert 0 == rows[0] < rows[1] <= rows[2] < 20
+    assert rows == [0, 3, 12]
     with (place / "run.tsv").open("ab") as table:
         table.write(b"475\t3\t3\t0.")  # as if the last kill had torn a line
     assert _certified(*SEQUENTIAL) == whole
@@ -158,7 +162,8 @@ def test_an_error_on_one_rank_ends_all_with_one_message(place):
     assert done.returncode != 0
     assert done.stderr.count("rs_lib: ") == 1
     assert "rs_lib: model gives NaN or infinite logits" in done.stderr
-    assert "noisy copies of image 25: " in done.stderr
+    (image,) = re.findall(r"noisy copies of image (\d+): ", done.stderr)
+    assert image in ("25", "75", "125")  # what the second rank has of the first six
     assert (place / "run.tsv").read_bytes().count(b"\n") == 1
 
 
@@ -242,9 +247,8 @@ def test_the_summary_is_what_the_log_says(place, capsys):
     assert float(line[2]) == pytest.approx(low, abs=0.001)
     assert float(line[4]) == pytest.approx(high, abs=0.001)
     assert float(line[2]) <= low < high <= float(line[4])
-    assert f"average certified radius  {(table.columns['radius'] * right).mean():.3f}" in " ".join(
-        told.split(" " * 6)
-    ).replace("   ", "  ")
+    average = f"{(table.columns['radius'] * right).mean():.3f}"
+    assert re.search(rf"average certified radius +{re.escape(average)} ", told)
 
 
 def test_radii_that_no_decimal_hits_count_as_certified_in_the_summary(place, capsys):
@@ -290,7 +294,7 @@ def test_our_log_passes_the_audit(place, capsys):
     audit = ["audit", "run.tsv", "--sigma", "0.25", "--n", "500", "--rounding", "down"]
     assert command_line.main(audit) == 0
     told = capsys.readouterr().out
-    assert "0 of 20 positive radii match no count" in told or "match no count, 0 lie above" in told
+    assert re.search(r"0 of \d+ positive radii match no count, 0 lie above the ceiling", told)
 
 
 @pytest.mark.parametrize(

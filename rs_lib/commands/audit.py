@@ -1,0 +1,67 @@
+"""The command `audit`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rs_lib import audit as audits
+
+_DESCRIPTION = """\
+Recover from the radii of a log, made with Gaussian noise, which number of samples
+and which alpha they come from. Report radii that no count gives or that lie above
+the ceiling, cells of the table that rounding pushed up, and the table as it should
+be at the stated alpha."""
+_EXAMPLES = """\
+example:
+  python -m rs_lib audit noise_0.50/test/sigma_0.50 --sigma 0.5
+"""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's `commands`."""
+    parser = commands.add_parser(
+        "audit",
+        help="check a published log of certificates against what its authors state",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(execute=_execute)
+    parser.add_argument(
+        "log", type=Path, help="a table whose columns begin with idx label predict radius correct"
+    )
+    parser.add_argument(
+        "--sigma", type=float, required=True, help="standard deviation of the noise"
+    )
+    stated = parser.add_argument_group("what the authors state")
+    stated.add_argument(
+        "--n", type=int, default=100_000, help="samples for each image (default: 100000)"
+    )
+    stated.add_argument(
+        "--alpha", type=float, default=0.001, help="probability of error (default: 0.001)"
+    )
+    stated.add_argument(
+        "--step",
+        type=float,
+        default=0.25,
+        metavar="R",
+        help="distance of the radii in their table (default: 0.25)",
+    )
+    stated.add_argument(
+        "--rounding",
+        choices=("nearest", "down"),
+        default="nearest",
+        help="how radii were printed (default: nearest; down for a log of `certify`)",
+    )
+
+
+def _execute(options: argparse.Namespace) -> None:
+    found = audits.audit(
+        options.log,
+        options.sigma,
+        trials=options.n,
+        alpha=options.alpha,
+        step=options.step,
+        rounding=options.rounding,
+    )
+    print(audits.report(found), end="")

@@ -1,0 +1,177 @@
+"""The command `certify`."""
+
+import argparse
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rs_lib.arguments import IntArray, integers, positive
+from rs_lib.commands import options as shared
+from rs_lib.commands import session, summary
+from rs_lib.commands.ranks import Ranks, joined
+from rs_lib.noise import NoiseLaw
+from rs_lib.smoothing import Certifier, certified_radius, log
+from rs_lib.smoothing.sampling import Report
+from rs_lib.statistics import RULES, clopper_pearson_lower
+
+MOST_RADII = 1000
+_DESCRIPTION = """\
+Certify a classifier smoothed by noise (Cohen et al. 2019): for each image, a class
+and a radius within which the smoothed classifier keeps it, false with probability
+at most alpha. The same command given again goes on with an interrupted run;
+torchrun shares the images among processes. The log is the same in every case."""
+_EXAMPLES = """\
+examples:
+  # the customary table of a model of your own, as few samples as each image needs
+  python -m rs_lib certify --model models:resnet --weights resnet.pt --data cifar10 \\
+      --scale 0.5 --step 0.25 --skip 20 --device cuda --out logs/resnet.tsv
+
+  # the largest radius that 100 000 samples support, on four GPUs
+  torchrun --nproc-per-node 4 -m rs_lib certify --model models:resnet --weights resnet.pt \\
+      --data cifar10 --scale 0.5 --samples 100000 --device cuda --out logs/resnet-fixed.tsv
+"""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's `commands`."""
+    parser = commands.add_parser(
+        "certify",
+        help="certify a classifier's answers: a radius for each image",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(execute=_execute)
+    shared.add_shared(parser)
+    group = parser.add_argument_group("samples (give one of --n, --radii, --step)")
+    plan = group.add_mutually_exclusive_group(required=True)
+    shared.add_n(
+        plan,
+        "this many for each image; certify the largest radius that they support",
+        required=False,
+    )
+    plan.add_argument(
+        "--radii",
+        type=float,
+        nargs="+",
+        metavar="R",
+        help="decide for each image which of these radii are certified, with as few as it takes",
+    )
+    plan.add_argument(
+        "--step", type=float, metavar="R", help="as --radii, with all multiples of R that can be"
+    )
+    group.add_argument(
+        "--max-samples",
+        type=int,
+        metavar="N",
+        help="most for an image, with --radii or --step (default: 100000)",
+    )
+    group.add_argument(
+        "--rule",
+        choices=RULES,
+        help="when to stop, with --radii or --step (default: calibrated, the others are for "
+        "comparison)",
+    )
+    group.add_argument(
+        "--n0", type=int, default=100, help="samples that select the class (default: 100)"
+    )
+
+
+def _execute(options: argparse.Namespace) -> None:
+    with joined() as ranks:
+        task, certifier = ranks.each(partial(_prepare, options, ranks))
+        plan = _plan(options, certifier)
+        settings = session.agreed_header(options, ranks, task, certifier.executed, plan)
+        sequential = options.n is None
+        session.Session(
+            options,
+            ranks,
+            task,
+            columns=log.CERTIFY_COLUMNS,
+            settings=settings,
+            per_image=None if sequential else certifier.n0 + certifier.budget,
+        ).run(partial(_answer, certifier))
+        if ranks.rank == 0:
+            radii = certifier.radii if sequential else summary.grid(certifier.ceiling)
+            print(summary.of_certificates(log.read(options.out), radii, average=not sequential))
+
+
+def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, Certifier]:
+    sequential = options.n is None
+    if not sequential and (options.max_samples is not None or options.rule is not None):
+        raise ValueError("max-samples and rule go with --radii or --step: leave them out with --n")
+    task = session.prepare(options, ranks)
+    most = 100_000 if sequential and options.max_samples is None else options.max_samples
+    radii = _radii(options, task.noise, most) if most is not None else None
+    certifier = Certifier(
+        task.model,
+        task.noise,
+        classes=task.classes,
+        seed=options.seed,
+        n=options.n,
+        radii=radii,
+        max_samples=most,
+        rule=options.rule or "calibrated",
+        n0=options.n0,
+        alpha=options.alpha,
+        device=task.device,
+        precision=options.precision,
+        compile_model=options.compile,
+    )
+    return task, certifier
+
+
+def _radii(options: argparse.Namespace, noise: NoiseLaw, most: int) -> list[float]:
+    """Return the radii asked for; raise ValueError for a table that cannot be printed."""
+    radii: list[float] = options.radii or []
+    if options.step is not None:
+        radii = _multiples(options.step, noise, most, options.alpha)
+    printed = [float(log.rounded_down(radius)) for radius in radii if radius >= 0]
+    if len(set(printed)) < len(printed):
+        raise ValueError(
+            "radii are equal in the six digits that the log holds: give fewer or other ones"
+        )
+    return radii
+
+
+def _multiples(step: float, noise: NoiseLaw, most: int, alpha: float) -> list[float]:
+    positive("step", step)
+    integers("max-samples", most, least=1)
+    p_lower = float(clopper_pearson_lower(most, most, alpha))
+    ceiling = float(certified_radius(noise, p_lower)) if p_lower > 0.5 else 0.0
+    count = int(ceiling / step)
+    if not 1 <= count <= MOST_RADII:
+        raise ValueError(
+            f"step is {step}: {most} samples certify at most {ceiling:.4g}, which leaves {count} "
+            f"radii; give a step that leaves 1 to {MOST_RADII}, or more samples"
+        )
+    # Multiplied as decimals: 3 times 0.1 is to be 0.3.
+    radii = [float(number * Decimal(repr(step))) for number in range(count + 1)]
+    return [radius for radius in radii if radius <= ceiling]
+
+
+def _plan(options: argparse.Namespace, certifier: Certifier) -> dict[str, object]:
+    if options.n is not None:
+        return {"n0": certifier.n0, "n": certifier.budget}
+    return {
+        "n0": certifier.n0,
+        "radii": certifier.radii.tolist(),
+        "max_samples": certifier.budget,
+        "rule": options.rule or "calibrated",
+    }
+
+
+def _answer(certifier: Certifier, images: Any, ids: IntArray, report: Report) -> session.Columns:
+    found = certifier.certify(images, ids, report)
+    return {
+        "predict": found.predicted,
+        "radius": found.radius,
+        "selected": found.selected,
+        "successes": found.successes,
+        "samples": found.samples,
+        "looks": found.looks,
+        "undecided": found.undecided,
+        "drawn": np.asarray(found.samples + found.n0),
+    }

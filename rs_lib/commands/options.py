@@ -1,0 +1,137 @@
+"""Options that certify and predict share."""
+
+import argparse
+import ast
+from pathlib import Path
+
+
+def assignment(text: str) -> tuple[str, object]:
+    """Return NAME and VALUE of `text`; a value that is no Python literal is a string."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is no assignment: write NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the classifier, the images, the noise and the run."""
+    _add_classifier(parser.add_argument_group("classifier"))
+    _add_images(parser.add_argument_group("images"))
+    _add_noise(parser.add_argument_group("noise"))
+    _add_run(parser.add_argument_group("run"))
+
+
+def add_n(group: argparse._ActionsContainer, told: str, *, required: bool) -> None:
+    """Add the fixed number of samples, under two names."""
+    group.add_argument(
+        "--n",
+        "--samples",
+        type=int,
+        required=required,
+        metavar="N",
+        help=f"{told} (torchrun takes --n for an option of its own: give it --samples)",
+    )
+
+
+def _add_classifier(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--model",
+        required=True,
+        metavar="MODULE:FUNCTION",
+        help="a function that returns a torch model, which maps float32 images [N, C, H, W] in "
+        "[0, 1] to logits; the module is sought in the working directory too",
+    )
+    group.add_argument(
+        "--arguments",
+        metavar="NAME=VALUE",
+        nargs="+",
+        action="extend",
+        type=assignment,
+        default=[],
+        help="what the function is called with",
+    )
+    group.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="a state dict: .safetensors, or .pt or .pth, bare or under the key state_dict; "
+        "code in it is not run (default: as the function returns the model)",
+    )
+
+
+def _add_images(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--data",
+        required=True,
+        metavar="NAME|FILE",
+        help="digits, mnist, fashion-mnist or cifar10 (the test images), or a .npz file with "
+        "uint8 images [N, C, H, W] or [N, H, W] and labels [N]",
+    )
+    group.add_argument(
+        "--levels",
+        type=int,
+        metavar="L",
+        help="the pixel value of a .npz file that stands for 1.0 (default: 255)",
+    )
+    group.add_argument(
+        "--skip", type=int, default=1, metavar="K", help="take every K-th image (default: all)"
+    )
+    group.add_argument("--max-images", type=int, metavar="M", help="take at most M images")
+
+
+def _add_noise(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--noise",
+        choices=("gaussian", "uniform", "laplace"),
+        default="gaussian",
+        help="its law (default: gaussian)",
+    )
+    group.add_argument(
+        "--scale",
+        type=float,
+        required=True,
+        metavar="S",
+        help="standard deviation, half width or scale, in units where pixels lie in [0, 1]",
+    )
+    group.add_argument(
+        "--continuous",
+        action="store_true",
+        help="add float noise (default: noise rounded to pixel levels and added as integers, "
+        "whose certificates hold in floating point too)",
+    )
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE.tsv",
+        help="the log; its settings go to FILE.json, times to FILE.times.jsonl. A log that was "
+        "interrupted is gone on with",
+    )
+    group.add_argument(
+        "--alpha",
+        type=float,
+        default=0.001,
+        help="allowed probability of error per image (default: 0.001)",
+    )
+    group.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
+    group.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU")
+    group.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="what the network computes in (default: float32)",
+    )
+    group.add_argument("--compile", action="store_true", help="run it through torch.compile")
+    group.add_argument(
+        "--chunk",
+        type=int,
+        metavar="IMAGES",
+        help="images between two writes to the log, by each process (default: 10 with --n, "
+        "else 100)",
+    )

@@ -1,0 +1,83 @@
+"""The command `predict`."""
+
+import argparse
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rs_lib.arguments import IntArray
+from rs_lib.commands import options as shared
+from rs_lib.commands import session, summary
+from rs_lib.commands.ranks import Ranks, joined
+from rs_lib.smoothing import Predictor, log
+from rs_lib.smoothing.sampling import Report
+
+_DESCRIPTION = """\
+Ask a classifier smoothed by noise for the class of each image (Cohen et al. 2019).
+An answer that is neither an abstention nor the smoothed classifier's class has
+probability at most alpha. The same command given again goes on with an interrupted
+run; torchrun shares the images among processes. The log is the same in every case."""
+_EXAMPLES = """\
+example:
+  python -m rs_lib predict --model models:resnet --weights resnet.pt --data cifar10 \\
+      --scale 0.5 --n 1000 --device cuda --out logs/resnet-predict.tsv
+"""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's `commands`."""
+    parser = commands.add_parser(
+        "predict",
+        help="ask a smoothed classifier for its answers, without radii",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(execute=_execute)
+    shared.add_shared(parser)
+    group = parser.add_argument_group("samples")
+    shared.add_n(group, "this many for each image", required=True)
+
+
+def _execute(options: argparse.Namespace) -> None:
+    with joined() as ranks:
+        task, predictor = ranks.each(partial(_prepare, options, ranks))
+        plan = {"n": predictor.n}
+        settings = session.agreed_header(options, ranks, task, predictor.executed, plan)
+        session.Session(
+            options,
+            ranks,
+            task,
+            columns=log.PREDICT_COLUMNS,
+            settings=settings,
+            per_image=predictor.n,
+        ).run(partial(_answer, predictor))
+        if ranks.rank == 0:
+            print(summary.of_predictions(log.read(options.out)))
+
+
+def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, Predictor]:
+    task = session.prepare(options, ranks)
+    predictor = Predictor(
+        task.model,
+        task.noise,
+        classes=task.classes,
+        seed=options.seed,
+        n=options.n,
+        alpha=options.alpha,
+        device=task.device,
+        precision=options.precision,
+        compile_model=options.compile,
+    )
+    return task, predictor
+
+
+def _answer(predictor: Predictor, images: Any, ids: IntArray, report: Report) -> session.Columns:
+    found = predictor.predict(images, ids, report)
+    return {
+        "predict": found.predicted,
+        "top": found.top,
+        "runner_up": found.runner_up,
+        "drawn": np.full(len(ids), predictor.n),
+    }

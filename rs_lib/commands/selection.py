@@ -1,0 +1,104 @@
+"""The images that a command line names."""
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from rs_lib.arguments import IntArray, integers
+from rs_lib.machines import data
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """M labelled images: `images` uint8 [M, C, H, W] with values up to `levels`, `labels` [M],
+    `ids` [M], their positions in the data set, which name their noise.
+
+    `classes` is None where the data set does not say it.
+    """
+
+    name: str
+    images: Tensor
+    labels: IntArray
+    ids: IntArray
+    levels: int
+    classes: int | None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of images, labels and positions."""
+        total = hashlib.sha256(repr(tuple(self.images.shape)).encode())
+        for array in (self.images.numpy(), self.labels, self.ids):
+            total.update(np.ascontiguousarray(array).tobytes())
+        return total.hexdigest()
+
+    def pixels(self, rows: IntArray, *, continuous: bool) -> Tensor:
+        """Return the images at `rows`, as uint8, or as float32 in [0, 1] if `continuous`."""
+        images = self.images[torch.from_numpy(rows)]
+        return images.to(torch.float32).div_(self.levels) if continuous else images
+
+
+def select(name: str, *, levels: int | None, skip: int, most: int | None) -> Selection:
+    """Return every `skip`-th image of the data set or .npz file `name`, at most `most` of them.
+
+    Raises ValueError for a file or numbers that cannot be used, DataError as `data.load` does.
+    """
+    integers("skip", skip, least=1)
+    if most is not None:
+        integers("max-images", most, least=1)
+    if name in data.NAMES:
+        dataset = data.load(name)
+        if levels not in (None, dataset.levels):
+            raise ValueError(f"levels is {levels}: {name} has {dataset.levels}, leave it out")
+        images, labels = dataset.test_images, dataset.test_labels.numpy()
+        white, classes = dataset.levels, dataset.classes
+    else:
+        white = 255 if levels is None else int(integers("levels", levels, least=1))
+        pixels, labels = _from_file(Path(name))
+        if int(pixels.max()) > white:
+            raise ValueError(
+                f"images in {name} hold {pixels.max()}: give the value that stands for 1.0 "
+                "as --levels"
+            )
+        images, classes = torch.from_numpy(pixels), None
+    ids = np.arange(0, len(labels), skip, dtype=np.int64)[:most]
+    return Selection(
+        Path(name).name, images[torch.from_numpy(ids)], labels[ids], ids, white, classes
+    )
+
+
+def _from_file(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
+    if path.suffix != ".npz":
+        raise ValueError(
+            f"data is {str(path)!r}: give one of {', '.join(data.NAMES)}, or a .npz file"
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("images", "labels")}
+    except KeyError as error:
+        raise ValueError(
+            f"data in {path} lack an array: give images and labels, as numpy.savez("
+            "file, images=..., labels=...) stores them"
+        ) from error
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"data in {path} cannot be read ({error}): give a file that numpy.savez wrote"
+        ) from error
+    images, labels = arrays["images"], arrays["labels"]
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
+        raise ValueError(
+            f"images in {path} have type {images.dtype} and shape {images.shape}: "
+            "give uint8 [N, C, H, W] or [N, H, W]"
+        )
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"labels in {path} have shape {labels.shape}: give one for each of {len(images)} images"
+        )
+    if images.ndim == 3:
+        images = images[:, None]
+    return np.ascontiguousarray(images), integers(f"labels in {path}", labels)

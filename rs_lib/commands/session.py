@@ -1,0 +1,228 @@
+"""What certify and predict share: preparing, going through the images, writing the log."""
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from rs_lib import provenance
+from rs_lib.arguments import IntArray, integers
+from rs_lib.commands import classifier, selection
+from rs_lib.commands.progress import Progress
+from rs_lib.commands.ranks import Ranks
+from rs_lib.experiments.experiment import check_device
+from rs_lib.noise import Gaussian, Laplace, NoiseLaw, Rounded, Uniform
+from rs_lib.smoothing import log
+from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.sampling import Report
+
+Law = Gaussian | Uniform | Laplace
+LAWS: dict[str, type[Law]] = {"gaussian": Gaussian, "uniform": Uniform, "laplace": Laplace}
+Columns = dict[str, npt.NDArray[Any]]
+Answer = Callable[[torch.Tensor, IntArray, Report], Columns]
+"""Columns of the log from images, their ids, and whom to report to."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """A model, its images, and the `noise` added to them: `law`, rounded or as it is."""
+
+    model: nn.Module
+    chosen: selection.Selection
+    law: Law
+    noise: NoiseLaw
+    classes: int
+    device: str
+
+
+def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
+    """Return the task that the shared options name; raise ValueError where they cannot be used."""
+    if options.chunk is not None:
+        integers("chunk", options.chunk, least=1)
+    device = ranks.device(options.device)
+    check_device(device)
+    chosen = selection.select(
+        options.data, levels=options.levels, skip=options.skip, most=options.max_images
+    )
+    law = LAWS[options.noise](options.scale)
+    noise: NoiseLaw = law if options.continuous else Rounded(law, levels=chosen.levels)
+    model = classifier.build(options.model, dict(options.arguments))
+    if options.weights is not None:
+        classifier.load_weights(model, options.weights)
+    classes = classifier.classes_of(model, tuple(chosen.images.shape[1:]))
+    if chosen.classes not in (None, classes):
+        raise ValueError(
+            f"model gives {classes} logits, but {chosen.name} has {chosen.classes} classes: "
+            "give a model for this data set"
+        )
+    if chosen.labels.max() >= classes:
+        raise ValueError(
+            f"labels in {chosen.name} hold {chosen.labels.max()}, but the model knows the classes "
+            f"0 to {classes - 1}: give labels in that range"
+        )
+    return Task(model, chosen, law, noise, classes, device)
+
+
+def agreed_header(
+    options: argparse.Namespace,
+    ranks: Ranks,
+    task: Task,
+    executed: Executed,
+    plan: Mapping[str, object],
+) -> dict[str, Any]:
+    """Return the settings of the log; raise ValueError if they are not equal on all ranks."""
+    headers = ranks.agree(lambda: _header(options, task, executed, plan))
+
+    def compare() -> None:
+        for rank, other in enumerate(headers):
+            differing = [name for name in other if other[name] != headers[0][name]]
+            if differing:
+                raise ValueError(
+                    f"{' and '.join(differing)} differ between process 0 and process {rank}: "
+                    "let each build the same model (give --weights) on the same kind of machine"
+                )
+
+    ranks.agree(compare)
+    return headers[0]
+
+
+def _header(
+    options: argparse.Namespace, task: Task, executed: Executed, plan: Mapping[str, object]
+) -> dict[str, Any]:
+    """Return all settings on which the rows of a log depend, as JSON holds them."""
+    shape = list(task.chosen.images.shape[1:])
+    executed.probe(tuple(shape))  # settles the tile
+    executed.probe(tuple(shape))
+    return {
+        "command": options.command,
+        "alpha": options.alpha,
+        **plan,
+        "noise": {"law": task.noise.name, **dataclasses.asdict(task.law), "norm": task.noise.norm},
+        "seed": options.seed,
+        "model": {
+            "function": options.model,
+            "arguments": {name: repr(value) for name, value in options.arguments},
+            "sha256": classifier.digest(task.model),
+            "classes": task.classes,
+        },
+        "data": {
+            "name": task.chosen.name,
+            "images": len(task.chosen.ids),
+            "skip": options.skip,
+            "shape": shape,
+            "levels": task.chosen.levels,
+            "sha256": task.chosen.digest,
+        },
+        "device": _device(executed.device),
+        "precision": executed.precision,
+        "compiled": executed.compiled,
+        "tile": executed.tile,
+        "versions": provenance.versions("rs_lib", "torch", "numpy", "scipy"),
+        "code": provenance.code_digest(["rs_lib.smoothing"], without=["rs_lib.smoothing.log"]),
+    }
+
+
+def _device(device: torch.device) -> str:
+    """Return the device in words: the last digits of logits depend on its kind and make."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"cpu: {torch.backends.cpu.get_cpu_capability()}"
+
+
+class Session:
+    """Goes through the images in chunks; the first rank writes the log."""
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        ranks: Ranks,
+        task: Task,
+        *,
+        columns: Sequence[str],
+        settings: dict[str, Any],
+        per_image: int | None,
+    ) -> None:
+        """Keep what the run needs; `per_image` is the number of samples where it is fixed."""
+        self._out = options.out
+        self._continuous = options.continuous
+        self._ranks = ranks
+        self._task = task
+        self._columns = columns
+        self._settings = settings
+        self._per_image = per_image
+        each = options.chunk or (100 if per_image is None else 10)
+        self._chunk = each * ranks.world
+        self._writer: log.Writer | None = None
+
+    def run(self, answer: Answer) -> None:
+        """Write the rows that the log lacks."""
+        total = len(self._task.chosen.ids)
+        with ExitStack() as stack:
+            done = self._ranks.agree(lambda: self._open(stack))[0]
+            bar = stack.enter_context(
+                Progress(
+                    self._settings["command"],
+                    total,
+                    done,
+                    per_image=self._per_image,
+                    world=self._ranks.world,
+                    shown=self._ranks.rank == 0,
+                )
+            )
+            for start in range(done, total, self._chunk):
+                clock = time.monotonic()
+                rows = np.arange(start, min(start + self._chunk, total))
+                columns = self._answers(rows, answer, bar.report)
+                samples = int(columns.pop("drawn").sum())
+                timing = {
+                    "images": [int(rows[0]), int(rows[-1]) + 1],
+                    "samples": samples,
+                    "seconds": round(time.monotonic() - clock, 3),
+                    "device": self._settings["device"],
+                    "processes": self._ranks.world,
+                }
+                self._ranks.agree(lambda c=columns, t=timing: self._write(c, t))  # type: ignore[misc]
+                bar.chunk_done(samples, len(rows))
+
+    def _open(self, stack: ExitStack) -> int:
+        """Open the log on the first rank and return its number of rows."""
+        if self._ranks.rank > 0:
+            return 0
+        chosen = self._task.chosen
+        images = list(zip(chosen.ids.tolist(), chosen.labels.tolist(), strict=True))
+        self._writer = stack.enter_context(
+            log.writing(self._out, self._columns, self._settings, images)
+        )
+        return self._writer.rows
+
+    def _write(self, columns: Columns, timing: Mapping[str, object]) -> None:
+        if self._writer is not None:
+            self._writer.append(columns, timing)
+
+    def _answers(self, rows: IntArray, answer: Answer, report: Report) -> Columns:
+        """Return the columns of the images at `rows`, each rank having taken every world-th."""
+        chosen, world = self._task.chosen, self._ranks.world
+        mine = rows[self._ranks.rank :: world]
+
+        def work() -> Columns:
+            if not mine.size:
+                return {}
+            images = chosen.pixels(mine, continuous=self._continuous)
+            return answer(images, chosen.ids[mine], report)
+
+        parts = self._ranks.agree(work)
+        columns: Columns = {"idx": chosen.ids[rows], "label": chosen.labels[rows]}
+        for name in parts[0]:
+            columns[name] = np.empty(len(rows), dtype=parts[0][name].dtype)
+            for rank, part in enumerate(parts):
+                if part:
+                    columns[name][rank::world] = part[name]
+        columns["correct"] = columns["predict"] == columns["label"]
+        return columns

@@ -1,0 +1,97 @@
+"""The summary of a log: proportions with exact intervals, as aligned text."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_lib.smoothing import ABSTAIN, log
+from rs_lib.statistics import average_certified_radius, binomial_interval, mean_interval
+
+MOST_ROWS = 20
+
+
+def grid(ceiling: float) -> list[float]:
+    """Return multiples of .25, or of .5, 1, ... where that makes too many, up to `ceiling`."""
+    step = 0.25
+    while ceiling / step > MOST_ROWS:
+        step *= 2
+    return [number * step for number in range(int(ceiling / step) + 1)]
+
+
+def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: bool) -> str:
+    """Return the summary of a log of `certify`: certified accuracy at each of `radii`, and more.
+
+    With `average`, the average certified radius too, which means little where only given
+    radii were asked for.
+    """
+    columns, settings = table.columns, table.header
+    correct = columns["correct"] == 1
+    count = len(correct)
+    # In the digits of the log, as its radii are: cutting digits keeps their order.
+    texts = [log.rounded_down(radius) for radius in radii]
+    places = max(len(text.partition(".")[2]) for text in texts)
+    rows = [
+        (f"{float(text):.{places}f}", *_share(correct & (columns["radius"] >= float(text))))
+        for text in texts
+    ]
+    lines = [
+        f"{count} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
+        f"{settings['noise']['norm']} radii; each certificate errs with probability at most "
+        f"{settings['alpha']:g}",
+        "",
+        *_aligned(("radius", "certified accuracy", "95 % interval"), rows),
+        "",
+    ]
+    facts = [("abstained", *_share(columns["predict"] == ABSTAIN))]
+    if average:
+        facts.append(("average certified radius", *_average(columns["radius"], correct)))
+    else:
+        facts.append(("undecided", *_share(columns["undecided"] == 1)))
+    samples = f"{columns['samples'].mean():.0f}"
+    facts.append((f"mean samples (and {settings['n0']} to select)", samples, ""))
+    return "\n".join(lines + _aligned(("all images", "", "95 % interval"), facts))
+
+
+def of_predictions(table: log.LogTable) -> str:
+    """Return the summary of a log of `predict`."""
+    columns, settings = table.columns, table.header
+    correct, abstained = columns["correct"] == 1, columns["predict"] == ABSTAIN
+    rows = [
+        ("correct", *_share(correct)),
+        ("wrong", *_share(~correct & ~abstained)),
+        ("abstained", *_share(abstained)),
+    ]
+    head = (
+        f"{len(correct)} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
+        f"{settings['n']} samples each"
+    )
+    return "\n".join([head, "", *_aligned(("answers", "share", "95 % interval"), rows)])
+
+
+def _share(flags: npt.NDArray[np.bool_]) -> tuple[str, str]:
+    """Return the share of true flags and its 95 % Clopper-Pearson interval, rounded outwards."""
+    low, high = binomial_interval(int(flags.sum()), len(flags))
+    low, high = np.floor(1000 * low) / 1000, np.ceil(1000 * high) / 1000
+    return f"{flags.mean():.3f}", f"{low:.3f} to {high:.3f}"
+
+
+def _average(radii: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> tuple[str, str]:
+    text = f"{average_certified_radius(radii, correct):.3f}"
+    if len(radii) < 2:
+        return text, ""
+    low, high = mean_interval(np.where(correct, radii, 0.0))
+    return text, f"{max(low, 0):.3f} to {high:.3f} (Student's t)"
+
+
+def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return lines: the first column flush left if it holds words, the others flush right."""
+    table = [head, *rows]
+    widths = [max(len(row[number]) for row in table) for number in range(len(head))]
+    words = not head[0] or not rows[0][0][0].isdigit()
+    lines = []
+    for first, *rest in table:
+        start = first.ljust(widths[0]) if words else first.rjust(widths[0])
+        others = [text.rjust(width) for text, width in zip(rest[:-1], widths[1:-1], strict=True)]
+        lines.append("  ".join(["", start, *others, rest[-1]]).rstrip())
+    return lines
