@@ -1,0 +1,58 @@
+"""The benchmarks run, and their tables say what they claim; no time is tested.
+
+Seeded; a new seed puts a number of false certificates outside its band with probability 2e-6.
+"""
+
+import pytest
+
+from benchmarks import __main__ as benchmarks
+from benchmarks import certify, clock, noise, sequential, soundness
+
+
+def test_false_certificates_stay_in_their_exact_band():
+    rows = soundness.measure(certificates=3000)
+    assert {row["procedure"] for row in rows} == {"fixed n", "sequential"}
+    for row in rows:
+        assert row["inside"]
+        assert row["false"] > 0
+        assert row["exact_error"] <= row["alpha"]
+
+
+def test_the_calibrated_rule_meets_its_targets_on_published_distributions():
+    rows = sequential.measure()
+    assert len({row["log"] for row in rows}) >= 10
+    best, wald, _ = sequential.summary(rows)
+    assert best["mean"] <= 0.90
+    assert best["largest"] <= 1.0
+    assert wald["mean"] <= 1.3
+
+
+def test_the_engine_decides_as_the_textbook_loop_does():
+    row = certify.end_to_end(images=6, n=2_000)
+    assert row["agreement"] >= 0.5
+    assert row["mean_samples"] < 2_000
+    assert row["ratio"] > 0
+
+
+def test_turns_alternate():
+    turns = []
+    ways = [lambda: turns.append("a"), lambda: turns.append("b")]
+    times = clock.alternate(ways, repeats=2, calls=2)
+    assert turns == ["a", "a", "b", "b"] * 3
+    assert [len(kept) for kept in times] == [2, 2]
+
+
+def test_tables_are_aligned_and_named(capsys):
+    rows = noise.measure(repeats=1)
+    benchmarks.show("Noise", rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "Noise"
+    assert len({len(line) for line in lines[2:]}) == 1
+    assert len(rows) == 6
+
+
+def test_a_wrong_section_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmarks", "speed"])
+    with pytest.raises(SystemExit):
+        benchmarks.main()
+    assert "section is 'speed'" in capsys.readouterr().err
