@@ -1,5 +1,6 @@
 """Randomized smoothing, derived and reproduced: the book's library.
 
-Four floors, whose imports only run downwards: mathematics (`statistics`,
-`certificates`), `machines`, `experiments`, and beside them `book`, the record.
+Floors, whose imports only run downwards: mathematics (`statistics`, `certificates`, `audit`),
+`noise`, `machines`, `smoothing` (the certification engine), `experiments`, `commands`; beside
+them `book`, the record.
 """

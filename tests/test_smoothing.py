@@ -6,6 +6,8 @@ law leaves with probability below 2e-9 each, so a new seed fails somewhere below
 
 import functools
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -411,3 +413,29 @@ def test_logits_that_are_not_finite_name_the_image(value):
             image_ids=[40, 41, 42],
             classes=2,
         )
+
+
+MEMORY = """
+import resource, sys, torch
+from torch import nn
+from rs_lib.noise import Gaussian, Rounded
+from rs_lib.smoothing.sampling import count_classes
+
+torch.set_num_threads(1)
+model = nn.Sequential(nn.AvgPool2d(224), nn.Flatten(), nn.Linear(3, 10)).eval()
+image = torch.full((1, 3, 224, 224), 128, dtype=torch.uint8)
+count_classes(
+    model, image, Rounded(Gaussian(0.5)), int(sys.argv[1]),
+    seed=0, stream="m", image_ids=[0], classes=10,
+)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_is_bounded_by_the_tile_whatever_the_number_of_samples():
+    def peak(n):
+        command = [sys.executable, "-c", MEMORY, str(n)]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    # Kilobytes; the further samples would take 460 MB as floats alone.
+    assert peak(1024) - peak(256) < 50_000
