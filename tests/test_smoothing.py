@@ -352,6 +352,7 @@ def test_batch_normalisation_in_training_mode_is_refused():
         ({"n": None, "radii": [0.1], "max_samples": 100, "rule": "luck"}, "'luck'"),
         ({"alpha": 1.0}, "alpha is 1"),
         ({"n0": 0}, "n0 is 0"),
+        ({"seed": 0.5}, "seed is 0.5"),
         ({"classes": 3}, r"classes is 3 but .*\(128, 2\)"),
         ({"classes": 1}, "classes is 1"),
         ({"image_ids": [1, 1]}, "image_ids names an image twice"),

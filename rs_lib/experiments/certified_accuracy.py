@@ -97,35 +97,27 @@ def base_classifier(
 ) -> tuple[nn.Module, list[float]]:
     """Train a network on inputs with N(0, σ²) noise (none for σ = 0); return it in eval mode
     and its mean loss per epoch."""
-    noise = Gaussian(sigma) if sigma > 0 else None
-    images = dataset.as_float(dataset.train_images)
-    _, channels, height, width = images.shape
+    settings: dict[str, Any] = {
+        "model": parameters.model,
+        "sigma": sigma,
+        "epochs": parameters.epochs,
+        "batch_size": parameters.batch_size,
+        "learning_rate": parameters.learning_rate,
+        "seed": parameters.seed,
+    }
+    compute = partial(
+        training.trained_weights,
+        dataset,
+        **settings,
+        device=context.device,
+        progress=context.progress,
+    )
+    kept = context.stage("train", {**settings, "data": dataset.digest}, compute)
     model = models.build(
-        parameters.model,
-        (channels, height, width),
-        dataset.classes,
-        derive(parameters.seed, "model"),
-    ).to(context.device)
-
-    def compute() -> dict[str, Any]:
-        losses = training.train(
-            model,
-            images,
-            dataset.train_labels,
-            noise=noise,
-            epochs=parameters.epochs,
-            batch_size=parameters.batch_size,
-            learning_rate=parameters.learning_rate,
-            seed=derive(parameters.seed, "train", str(sigma)),
-            device=context.device,
-            progress=context.progress,
-        )
-        return {"weights": {k: v.cpu() for k, v in model.state_dict().items()}, "losses": losses}
-
-    inputs = {**parameters.training_inputs(), "sigma": sigma, "data": dataset.digest}
-    kept = context.stage("train", inputs, compute)
+        parameters.model, dataset.image_shape, dataset.classes, derive(parameters.seed, "model")
+    )
     model.load_state_dict(kept["weights"])
-    return model.eval(), kept["losses"]
+    return model.to(context.device), kept["losses"]
 
 
 def class_counts(

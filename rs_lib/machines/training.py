@@ -1,12 +1,16 @@
 """Training of base classifiers under noise."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from rs_lib.arguments import integers, positive
-from rs_lib.noise import NoiseLaw
+from rs_lib.machines import models
+from rs_lib.machines.data import Dataset
+from rs_lib.noise import Gaussian, NoiseLaw
 from rs_lib.seeds import derive
 
 MOMENTUM = 0.9
@@ -87,3 +91,38 @@ def train(
                 )
     model.eval()
     return losses
+
+
+def trained_weights(
+    dataset: Dataset,
+    *,
+    model: str,
+    sigma: float,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    device: str = "cpu",
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Build the network `model` and train it on inputs with N(0, sigma^2) noise, none for 0.
+
+    Returns its state dict, on the CPU, as "weights", and its mean loss per epoch as "losses".
+    Networks of equal `seed` begin with equal weights, whatever `sigma`. Raises what `train` and
+    `models.build` raise.
+    """
+    network = models.build(model, dataset.image_shape, dataset.classes, derive(seed, "model"))
+    losses = train(
+        network,
+        dataset.as_float(dataset.train_images),
+        dataset.train_labels,
+        noise=Gaussian(sigma) if sigma > 0 else None,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=derive(seed, "train", str(sigma)),
+        device=device,
+        progress=progress,
+    )
+    weights = {name: value.cpu() for name, value in network.state_dict().items()}
+    return {"weights": weights, "losses": losses}

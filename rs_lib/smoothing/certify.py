@@ -117,7 +117,7 @@ class Certifier:
         """Check the arguments and compute the boundaries."""
         self.n0 = int(integers("n0", n0, least=1))
         self.alpha = float(level("alpha", alpha))
-        self.seed = int(integers("seed", seed))
+        self.seed = seed
         self.noise = noise
         self.radii = np.zeros(0)
         self._table: SequentialTable | None = None

@@ -50,7 +50,7 @@ class Predictor:
         """Check the arguments."""
         self.n = int(integers("n", n, least=1))
         self.alpha = float(level("alpha", alpha))
-        self.seed = int(integers("seed", seed))
+        self.seed = seed
         self.noise = noise
         if binomial_test_two_sided(self.n, self.n) > self.alpha:
             raise ValueError(

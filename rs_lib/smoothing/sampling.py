@@ -13,7 +13,8 @@ from rs_lib.noise.streams import noisy_images
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 
-TILES_AT_ONCE = {"cpu": 4, "cuda": 1}
+MOST_TILES, MOST_PIXELS = 4, 2**20
+"""Noise is made for this many tiles at once, and at most as many pixels unless a tile has more."""
 
 Report = Callable[[int, int], object]
 """Called as work is done, with the samples drawn and the images decided since the last call."""
@@ -28,7 +29,7 @@ class Tally:
 
     Sample number s of an image is a function of (`seed`, `stream`, image id, s) and of nothing
     else: counts depend neither on the tile, nor on the other images, their order, or the
-    number of processes. Memory: the images, `TILES_AT_ONCE` tiles of noisy images (see
+    number of processes. Memory: the images, at most `MOST_TILES` tiles of noisy images (see
     `noisy_images`), their logits, and an int64 table [N, classes + 1], all on the device.
 
     `images`: uint8 [N, C, H, W] for rounded noise, float32 for continuous noise; `image_ids`:
@@ -59,7 +60,8 @@ class Tally:
         """Go on with the images at `rows` until each has `samples` samples."""
         tile = self._executed.tile
         # Noise is made for several tiles at once, where that is cheaper.
-        block = tile * TILES_AT_ONCE[self._executed.kind]
+        pixels = tile * self._images[0].numel() if len(rows) else 1
+        block = tile * max(1, min(MOST_TILES, MOST_PIXELS // pixels))
         for row, sample in _blocks(rows, self._drawn[rows], samples, block):
             used = len(row)
             # The tail of the last tile repeats a sample and is not counted.
