@@ -26,11 +26,11 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
     ),
     "throughput": (
         "Samples per CPU second at fixed n",
-        lambda: certify.throughput(samples=20_480, repeats=5),
+        lambda: certify.throughput(samples=10_240, repeats=5),
     ),
     "end-to-end": (
         "Is the radius at least 1/2? Engine against textbook loop, digits",
-        lambda: [certify.end_to_end(images=250, n=100_000)],
+        lambda: [certify.end_to_end(images=100, n=100_000)],
     ),
     "sequential": (
         "Mean samples of the calibrated rule over published p_A, by exact dynamic programme",

@@ -35,7 +35,7 @@ NETWORKS = {
     "lenet": ("lenet", (1, 28, 28)),
     "lenet, colour": ("lenet", (3, 32, 32)),
 }
-TILES = (16, 32, 64, 128, 256, 512)
+TILES = (64, 128, 512)
 TEXTBOOK_BATCH = 400
 SIGMA = 0.5
 

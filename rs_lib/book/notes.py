@@ -1,9 +1,12 @@
 """What a page says of a stored result: when, where and with what it was recorded."""
 
 import html
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from rs_lib.provenance import ROOT
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,20 @@ class Note:
         kind = "rs-recorded rs-stale" if self.stale else "rs-recorded"
         page = f'<p class="{kind}">{html.escape(self.text)}</p>'
         return {"text/html": page, "text/plain": self.text}
+
+
+def benchmarks() -> dict[str, Any]:
+    """Return the stored benchmarks: `run`, which tells where and when, and `values`.
+
+    Raises FileNotFoundError that says how to make them.
+    """
+    path = ROOT / "book" / "results" / "benchmarks.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no stored benchmarks {path.name}: run `python -m benchmarks --store`"
+        )
+    stored: dict[str, Any] = json.loads(path.read_text())
+    return stored
 
 
 def recorded(
