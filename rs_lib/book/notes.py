@@ -58,3 +58,9 @@ def recorded(
     if stale:
         text = "STALE: the experiment's code has changed since this was recorded. " + text
     return Note(text, stale)
+
+
+def measured(run: Mapping[str, Any]) -> Note:
+    """Return the note on stored benchmarks, given their run record."""
+    text = f"Measured {run['started'][:10]} on {run['device']}, one thread"
+    return Note(f"{text} (commit {run['commit']}, torch {run['versions']['torch']}).", stale=False)
