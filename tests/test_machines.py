@@ -9,11 +9,9 @@ import torch
 from scipy import stats
 from torch import nn
 
-from rs_lib import smoothing
 from rs_lib.machines import attacks, data, models, training
 from rs_lib.noise import Gaussian, Laplace, Uniform
 from rs_lib.smoothing.sampling import count_classes
-from rs_lib.statistics import binomial_test_two_sided, clopper_pearson_lower
 
 RARE = 1e-9
 LAWS = [Gaussian(0.7), Uniform(0.7), Laplace(0.7)]
