@@ -335,7 +335,6 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--alpha", "1"], "alpha is 1.0"),
         (["--n", "5"], "n is 5: at alpha = 0.001 even unanimous samples certify nothing"),
         (["--n0", "0"], "n0 is 0"),
-        (["--seed", "-1"], "seed is -1"),
         (["--rule", "union"], "max-samples and rule go with --radii or --step"),
         (["--max-samples", "99"], "max-samples and rule go with --radii or --step"),
         (["--device", "abacus"], "device is 'abacus': torch cannot use it here"),

@@ -320,6 +320,23 @@ def test_other_executions_answer_alike(options, trained, digits):
         assert torch.equal(weight, old)
 
 
+def test_a_model_may_write_its_logits_to_one_buffer(digits):
+    class Reuses(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(64, 10)
+            self.buffer = torch.empty(128, 10)
+
+        def forward(self, images):
+            return self.buffer.copy_(self.linear(images.flatten(1)))
+
+    model = Reuses().eval()
+    plain = nn.Sequential(nn.Flatten(), model.linear).eval()
+    images, ids = digits.test_images[:6], np.arange(6)
+    counts = [_counts(Executed(each, classes=10), images, ids, n=300) for each in (model, plain)]
+    np.testing.assert_array_equal(*counts)
+
+
 def test_tiles_shrink_for_large_images():
     assert default_tile("cpu", 784) == 128
     assert default_tile("cpu", 3 * 224 * 224) == 16

@@ -100,8 +100,9 @@ class Executed:
         logit is infinite, or that holds a NaN, which argmax would turn into an ordinary class,
         gets the number `classes`.
         """
-        logits = [self._logits(part) for part in torch.split(inputs, self.tile)]
-        largest, answers = torch.cat(logits).max(dim=1)
+        # Each tile is settled before the next: a model may write its logits to one buffer.
+        tops = [self._logits(part).max(dim=1) for part in torch.split(inputs, self.tile)]
+        largest, answers = (torch.cat(parts) for parts in zip(*tops, strict=True))
         return answers.masked_fill_(~largest.isfinite(), self.classes)
 
     @torch.inference_mode()

@@ -28,9 +28,11 @@ class Tally:
     """Class counts of N images, filled by fixed tiles that mix the images.
 
     Sample number s of an image is a function of (`seed`, `stream`, image id, s) and of nothing
-    else: counts depend neither on the tile, nor on the other images, their order, or the
-    number of processes. Memory: the images, at most `MOST_TILES` tiles of noisy images (see
-    `noisy_images`), their logits, and an int64 table [N, classes + 1], all on the device.
+    else: the noise depends neither on the tile, nor on the other images, their order, or the
+    number of processes; nor do the answers of a model that treats each row by itself, but for
+    the last digits of its logits, which may follow the tile. Memory: the images, at most
+    `MOST_TILES` tiles of noisy images (see `noisy_images`), and an int64 table
+    [N, classes + 1], all on the device.
 
     `images`: uint8 [N, C, H, W] for rounded noise, float32 for continuous noise; `image_ids`:
     N different integers. Raises ValueError for bad arguments.
