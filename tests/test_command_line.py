@@ -373,7 +373,7 @@ def _bad_files():
     ("arguments", "told"),
     [
         (["--radii", "0.2", "0.1"], "radii is [0.2, 0.1]: give one or more radii that increase"),
-        (["--radii", "0.1", "9"], "radii holds 9.0, beyond"),
+        (["--radii", "0.1", "9"], "radii holds 9.0, but"),
         (["--radii", "0.2", "0.2000001"], "radii are equal in the six digits"),
         (["--radii", "-0.2"], "radii is -0.2"),
         (["--step", "9"], "step is 9.0: 100000 samples certify at most 0.95"),

@@ -98,8 +98,7 @@ def _header(
 ) -> dict[str, Any]:
     """Return all settings on which the rows of a log depend, as JSON holds them."""
     shape = list(task.chosen.images.shape[1:])
-    executed.probe(tuple(shape))  # settles the tile
-    executed.probe(tuple(shape))
+    logits = executed.probe(tuple(shape))
     return {
         "command": options.command,
         "alpha": options.alpha,
@@ -110,6 +109,7 @@ def _header(
             "function": options.model,
             "arguments": {name: repr(value) for name, value in options.arguments},
             "sha256": classifier.digest(task.model),
+            "logits": logits,
             "classes": task.classes,
         },
         "data": {

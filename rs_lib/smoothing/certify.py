@@ -14,6 +14,7 @@ from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.radii import certified_radius, required_probabilities
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
 from rs_lib.statistics import clopper_pearson_lower
+from rs_lib.statistics.boundaries import first_certifying
 from rs_lib.statistics.sequential import SequentialTable
 
 ABSTAIN = -1
@@ -133,10 +134,15 @@ class Certifier:
                 raise ValueError("max_samples is missing: give the most samples for an image")
             self.budget = int(integers("max_samples", max_samples, least=1))
             _require_ceiling("max_samples", self.budget, self.alpha)
-            self.radii = _checked_radii(radii, self.ceiling, self.budget, self.alpha)
-            self._table = SequentialTable(
-                required_probabilities(noise, self.radii), self.alpha, self.budget, rule
-            )
+            self.radii = _checked_radii(radii)
+            p0s = required_probabilities(noise, self.radii)
+            if p0s[-1] == 1 or first_certifying(float(p0s[-1]), self.alpha) > self.budget:
+                raise ValueError(
+                    f"radii holds {self.radii[-1]}, but {self.budget} samples certify no more "
+                    f"than {self.ceiling:.4g} at alpha = {self.alpha}: leave it out or give "
+                    "more samples"
+                )
+            self._table = SequentialTable(p0s, self.alpha, self.budget, rule)
         self.executed = Executed(
             model,
             classes=classes,
@@ -281,15 +287,8 @@ def _require_ceiling(name: str, samples: int, alpha: float) -> None:
     )
 
 
-def _checked_radii(
-    radii: Sequence[float] | FloatArray, ceiling: float, samples: int, alpha: float
-) -> FloatArray:
+def _checked_radii(radii: Sequence[float] | FloatArray) -> FloatArray:
     values = nonnegative("radii", np.atleast_1d(np.asarray(radii)))
     if values.ndim != 1 or not values.size or (np.diff(values) <= 0).any():
         raise ValueError(f"radii is {values.tolist()}: give one or more radii that increase")
-    if values[-1] > ceiling:
-        raise ValueError(
-            f"radii holds {values[-1]}, beyond {ceiling:.4g}, the most that {samples} samples "
-            f"certify at alpha = {alpha}: leave it out or give more samples"
-        )
     return values

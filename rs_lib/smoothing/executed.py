@@ -1,6 +1,7 @@
 """The classifier as it is executed: network, device, number format, and a fixed tile."""
 
 import copy
+import hashlib
 from math import prod
 
 import torch
@@ -34,7 +35,8 @@ class Executed:
     (unless given, `default_tile` of the images first seen), and a shorter one is filled up by
     the caller.
 
-    `model` maps [tile, C, H, W] to logits [tile, `classes`]. It is moved to `device` and laid
+    `model` maps [tile, C, H, W] to logits [tile, `classes`], each row by itself and the same way
+    every time. It is moved to `device` and laid
     out channels-last; for "bfloat16" a copy is converted instead. `compile_model` runs it
     through torch.compile.
 
@@ -53,12 +55,12 @@ class Executed:
     ) -> None:
         """Check the arguments and put the model in place."""
         require_evaluation_mode(model)
-        integers("classes", classes, least=2)
+        self.classes = int(integers("classes", classes, least=2))
+        self._probed: dict[tuple[int, ...], str] = {}
         self.kind = one_of("device", torch.device(device).type, list(TILE))
         self._tile = None if tile is None else int(integers("tile", tile, least=_MULTIPLE))
         if self._tile is not None and self._tile % _MULTIPLE:
             raise ValueError(f"tile is {tile}: give a multiple of {_MULTIPLE}")
-        self.classes = classes
         self.device = torch.device(device)
         self.precision = one_of("precision", precision, list(PRECISIONS))
         self.compiled = compile_model
@@ -74,23 +76,54 @@ class Executed:
             raise RuntimeError("the tile is not settled yet: probe an image's shape first")
         return self._tile
 
-    def probe(self, shape: tuple[int, ...]) -> None:
-        """Settle the tile; raise ValueError unless images of `shape` give `classes` logits each."""
-        if self._tile is None:
-            self._tile = default_tile(self.kind, prod(shape))
+    def probe(self, shape: tuple[int, ...]) -> str:
+        """Settle the tile; return the SHA-256 digest of the logits of a fixed tile of images.
+
+        Equal digests speak for equal functions: the weights, the code around them, and the
+        kernels that ran. Raises ValueError unless the model gives `classes` logits for images
+        of `shape` [C, H, W], and unless those of a row stay when its companions change: only
+        a function of each row by itself can be smoothed.
+        """
+        if shape not in self._probed:
+            if self._tile is None:
+                self._tile = default_tile(self.kind, prod(shape))
+            draw = torch.Generator().manual_seed(0)
+            images = torch.rand((self.tile, *shape), generator=draw).to(self.device)
+            logits = self._tried(images)
+            half = self.tile // 2
+            images = torch.cat((torch.zeros_like(images[:half]), images[:half].flip(0)))
+            again = self._tried(images)[half:].flip(0)
+            # Rounding, of bfloat16 too, stays far below a twentieth of the largest logit.
+            slack = 0.05 * float(logits[:half].nan_to_num(0, 0, 0).abs().max())
+            if not torch.allclose(logits[:half], again, rtol=0, atol=slack, equal_nan=True):
+                raise ValueError(
+                    "model gives an image other logits in other company: give a deterministic "
+                    "model that treats each image of a batch by itself"
+                )
+            self._probed[shape] = hashlib.sha256(logits.numpy().tobytes()).hexdigest()
+        return self._probed[shape]
+
+    def _tried(self, images: Tensor) -> Tensor:
+        """Return the tile's logits as float32 on the CPU; ValueError if they are none."""
         try:
-            logits = self._logits(torch.zeros((self.tile, *shape), device=self.device))
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            logits = self._logits(images)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, IndexError, TypeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ValueError(
-                f"images have shape {list(shape)}, which the model does not take ({reason}): "
-                "give images of the shape that it was trained on"
+                f"images have shape {list(images.shape[1:])}, which the model does not take "
+                f"({reason}): give images of the shape that it was trained on"
             ) from error
+        if not isinstance(logits, Tensor):
+            raise ValueError(f"model returns a {type(logits).__name__}: let it return its logits")
         if tuple(logits.shape) != (self.tile, self.classes):
             raise ValueError(
                 f"classes is {self.classes} but the model gives logits of shape "
                 f"{tuple(logits.shape)} for {self.tile} images: give the number of its logits"
             )
+        # A copy: the model may write its next logits to the same buffer.
+        return logits.to("cpu", torch.float32, copy=True)
 
     @torch.inference_mode()
     def answers(self, inputs: Tensor) -> Tensor:

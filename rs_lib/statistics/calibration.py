@@ -80,7 +80,11 @@ def _fill(
                 entries[i + 1], spent = lowered, spent + added
         if spent == 0.0:
             break
-        current = trial(entries[1:-1])
+        lowered_further = trial(entries[1:-1])
+        # The slack may have been lost in the rounding of a level far larger than it.
+        if lowered_further.error > level:
+            break
+        current = lowered_further
         if current.error >= _FULL * level:
             break
     return current
