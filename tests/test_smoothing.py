@@ -421,6 +421,14 @@ def test_a_model_that_is_no_function_of_each_row_is_refused(change):
         smoothing.certify(Mixes().eval(), images, Rounded(Gaussian(1)), classes=2, seed=0, n=100)
 
 
+def test_the_probe_tells_functions_apart_that_share_their_weights():
+    digests = [
+        Executed(HalfSpace([1.0, 0, 0, 0], height).eval(), classes=2).probe(SHAPE)
+        for height in (0.0, 0.0, 0.1)
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
 def test_the_ceiling_itself_is_no_radius_for_the_table():
     model = HalfSpace([1.0, 0, 0, 0]).eval()
     fixed = smoothing.Certifier(model, Gaussian(1), classes=2, seed=0, n=1000)
