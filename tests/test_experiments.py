@@ -9,8 +9,10 @@ import pytest
 import torch
 
 import rs_lib.experiments
+from benchmarks import __main__ as benchmarks
 from rs_lib import __main__ as command_line
 from rs_lib import provenance
+from rs_lib.book import notes
 from rs_lib.book.house import House
 from rs_lib.experiments import experiment as experiments
 
@@ -301,7 +303,8 @@ def test_every_experiment_has_both_profiles(name):
     assert experiments.find(name).name == name
 
 
-STORED = sorted(path.name for path in House().results.iterdir())
+BENCHMARKS = "benchmarks.json"  # times on one machine, no experiment's result
+STORED = sorted(path.name for path in House().results.iterdir() if path.name != BENCHMARKS)
 
 
 @pytest.mark.parametrize("file", STORED)
@@ -317,3 +320,11 @@ def test_a_stored_result_belongs_to_an_experiment(file):
     assert "None" not in {str(used) for used, _ in changes.values()}
     text = (House().results / file).read_text()
     assert text == provenance.readable_json({"content": result.content, "run": result.run})
+
+
+def test_the_stored_benchmarks_are_whole():
+    stored = notes.benchmarks()
+    assert set(stored["values"]) == set(benchmarks.SECTIONS)
+    assert all(stored["values"].values())
+    assert (House().results / BENCHMARKS).read_text() == provenance.readable_json(stored)
+    assert "one thread" in notes.measured(stored["run"]).text
