@@ -246,7 +246,7 @@ def test_the_histogram_accounts_for_every_row(tmp_path):
     inside = found.log.certified & (counts < trials)
     for name, rows in (("correct", found.log.correct), ("wrong", ~found.log.correct)):
         bins = np.floor(special.ndtri(counts[inside & rows] / trials) / 0.02).astype(int)
-        dense = np.bincount(bins - told["first"])
+        dense = np.bincount(bins - told["first"], minlength=len(told["correct"]))
         assert told[name] == dense.tolist()
         assert told[f"unanimous_{name}"] == (found.log.certified & (counts == trials) & rows).sum()
     names = ("unanimous_correct", "unanimous_wrong", "abstained", "rest")
@@ -304,9 +304,10 @@ def test_a_malformed_log_is_refused_with_its_line_and_the_remedy(tmp_path, text,
     ("keywords", "told"),
     [
         ({"sigma": 0.0}, "sigma is 0.0: give a positive"),
-        ({"alpha": 1.0}, "levels is 1.0: give a level"),
+        ({"alpha": 1.0}, "alpha is 1.0: give a level"),
         ({"trials": 0}, "trials is 0.0: give whole numbers of at least 1"),
         ({"step": 0.0}, "step is 0.0: give a positive"),
+        ({"step": 1e-9}, "step is 1e-09: give at least 0.0005"),
         ({"rounding": "up"}, "rounding is 'up': give one of nearest, down"),
     ],
 )

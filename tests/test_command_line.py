@@ -320,6 +320,8 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--data", "imagenet"], "give one of digits, mnist, fashion-mnist, cifar10, or a .npz"),
         (["--data", "none.npz"], "data in none.npz cannot be read"),
         (["--data", "junk.npz"], "data in junk.npz cannot be read"),
+        (["--data", "empty.npz"], "data in empty.npz cannot be read"),
+        (["--data", "single.npz"], "data in single.npz cannot be read"),
         (["--data", "nameless.npz"], "data in nameless.npz lack an array"),
         (["--data", "floats.npz"], "images in floats.npz have type float64"),
         (["--data", "short.npz"], "labels in short.npz have shape (1,): give one for each of 2"),
@@ -335,6 +337,7 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--alpha", "1"], "alpha is 1.0"),
         (["--n", "5"], "n is 5: at alpha = 0.001 even unanimous samples certify nothing"),
         (["--n0", "0"], "n0 is 0"),
+        (["--n", "20000000"], "n is 20000000: give at most 10000000"),
         (["--rule", "union"], "max-samples and rule go with --radii or --step"),
         (["--max-samples", "99"], "max-samples and rule go with --radii or --step"),
         (["--device", "abacus"], "device is 'abacus': torch cannot use it here"),
@@ -361,6 +364,9 @@ def _bad_files():
     torch.save({"linear.weight": torch.zeros(10, 64), "extra": torch.zeros(1)}, "other.pt")
     torch.save({"linear.weight": torch.zeros(10, 64), "linear.bias": torch.zeros(11)}, "wide.pt")
     images = np.full((2, 8, 8), 4, dtype=np.uint8)
+    open("empty.npz", "w").close()  # noqa: PTH123
+    with open("single.npz", "wb") as file:  # noqa: PTH123
+        np.save(file, images)
     np.savez("nameless.npz", images=images)
     np.savez("floats.npz", images=images / 2, labels=[0, 1])
     np.savez("short.npz", images=images, labels=[0])
@@ -378,6 +384,9 @@ def _bad_files():
         (["--radii", "-0.2"], "radii is -0.2"),
         (["--step", "9"], "step is 9.0: 100000 samples certify at most 0.95"),
         (["--step", "0.00001"], "give a step that leaves 1 to 1000"),
+        (["--step", "1e-320"], "give a step that leaves 1 to 1000"),
+        (["--step", "0.25", "--max-samples", "20000000"], "max-samples is 20000000: give at most"),
+        (["--radii", "0.1", "--max-samples", "20000000"], "max_samples is 20000000: give at most"),
         (["--step", "0"], "step is 0.0: give a positive finite number"),
         (["--step", "0.25", "--max-samples", "0"], "max-samples is 0"),
         (["--step", "0.25", "--max-samples", "3"], "step is 0.25: 3 samples certify at most 0"),

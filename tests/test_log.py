@@ -207,6 +207,7 @@ def test_a_file_of_another_kind_is_never_touched(tmp_path, name, content, told):
         (lambda text: text.replace("\n6\t2", "\n6\t3"), "damaged at line 4"),
         (lambda text: text.replace("\n6\t2\t", "\n6\t2\t\t"), "damaged at line 4"),
         (lambda text: text.replace("\n6\t2", "\n\n6\t2"), "damaged at line 4"),
+        (lambda text: text.replace("nan", "nun"), "damaged at line 2"),
         (lambda text: text + "27\t1\t0\n", "damaged at line 11"),
     ],
 )

@@ -262,6 +262,7 @@ def test_deciding_a_table_is_deciding_each_test(table):
         ((0.5, 0.0, 100), {}, r"alpha is 0\.0"),
         ((0.5, 0.5, 100), {}, r"alpha is 0\.5"),
         ((0.5, 0.01, 100), {"beta": 1e-200}, r"beta is 1e-200"),
+        ((1e-17, 0.01, 100), {}, "p0 is 1e-17: give at least 1e-12"),
         ((0.5, 0.01, 2.5), {}, r"max_samples is 2\.5"),
         ((0.5, 0.01, 10**7 + 1), {}, "max_samples is 10000001: give at most 10000000"),
         ((0.5, 0.01, 100), {"rule": "wald"}, "rule is 'wald': give one of calibrated"),

@@ -14,6 +14,8 @@ from rs_lib.audit.logs import ABSTAIN, BoolArray, Log, Printing, printing, read_
 from rs_lib.certificates import gaussian
 from rs_lib.statistics import average_certified_radius, clopper_pearson_lower
 
+_MOST_CELLS = 1000
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -230,12 +232,12 @@ def histogram(log: Log, counts: Counts, width: float = 0.02) -> dict[str, object
     inside = log.certified & ~unanimous
     bins = np.floor(special.ndtri(middle[inside]) / width).astype(np.int64)
     first = int(bins.min()) if bins.size else 0
-    right = log.correct[inside]
+    right, count = log.correct[inside], int(bins.max()) - first + 1 if bins.size else 0
     return {
         "width": width,
         "first": first,
-        "correct": np.bincount(bins[right] - first).tolist(),
-        "wrong": np.bincount(bins[~right] - first).tolist(),
+        "correct": np.bincount(bins[right] - first, minlength=count).tolist(),
+        "wrong": np.bincount(bins[~right] - first, minlength=count).tolist(),
         "unanimous_correct": int((unanimous & log.correct).sum()),
         "unanimous_wrong": int((unanimous & ~log.correct).sum()),
         "abstained": int((log.predicted == ABSTAIN).sum()),
@@ -263,7 +265,13 @@ def audit(
     arguments out of range; OSError where the file cannot be read.
     """
     arguments.positive("step", step)
+    arguments.level("alpha", alpha)
     log = read_log(path)
+    if log.radius.max() / step > _MOST_CELLS:
+        raise ValueError(
+            f"step is {step}: give at least {log.radius.max() / _MOST_CELLS:.2g}, "
+            f"so that the table has at most {_MOST_CELLS} radii"
+        )
     style = printing(log, rounding)
     sizes, levels = ({*grid[0], trials}, {*grid[1], alpha})
     judged = lattice.candidates(log, sigma, style, trials=sorted(sizes), levels=sorted(levels))

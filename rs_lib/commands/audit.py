@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rs_lib import audit as audits
+from rs_lib.arguments import integers
 
 _DESCRIPTION = """\
 Recover from the radii of a log, made with Gaussian noise, which number of samples
@@ -56,6 +57,7 @@ def add_to(commands: Any) -> None:
 
 
 def _execute(options: argparse.Namespace) -> None:
+    integers("n", options.n, least=1)
     found = audits.audit(
         options.log,
         options.sigma,

@@ -14,7 +14,7 @@ from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.noise import NoiseLaw
 from rs_lib.smoothing import Certifier, certified_radius, log
 from rs_lib.smoothing.sampling import Report
-from rs_lib.statistics import RULES, clopper_pearson_lower
+from rs_lib.statistics import MAX_TRIALS, RULES, clopper_pearson_lower
 
 MOST_RADII = 1000
 _DESCRIPTION = """\
@@ -139,16 +139,17 @@ def _radii(options: argparse.Namespace, noise: NoiseLaw, most: int) -> list[floa
 def _multiples(step: float, noise: NoiseLaw, most: int, alpha: float) -> list[float]:
     positive("step", step)
     integers("max-samples", most, least=1)
+    if most > MAX_TRIALS:
+        raise ValueError(f"max-samples is {most}: give at most {MAX_TRIALS}")
     p_lower = float(clopper_pearson_lower(most, most, alpha))
     ceiling = float(certified_radius(noise, p_lower)) if p_lower > 0.5 else 0.0
-    count = int(ceiling / step)
-    if not 1 <= count <= MOST_RADII:
+    if not 1 <= ceiling / step <= MOST_RADII:
         raise ValueError(
-            f"step is {step}: {most} samples certify at most {ceiling:.4g}, which leaves {count} "
-            f"radii; give a step that leaves 1 to {MOST_RADII}, or more samples"
+            f"step is {step}: {most} samples certify at most {ceiling:.4g}; give a step that "
+            f"leaves 1 to {MOST_RADII} radii up to there, or more samples"
         )
     # Multiplied as decimals: 3 times 0.1 is to be 0.3.
-    radii = [float(number * Decimal(repr(step))) for number in range(count + 1)]
+    radii = [float(number * Decimal(repr(step))) for number in range(int(ceiling / step) + 1)]
     return [radius for radius in radii if radius <= ceiling]
 
 

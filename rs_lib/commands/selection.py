@@ -78,7 +78,7 @@ def _from_file(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
             f"data is {str(path)!r}: give one of {', '.join(data.NAMES)}, or a .npz file"
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.lib.npyio.NpzFile(stream) as file:
             arrays = {name: file[name] for name in ("images", "labels")}
     except KeyError as error:
         raise ValueError(

@@ -1,6 +1,7 @@
 """The summary of a log: proportions with exact intervals, as aligned text."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
     count = len(correct)
     # In the digits of the log, as its radii are: cutting digits keeps their order.
     texts = [log.rounded_down(radius) for radius in radii]
-    places = max(len(text.partition(".")[2]) for text in texts)
+    places = max(0, *(-int(Decimal(text).as_tuple().exponent) for text in texts))
     rows = [
         (f"{float(text):.{places}f}", *_share(correct & (columns["radius"] >= float(text))))
         for text in texts

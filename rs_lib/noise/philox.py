@@ -1,65 +1,36 @@
 """Words of the counter-based generator Philox4x64-10 (Salmon et al. 2011, "Parallel random
-numbers: as easy as 1, 2, 3"), on the CPU and on a device, bit by bit the same.
+numbers: as easy as 1, 2, 3") by torch operations, on any device bit by bit the same.
 
 A block of four 64-bit words is a function of a 128-bit key and a 256-bit counter. The key here
 is (key, stream) and the counter (block, 0, 0, 0): any word of any stream is at hand at once,
 so nothing depends on what was drawn before.
 """
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-
-from rs_lib.arguments import IntArray
 
 WORDS_PER_BLOCK = 4
 
 _WORD = 2**64
 _HALF = 0xFFFFFFFF
-_MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
-_WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
-_ROUNDS = 10
+MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+ROUNDS = 10
 
 
-def words(key: int, streams: IntArray, blocks: IntArray, count: int) -> npt.NDArray[np.uint64]:
-    """Return uint64 [T, count]: row t holds the words from block `blocks[t]` of `streams[t]` on.
+def words(key: int, streams: Tensor, blocks: Tensor, count: int) -> Tensor:
+    """Return int64 [T, count] (two's complement), row t from `blocks[t]` of `streams[t]` on.
 
-    `count` is a multiple of 4. Rows that follow each other in one stream cost one call.
-    """
-    step = count // WORDS_PER_BLOCK
-    follows = (np.diff(streams) == 0) & (np.diff(blocks) == step)
-    starts = np.flatnonzero(np.concatenate(([True], ~follows)))
-    # NumPy adds one to the 256-bit counter before it makes a block.
-    counters = np.zeros((len(starts), 4), dtype=np.uint64)
-    counters[blocks[starts] == 0, 1:] = _WORD - 1
-    counters[:, 0] = (blocks[starts] - 1).view(np.uint64)
-    keys = np.full((len(starts), 2), key, dtype=np.uint64)
-    keys[:, 1] = streams[starts].view(np.uint64)
-    generator = np.random.Philox(key=0)
-    state = generator.state
-    runs = []
-    sizes = (np.diff(np.append(starts, len(streams))) * count).tolist()
-    for row_counter, row_key, size in zip(counters, keys, sizes, strict=True):
-        state["state"] = {"counter": row_counter, "key": row_key}
-        generator.state = state
-        runs.append(generator.random_raw(size))
-    return (runs[0] if len(runs) == 1 else np.concatenate(runs)).reshape(-1, count)
-
-
-def words_on_device(key: int, streams: Tensor, blocks: Tensor, count: int) -> Tensor:
-    """Return the same words as int64 [T, count] (two's complement), on the device of `streams`.
-
-    `streams` and `blocks` are int64 [T]. Integer arithmetic of 64 bits wraps around on every
-    device, so the bits are those of `words`.
+    `streams` and `blocks` are int64 [T]; `count` is a multiple of 4. Integer arithmetic of 64
+    bits wraps around on every device.
     """
     step = torch.arange(count // WORDS_PER_BLOCK, device=streams.device)
     first = blocks[:, None] + step
     counter = (first, *(torch.zeros_like(first) for _ in range(3)))
     key_pair = (torch.full_like(streams[:, None], _signed(key)), streams[:, None])
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         counter = _round(counter, key_pair)
-        key_pair = (key_pair[0] + _signed(_WEYL[0]), key_pair[1] + _signed(_WEYL[1]))
+        key_pair = (key_pair[0] + _signed(WEYL[0]), key_pair[1] + _signed(WEYL[1]))
     return torch.stack(counter, dim=-1).view(len(streams), count)
 
 
@@ -68,8 +39,8 @@ Counter = tuple[Tensor, ...]
 
 def _round(counter: Counter, key: tuple[Tensor, Tensor]) -> Counter:
     """Return the counter after one round."""
-    high0, low0 = _product(_MULTIPLIERS[0], counter[0])
-    high1, low1 = _product(_MULTIPLIERS[1], counter[2])
+    high0, low0 = _product(MULTIPLIERS[0], counter[0])
+    high1, low1 = _product(MULTIPLIERS[1], counter[2])
     return high1 ^ counter[1] ^ key[0], low1, high0 ^ counter[3] ^ key[1], low0
 
 

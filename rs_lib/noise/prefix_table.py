@@ -1,12 +1,9 @@
 """Integer noise from random words: a table of 16-bit prefixes, and 64 bits more where needed."""
 
-import bisect
 import functools
 import math
-import threading
 
 import numpy as np
-import numpy.typing as npt
 
 from rs_lib.noise.philox import WORDS_PER_BLOCK
 from rs_lib.noise.rounded import BITS, Rounded, thresholds
@@ -20,12 +17,8 @@ _REST = BITS - PREFIX_BITS
 _PER_WORD = 64 // PREFIX_BITS
 
 
-Scratch = tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]
-_local = threading.local()
-
-
 class PrefixTable:
-    """Draws the noise of a `Rounded` law: 16 bits a pixel, 64 more for about one in a hundred.
+    """How a `Rounded` law is drawn: 16 bits a pixel, 64 more for about one in a hundred.
 
     The 80-bit number of a pixel is (prefix, rest). Where no threshold falls inside the cell of
     the prefix, the table holds the noise. Otherwise the rest is compared with the lower 64
@@ -38,8 +31,7 @@ class PrefixTable:
 
     def __init__(self, noise: Rounded) -> None:
         """Build the table."""
-        exact = self._exact = thresholds(noise)
-        self._upper = np.array([threshold >> 16 for threshold in exact], dtype=np.uint64)
+        exact = thresholds(noise)
         self.largest = len(exact) // 2
         """The largest noise."""
         cell = np.array([threshold >> _REST for threshold in exact], dtype=np.int64)
@@ -64,62 +56,6 @@ class PrefixTable:
         P(Bin(d, q) >= k) <= exp(−d KL(k / d, q)).
         """
         return _words_per_sample(pixels, self.ambiguous)
-
-    def draw(self, words: npt.NDArray[np.uint64], pixels: int) -> npt.NDArray[np.int16]:
-        """Return the noise int16 [T, pixels] of samples whose words are the rows of `words`.
-
-        The array is the thread's own and is written again by its next call. Raises RuntimeError
-        if a sample has more ambiguous pixels than spare words.
-        """
-        prefixes = words.astype("<u8", copy=False).view("<u2")
-        noise, open_pixels = _scratch((len(words), pixels))
-        np.take(self.noise, prefixes[:, :pixels], mode="wrap", out=noise)
-        places = np.flatnonzero(np.equal(noise, AMBIGUOUS, out=open_pixels))
-        row = places // pixels
-        pixel = places - row * pixels
-        hits = np.bincount(row, minlength=len(words))
-        spare = prefix_words(pixels)
-        if hits.max() > words.shape[1] - spare:
-            raise RuntimeError(exhausted(pixels))
-        rank = np.arange(len(places)) - (np.cumsum(hits) - hits)[row]
-        rest = words[row, spare + rank]
-        noise.reshape(-1)[places] = self._refine(prefixes[row, pixel], rest)
-        return noise
-
-    def _refine(
-        self, prefix: npt.NDArray[np.uint16], rest: npt.NDArray[np.uint64]
-    ) -> npt.NDArray[np.int32]:
-        """Return the noise of ambiguous pixels: the number of thresholds <= (prefix, rest)."""
-        cell = prefix.astype(np.int32)
-        low = self.first[cell]
-        count = low + (self.rest[low] <= rest)
-        crowded = np.flatnonzero(self.first[cell + 1] - low > 1)
-        if crowded.size:
-            count[crowded] = self._search(prefix[crowded], rest[crowded])
-        return count - self.largest
-
-    def _search(
-        self, prefix: npt.NDArray[np.uint16], rest: npt.NDArray[np.uint64]
-    ) -> npt.NDArray[np.int64]:
-        """Return the number of thresholds <= (prefix, rest): 64 bits decide, or else all 80."""
-        upper = (prefix.astype(np.uint64) << np.uint64(48)) | (rest >> np.uint64(16))
-        count = np.searchsorted(self._upper, upper, side="right")
-        for tie in np.flatnonzero(self._upper[count - 1] == upper):
-            number = (int(prefix[tie]) << _REST) | int(rest[tie])
-            count[tie] = bisect.bisect_right(self._exact, number)
-        return count
-
-
-def _scratch(shape: tuple[int, int]) -> Scratch:
-    """Return two arrays of `shape` that the thread keeps.
-
-    New ones for every tile would be given back to the system each time, and the page faults
-    of getting them again cost a third of the time.
-    """
-    kept: Scratch | None = getattr(_local, "scratch", None)
-    if kept is None or kept[0].shape != shape:
-        kept = _local.scratch = np.empty(shape, dtype=np.int16), np.empty(shape, dtype=np.bool_)
-    return kept
 
 
 @functools.cache

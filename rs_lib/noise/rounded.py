@@ -42,7 +42,7 @@ class Rounded:
 
     def __post_init__(self) -> None:
         """Raise ValueError for levels or noise that do not fit."""
-        integers("levels", self.levels, least=1)
+        object.__setattr__(self, "levels", int(integers("levels", self.levels, least=1)))
         if self.levels > 255:
             raise ValueError(f"levels is {self.levels}: give at most 255, images are uint8")
         largest_noise = LARGEST - 255

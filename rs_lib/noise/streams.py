@@ -1,7 +1,9 @@
 """Noisy images, each a function of (key, image id, sample number, pixel) and of nothing else."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -9,8 +11,13 @@ from rs_lib.arguments import IntArray
 from rs_lib.noise import continuous, philox
 from rs_lib.noise.device_table import device_table
 from rs_lib.noise.laws import NoiseLaw
-from rs_lib.noise.prefix_table import prefix_table
+from rs_lib.noise.prefix_table import exhausted, prefix_table, prefix_words
 from rs_lib.noise.rounded import Rounded
+
+try:
+    from rs_lib.noise import compiled
+except ImportError:  # A GPU needs no Numba; a CPU without it takes torch's way, ten times slower.
+    compiled = None  # type: ignore[assignment]
 
 
 def noisy_images(
@@ -33,65 +40,105 @@ def noisy_images(
     law, `images` is float32 and the sum is made in float32: `Rounded` says what soundness
     takes, and `rs_lib.noise.continuous` where the law is truncated.
 
-    Nothing waits for the device. Memory beside the result: about 20 bytes a noisy pixel on the
-    CPU and 60 on a device, while few pixels are ambiguous (see `PrefixTable`; sigma <= 1).
+    The result lies channels last in memory, and pixels take their random numbers in that order
+    (rows, columns, channels). Nothing waits for the device. Memory beside the result: a few
+    kilobytes a thread on the CPU, about 60 bytes a noisy pixel on a device, 20 for continuous
+    laws.
     Raises ValueError for images, rows or samples that do not fit together, RuntimeError if a
     sample runs out of random words (probability below 2^-64).
     """
     _check(law, images, rows, image_ids, samples)
-    if isinstance(law, Rounded):
-        add = _rounded if images.device.type == "cpu" else _rounded_on_device
-        return add(law, images, rows, image_ids, samples, key)
-    pixels = images[0].numel()
-    count = continuous.words_per_sample(pixels)
-    if images.device.type == "cpu":
-        words = torch.from_numpy(_words(key, image_ids, samples, count).view(np.int64))
+    last = images.permute(0, 2, 3, 1)
+    flat = last.flatten(1)
+    if not isinstance(law, Rounded):
+        sums = _continuous(law, flat, rows, image_ids, samples, key)
+    elif _is_compiled(images.device):
+        sums = _rounded(law, flat, rows, image_ids, samples, key)
     else:
-        words = _words_on_device(images.device, key, image_ids, samples, count)
-    noise = continuous.draw(law, words, pixels).view(-1, *images.shape[1:])
-    return noise.add_(images[_to(images.device, rows)])
+        sums = _rounded_by_torch(law, flat, rows, image_ids, samples, key)
+    return sums.view(-1, *last.shape[1:]).permute(0, 3, 1, 2)
+
+
+def _continuous(
+    law: NoiseLaw, flat: Tensor, rows: IntArray, ids: IntArray, samples: IntArray, key: int
+) -> Tensor:
+    """Return `flat[rows]` plus continuous noise."""
+    pixels = flat.shape[1]
+    words = _words(flat.device, key, ids, samples, continuous.words_per_sample(pixels))
+    return continuous.draw(law, words, pixels).add_(flat[_to(flat.device, rows)])
 
 
 def _rounded(
-    law: Rounded, images: Tensor, rows: IntArray, ids: IntArray, samples: IntArray, key: int
+    law: Rounded, flat: Tensor, rows: IntArray, ids: IntArray, samples: IntArray, key: int
 ) -> Tensor:
-    """Return `images[rows]` plus rounded noise, on the CPU."""
-    table = prefix_table(law)
-    flat = images.flatten(1)
-    count = table.words_per_sample(flat.shape[1])
-    sums = torch.from_numpy(table.draw(_words(key, ids, samples, count), flat.shape[1]))
-    # One image for all rows is added without being copied.
-    same = bool((rows == rows[0]).all())
-    picked = flat[int(rows[0])] if same else flat.index_select(0, torch.from_numpy(rows))
-    sums.add_(picked.to(torch.int16))
-    result = sums.to(torch.float32).mul_(float(_pixel_width(law)))
-    return result.view(-1, *images.shape[1:])
+    """Return `flat[rows]` plus rounded noise, by compiled code on the CPU's threads."""
+    table, pixels = prefix_table(law), flat.shape[1]
+    count = table.words_per_sample(pixels)
+    blocks = samples * (count // philox.WORDS_PER_BLOCK)
+    result = np.empty((len(rows), pixels), dtype=np.float32)
+
+    def add(part: slice) -> bool:
+        drawn: bool = compiled.add_rounded(
+            result[part],
+            flat.numpy(),
+            rows[part],
+            np.uint64(key),
+            ids[part].view(np.uint64),
+            blocks[part].view(np.uint64),
+            prefix_words(pixels),
+            count,
+            _pixel_width(law),
+            (table.noise, table.first, table.rest, table.largest),
+        )
+        return drawn
+
+    if not all(_on_threads(add, len(rows))):
+        raise RuntimeError(exhausted(pixels))
+    return torch.from_numpy(result)
 
 
-def _rounded_on_device(
-    law: Rounded, images: Tensor, rows: IntArray, ids: IntArray, samples: IntArray, key: int
+def _on_threads(work: Callable[[slice], bool], count: int) -> list[bool]:
+    """Do `work` on slices of 0 … count - 1, one for each of torch's threads."""
+    threads = min(torch.get_num_threads(), count)
+    if threads == 1:
+        return [work(slice(0, count))]
+    edges = np.linspace(0, count, threads + 1).astype(int).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, map(slice, edges[:-1], edges[1:])))
+
+
+def _rounded_by_torch(
+    law: Rounded, flat: Tensor, rows: IntArray, ids: IntArray, samples: IntArray, key: int
 ) -> Tensor:
-    """Return the same numbers by torch operations on the device of `images`."""
-    flat = images.flatten(1)
+    """Return the same numbers by torch operations on the device of `flat`."""
     count = prefix_table(law).words_per_sample(flat.shape[1])
-    words = _words_on_device(images.device, key, ids, samples, count)
-    sums = device_table(law, images.device).draw(words, flat.shape[1])
-    sums.add_(flat[_to(images.device, rows)])
-    result = sums.to(torch.float32).mul_(float(_pixel_width(law)))
-    return result.view(-1, *images.shape[1:])
+    words = _words_by_torch(flat.device, key, ids, samples, count)
+    sums = device_table(law, flat.device).draw(words, flat.shape[1])
+    sums.add_(flat[_to(flat.device, rows)])
+    return sums.to(torch.float32).mul_(float(_pixel_width(law)))
 
 
-def _words(key: int, ids: IntArray, samples: IntArray, count: int) -> npt.NDArray[np.uint64]:
-    """Return the words [T, count] of samples that own `count` words each."""
-    return philox.words(key, ids, samples * (count // philox.WORDS_PER_BLOCK), count)
+def _words(device: torch.device, key: int, ids: IntArray, samples: IntArray, count: int) -> Tensor:
+    """Return the words int64 [T, count] of samples that own `count` words each."""
+    if not _is_compiled(device):
+        return _words_by_torch(device, key, ids, samples, count)
+    words = np.empty((len(ids), count), dtype=np.uint64)
+    blocks = samples * (count // philox.WORDS_PER_BLOCK)
+    compiled.fill_rows(words, np.uint64(key), ids.view(np.uint64), blocks.view(np.uint64))
+    return torch.from_numpy(words.view(np.int64))
 
 
-def _words_on_device(
+def _words_by_torch(
     device: torch.device, key: int, ids: IntArray, samples: IntArray, count: int
 ) -> Tensor:
-    """Return the same words as int64 on `device`."""
+    """Return the same words by torch operations on `device`."""
     blocks = samples * (count // philox.WORDS_PER_BLOCK)
-    return philox.words_on_device(key, _to(device, ids), _to(device, blocks), count)
+    return philox.words(key, _to(device, ids), _to(device, blocks), count)
+
+
+def _is_compiled(device: torch.device) -> bool:
+    """Whether the noise for `device` is made by compiled code: on a CPU, where Numba is there."""
+    return compiled is not None and device.type == "cpu"
 
 
 def _to(device: torch.device, values: IntArray) -> Tensor:

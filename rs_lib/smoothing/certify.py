@@ -13,7 +13,7 @@ from rs_lib.noise import NoiseLaw
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.radii import certified_radius, required_probabilities
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
-from rs_lib.statistics import clopper_pearson_lower
+from rs_lib.statistics import MAX_TRIALS, clopper_pearson_lower
 from rs_lib.statistics.boundaries import first_certifying
 from rs_lib.statistics.sequential import SequentialTable
 
@@ -276,6 +276,8 @@ def certify(
 
 def _require_ceiling(name: str, samples: int, alpha: float) -> None:
     """Raise ValueError if `samples` that all agree would still not show a majority."""
+    if samples > MAX_TRIALS:
+        raise ValueError(f"{name} is {samples}: give at most {MAX_TRIALS}")
     if clopper_pearson_lower(samples, samples, alpha) > 0.5:
         return
     enough = samples

@@ -26,6 +26,20 @@ def default_tile(kind: str, pixels: int) -> int:
     return max(_MULTIPLE, min(TILE[kind], PIXELS[kind] // pixels // _MULTIPLE * _MULTIPLE))
 
 
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device is {name!r}: give one of {', '.join(TILE)}") from error
+    one_of("device", device.type, list(TILE))
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device is {name!r}, but torch sees {torch.cuda.device_count()} GPUs: give cpu, "
+            "or install a torch built for your GPU"
+        )
+    return device
+
+
 class Executed:
     """A base classifier that answers tiles of a fixed number of rows with classes.
 
@@ -37,8 +51,8 @@ class Executed:
 
     `model` maps [tile, C, H, W] to logits [tile, `classes`], each row by itself and the same way
     every time. It is moved to `device` and laid
-    out channels-last; for "bfloat16" a copy is converted instead. `compile_model` runs it
-    through torch.compile.
+    out channels-last; where it has numbers of another type than `precision`, a copy is converted
+    instead. `compile_model` runs it through torch.compile.
 
     Raises ValueError for a model in training mode, an unknown device or precision, or a bad tile.
     """
@@ -57,16 +71,19 @@ class Executed:
         require_evaluation_mode(model)
         self.classes = int(integers("classes", classes, least=2))
         self._probed: dict[tuple[int, ...], str] = {}
-        self.kind = one_of("device", torch.device(device).type, list(TILE))
+        self.device = _device(device)
+        self.kind = self.device.type
         self._tile = None if tile is None else int(integers("tile", tile, least=_MULTIPLE))
         if self._tile is not None and self._tile % _MULTIPLE:
             raise ValueError(f"tile is {tile}: give a multiple of {_MULTIPLE}")
-        self.device = torch.device(device)
         self.precision = one_of("precision", precision, list(PRECISIONS))
         self.compiled = compile_model
         self._dtype = PRECISIONS[precision]
-        network = model if self._dtype == torch.float32 else copy.deepcopy(model)
-        network.to(self.device, self._dtype).to(memory_format=torch.channels_last)
+        parameters = [*model.parameters(), *model.buffers()]
+        foreign = any(p.is_floating_point() and p.dtype != self._dtype for p in parameters)
+        network = (copy.deepcopy(model) if foreign else model).to(self.device, self._dtype)
+        if all(parameter.ndim < 5 for parameter in parameters):
+            network.to(memory_format=torch.channels_last)
         self._network = torch.compile(network, dynamic=False) if compile_model else network
 
     @property
@@ -133,9 +150,12 @@ class Executed:
         logit is infinite, or that holds a NaN, which argmax would turn into an ordinary class,
         gets the number `classes`.
         """
-        # Each tile is settled before the next: a model may write its logits to one buffer.
-        tops = [self._logits(part).max(dim=1) for part in torch.split(inputs, self.tile)]
-        largest, answers = (torch.cat(parts) for parts in zip(*tops, strict=True))
+        logits = torch.empty((len(inputs), self.classes), dtype=self._dtype, device=self.device)
+        tiles = (torch.split(tensor, self.tile) for tensor in (inputs, logits))
+        for part, kept in zip(*tiles, strict=True):
+            # Copied before the next tile: a model may write its logits to one buffer.
+            kept.copy_(self._logits(part))
+        largest, answers = logits.max(dim=1)
         return answers.masked_fill_(~largest.isfinite(), self.classes)
 
     @torch.inference_mode()

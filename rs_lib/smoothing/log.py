@@ -236,12 +236,20 @@ def _kept(
     for number, line in enumerate(lines[1:]):
         parts = line.split("\t")
         image = [str(part) for part in images[number]] if number < len(images) else None
-        if parts[:2] != image or len(parts) != len(columns):
+        if parts[:2] != image or len(parts) != len(columns) or not all(map(_is_number, parts)):
             raise ValueError(
                 f"{place} is damaged at line {number + 2}: move it and its header away, "
                 "or name another log (--out)"
             )
     return _newline_end(content), len(lines) - 1
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _newline_end(content: bytes) -> int:

@@ -13,8 +13,9 @@ from rs_lib.noise.streams import noisy_images
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 
-MOST_TILES, MOST_PIXELS = 4, 2**20
-"""Noise is made for this many tiles at once, and at most as many pixels unless a tile has more."""
+MOST_TILES, MOST_PIXELS = 8, 2**21
+"""Noise is made for this many tiles at once, and at most as many pixels unless a tile has more:
+calls from Python cost small networks most."""
 
 Report = Callable[[int, int], object]
 """Called as work is done, with the samples drawn and the images decided since the last call."""
@@ -50,7 +51,7 @@ class Tally:
     ) -> None:
         """Check the images and clear the table."""
         self._executed = executed
-        self._images = images.to(executed.device)
+        self._images = images.to(executed.device, memory_format=torch.channels_last)
         self._noise = noise
         self._ids = image_ids
         self._key = derive(seed, stream)
@@ -117,7 +118,9 @@ def checked_images(
     images: Tensor, noise: NoiseLaw, image_ids: npt.ArrayLike | None
 ) -> tuple[Tensor, IntArray]:
     """Return `images` and their ids (default: the positions), or raise ValueError."""
-    if images.ndim != 4:
+    if not isinstance(images, Tensor):
+        raise ValueError(f"images is a {type(images).__name__}: give a torch tensor")
+    if images.ndim != 4 or 0 in images.shape[1:]:
         raise ValueError(f"images has shape {tuple(images.shape)}: give [N, C, H, W]")
     ids = np.arange(len(images)) if image_ids is None else integers("image_ids", image_ids)
     if ids.shape != (len(images),):

@@ -17,6 +17,7 @@ RULES = ("calibrated", "betting", "union", "three-stage", "fixed")
 """Names of the stopping rules; see `SequentialTest`."""
 
 _LEAST_LEVEL = 1e-100
+_LEAST_P0 = 1e-12
 
 
 def _level(name: str, value: float) -> float:
@@ -89,6 +90,8 @@ class _Design:
         looks: npt.ArrayLike | None,
         beta: float | None,
     ) -> None:
+        if p0s[0] < _LEAST_P0:
+            raise ValueError(f"p0 is {p0s[0]}: give at least {_LEAST_P0}")
         self.alpha = _level("alpha", alpha)
         self.beta = self.alpha if beta is None else _level("beta", beta)
         self.rule = arguments.one_of("rule", rule, RULES)
@@ -140,9 +143,9 @@ class SequentialTest:
     gives up): int64, shape (looks,), with accept > reject; `p0`, `alpha`, `beta`, `max_samples`,
     `rule`.
 
-    Raises ValueError for p0 outside (0, 1), alpha or beta outside [1e-100, 1/2), an unknown rule, a
-    plan that does not fit, and a `max_samples` within which nothing can be certified, naming the
-    smallest that suffices.
+    Raises ValueError for p0 outside [1e-12, 1), alpha or beta outside [1e-100, 1/2), an unknown
+    rule, a plan that does not fit, and a `max_samples` within which nothing can be certified,
+    naming the smallest that suffices.
     """
 
     def __init__(
