@@ -29,8 +29,8 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
         lambda: certify.throughput(samples=10_240, repeats=5),
     ),
     "end-to-end": (
-        "Is the radius at least 1/2? Engine against textbook loop, digits",
-        lambda: [certify.end_to_end(images=100, n=100_000)],
+        "Is the radius at least 1/2? Engine against textbook loop, MNIST",
+        lambda: [certify.end_to_end("full", images=200, n=100_000, timed=5)],
     ),
     "sequential": (
         "Mean samples of the calibrated rule over published p_A, by exact dynamic programme",

@@ -6,11 +6,12 @@ runs on inputs that are already there, at the best of several tiles. The textboo
 of published certifiers: it repeats one image, adds torch.randn, and counts the answers in a
 Python loop, with their customary batch and memory layout.
 
-End to end: the question "is the radius at least 1/2?" for images of digits, by the textbook
+End to end: the question "is the radius at least 1/2?" for images of MNIST, by the textbook
 loop with 100,000 samples an image and by the engine, one look at a time.
 """
 
 import copy
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable
@@ -27,7 +28,6 @@ from rs_lib.experiments.experiment import Context
 from rs_lib.machines import data, models
 from rs_lib.noise import Gaussian, Rounded
 from rs_lib.smoothing.sampling import count_classes
-from rs_lib.statistics import clopper_pearson_lower
 
 NETWORKS = {
     "mlp": ("mlp", (1, 28, 28)),
@@ -108,55 +108,67 @@ def throughput(samples: int, repeats: int) -> list[dict[str, Any]]:
     return rows
 
 
-def end_to_end(images: int, n: int, radius: float = 0.5, alpha: float = 0.001) -> dict[str, Any]:
-    """Return seconds and decisions of the textbook loop and of the engine for one radius."""
-    dataset = data.load("digits")
-    parameters = certified_accuracy.experiment.parameters("quick")
-    model, _ = certified_accuracy.base_classifier(parameters, SIGMA, dataset, Context())
-    plain = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
-    chosen = dataset.test_images[:images]
-    noise = Rounded(Gaussian(SIGMA), dataset.levels)
+def end_to_end(
+    profile: str, *, images: int, n: int, timed: int, radius: float = 0.5
+) -> dict[str, Any]:
+    """Return seconds and decisions of the textbook procedure and of the engine for one radius.
 
-    def textbook() -> list[int]:
-        torch.manual_seed(0)
-        answers = []
-        for image in dataset.as_float(chosen):
-            selected = int(np.argmax(textbook_counts(plain, image, 100, TEXTBOOK_BATCH)))
-            hits = textbook_counts(plain, image, n, TEXTBOOK_BATCH)[selected]
-            p_lower = clopper_pearson_lower(hits, n, alpha)
-            certified = p_lower > 0.5 and smoothing.certified_radius(noise, p_lower) >= radius
-            answers.append(selected if certified else smoothing.ABSTAIN)
-        return answers
-
-    def engine() -> smoothing.Certification:
-        return smoothing.certify(
-            model,
-            chosen,
-            noise,
-            classes=10,
-            seed=0,
-            radii=[radius],
-            max_samples=n,
-            alpha=alpha,
-        )
+    The network, the images and the textbook's decisions, from n samples each, are those of
+    the experiment `certified-accuracy`, whose stages are used where they are kept. Its time
+    is that of the published loop on `timed` of the images, times the rest.
+    """
+    parameters = dataclasses.replace(
+        certified_accuracy.experiment.parameters(profile), images=images, n=n
+    )
+    context, dataset = Context(keep_stages=True), data.load(parameters.dataset)
+    noise = certified_accuracy.smoothing_noise(SIGMA, dataset)
+    model, _ = certified_accuracy.base_classifier(parameters, SIGMA, dataset, context)
+    counts = certified_accuracy.class_counts(parameters, SIGMA, dataset, context)
+    fixed = smoothing.from_counts(
+        counts["selected"],
+        counts["successes"],
+        n0=parameters.n0,
+        n=n,
+        alpha=parameters.alpha,
+        noise=noise,
+    )
+    theirs = np.where(fixed.radius >= radius, fixed.predicted, smoothing.ABSTAIN)
+    ids = certified_accuracy.test_indices(len(dataset.test_labels), images)
+    chosen = dataset.test_images[torch.from_numpy(ids)]
 
     start = time.process_time()
-    ours = engine()
-    between = time.process_time()
-    theirs = np.array(textbook())
-    ours_seconds, theirs_seconds = between - start, time.process_time() - between
-    decided = ~ours.undecided
+    ours = smoothing.certify(
+        model,
+        chosen,
+        noise,
+        classes=dataset.classes,
+        seed=parameters.seed,
+        radii=[radius],
+        max_samples=n,
+        alpha=parameters.alpha,
+        image_ids=ids,
+    )
+    seconds = time.process_time() - start
+    plain = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
+    start = time.process_time()
+    for image in dataset.as_float(chosen[:timed]):
+        textbook_counts(plain, image, parameters.n0 + n, TEXTBOOK_BATCH)
+    textbook_seconds = (time.process_time() - start) / timed * images
+
+    decided, agree = ~ours.undecided, ours.predicted == theirs
     return {
+        "data": parameters.dataset,
+        "network": parameters.model,
         "images": images,
         "n": n,
         "radius": radius,
         "sigma": SIGMA,
-        "alpha": alpha,
-        "textbook_seconds": theirs_seconds,
-        "engine_seconds": ours_seconds,
-        "ratio": theirs_seconds / ours_seconds,
-        "agreement": float((ours.predicted == theirs).mean()),
-        "agreement_where_decided": float((ours.predicted == theirs)[decided].mean()),
+        "alpha": parameters.alpha,
+        "textbook_seconds": textbook_seconds,
+        "engine_seconds": seconds,
+        "ratio": textbook_seconds / seconds,
+        "agreement": float(agree.mean()),
+        "agreement_where_decided": float(agree[decided].mean()),
         "undecided": float(ours.undecided.mean()),
         "mean_samples": float(ours.samples.mean()),
         "textbook_certified": int((theirs >= 0).sum()),
