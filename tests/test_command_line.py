@@ -70,6 +70,14 @@ def trained():
     return model
 
 
+def of_views():
+    """The nearest mean of the pixels seen."""
+    model = trained()
+    half = nn.Conv2d(2, 1, 1, bias=False)
+    half.weight.data = torch.tensor([1.0, -1.0]).view(1, 2, 1, 1)
+    return nn.Sequential(half, model)
+
+
 def three_logits():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
 
@@ -88,7 +96,9 @@ def text():
 
 number = 5
 '''
-BASE = ["--model", "means:trained", "--data", "digits", "--scale", "0.25", "--skip", "25"]
+DATA = ["--model", "means:trained", "--data", "digits", "--skip", "25"]
+BASE = [*DATA, "--scale", "0.25"]
+VIEWS = ["--model", "means:of_views", *DATA[2:], "--noise", "ablation", "--kept", "24"]
 SEQUENTIAL = ["certify", *BASE, "--step", "0.2", "--max-samples", "2000", "--chunk", "3"]
 FIXED = ["certify", *BASE, "--n", "500"]
 
@@ -234,6 +244,17 @@ def test_every_noise_certifies_and_is_named_in_the_header(place, noise, continuo
     assert table.columns["radius"].max() > 0
 
 
+@pytest.mark.parametrize("plan", [["--step", "1"], ["--n", "500"]])
+def test_ablation_certifies_whole_numbers_of_pixels(place, capsys, plan):
+    table, header = _certified("certify", *VIEWS, *plan)
+    radii = [float(line.split(b"\t")[3]) for line in table.splitlines()[1:]]
+    assert max(radii) >= 1
+    assert all(radius == int(radius) for radius in radii)
+    noise = json.loads(header)["noise"]
+    assert noise == {"law": "ablation", "kept": 24, "pixels": 64, "levels": 16, "norm": "l0"}
+    assert "\n       1  " in capsys.readouterr().out
+
+
 def test_the_summary_is_what_the_log_says(place, capsys):
     _certified(*FIXED)
     told = capsys.readouterr().out
@@ -334,6 +355,8 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--max-images", "0"], "max-images is 0"),
         (["--chunk", "0"], "chunk is 0"),
         (["--scale", "-1"], "sigma is -1.0"),
+        (["--kept", "3"], "noise is gaussian: give --scale, and no --kept"),
+        (["--noise", "ablation", "--kept", "3"], "give --kept, and neither --scale nor"),
         (["--alpha", "1"], "alpha is 1.0"),
         (["--n", "5"], "n is 5: at alpha = 0.001 even unanimous samples certify nothing"),
         (["--n0", "0"], "n0 is 0"),

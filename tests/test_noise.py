@@ -12,12 +12,15 @@ from flint import arb, ctx
 from scipy import stats
 
 from rs_lib.noise import (
+    Ablation,
     Gaussian,
     Laplace,
     Rounded,
     Uniform,
     compiled,
     continuous,
+    corrupted,
+    corrupted_shape,
     noisy_images,
     philox,
     streams,
@@ -267,17 +270,20 @@ def test_frequencies_agree_with_the_law(noise):
 # The streams
 
 
-@pytest.mark.parametrize("law", [*LAWS, SETTLED, Gaussian(0.5), Laplace(0.5)], ids=str)
+@pytest.mark.parametrize(
+    "law", [*LAWS, SETTLED, Ablation(5, 35), Gaussian(0.5), Laplace(0.5)], ids=str
+)
 def test_without_the_compiler_torch_gives_the_same_bits(law, monkeypatch):
     images, rows, ids, samples = _case(law, 300, seed=3)
-    if not isinstance(law, Rounded):
+    if isinstance(law, Gaussian | Laplace):
         images = images / 255
     here = noisy_images(law, images, rows, ids, samples, key=KEY)
     monkeypatch.setattr(streams, "compiled", None)
     there = noisy_images(law, images, rows, ids, samples, key=KEY)
     assert here.dtype == there.dtype == torch.float32
-    assert here.shape == there.shape == (300, 3, 5, 7)
-    assert here.is_contiguous(memory_format=torch.channels_last)
+    assert here.shape == there.shape == (300, *corrupted_shape(law, (3, 5, 7)))
+    if law.name != "ablation":
+        assert here.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(here, there)
 
 
@@ -302,10 +308,12 @@ def test_a_gpu_gives_the_bits_of_the_cpu(noise):
     assert torch.equal(here, there.cpu())
 
 
-@pytest.mark.parametrize("law", [*LAWS[:5], Gaussian(0.5), Uniform(0.5), Laplace(0.5)], ids=str)
+@pytest.mark.parametrize(
+    "law", [*LAWS[:5], Ablation(9, 35), Gaussian(0.5), Uniform(0.5), Laplace(0.5)], ids=str
+)
 def test_a_row_does_not_depend_on_the_other_rows(law):
     images, rows, ids, samples = _case(law, 120, seed=5)
-    if not isinstance(law, Rounded):
+    if isinstance(law, Gaussian | Uniform | Laplace):
         images = images / 255
     whole = noisy_images(law, images, rows, ids, samples, key=KEY)
     order = np.random.default_rng(6).permutation(120)
@@ -427,3 +435,62 @@ def test_rounded_noise_for_training_lies_on_the_grid():
     noise = Rounded(Gaussian(0.5), levels=16).sample((1000,), generator, "cpu") * 16
     assert torch.equal(noise, noise.round())
     assert 0.4 * 16 < noise.std() < 0.6 * 16  # 15 standard errors either way
+
+
+# Views
+
+
+def test_views_show_the_kept_pixels_and_their_complement_and_nothing_else():
+    law, rng = Ablation(5, 12, levels=16), np.random.default_rng(1)
+    images = torch.from_numpy(rng.integers(0, 17, (2, 3, 3, 4)).astype(np.uint8))
+    rows = np.repeat([0, 1], 200)
+    views = noisy_images(law, images, rows, rows, np.arange(400), key=KEY)
+    assert corrupted_shape(law, (3, 3, 4)) == tuple(views.shape[1:]) == (6, 3, 4)
+    own, complement = views[:, :3], views[:, 3:]
+    seen = (own + complement)[:, 0] == 1
+    assert (seen.flatten(1).sum(1) == 5).all()
+    bright = images[torch.from_numpy(rows)] * np.float32(1 / 16)
+    assert torch.equal(own, bright * seen[:, None])
+    assert torch.equal(complement, (1 - bright) * seen[:, None])
+
+
+def test_all_sets_of_pixels_are_equally_likely():
+    """2 of 5 pixels: ten sets, 20,000 samples; union of binomial tails, 1e-9."""
+    law, count = Ablation(2, 5), 20_000
+    rows = np.zeros(count, dtype=np.int64)
+    black = torch.zeros((1, 1, 1, 5), dtype=torch.uint8)
+    seen = noisy_images(law, black, rows, rows, np.arange(count), key=KEY)[:, 1, 0]
+    codes, times = np.unique(seen.numpy() @ (2 ** np.arange(5)), return_counts=True)
+    assert len(codes) == 10
+    tails = np.minimum(stats.binom.cdf(times, count, 0.1), stats.binom.sf(times - 1, count, 0.1))
+    assert tails.min() > 1e-9 / 20
+
+
+def test_training_sees_fresh_views_of_the_same_law():
+    law = Ablation(5, 12)
+    images = torch.rand((50, 1, 3, 4), generator=torch.Generator().manual_seed(1))
+    views = corrupted(law, images, torch.Generator().manual_seed(2))
+    seen = views.sum(1).flatten(1)
+    assert (seen.sum(1) == 5).all()
+    assert len(seen.unique(dim=0)) > 40
+    assert torch.equal(views[:, 0], images[:, 0] * seen.view(50, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ((13, 12), "kept is 13: give at most the 12 pixels"),
+        ((0, 12), "kept is 0"),
+        ((1, 0), "pixels is 0"),
+        ((1, 12, 256), "levels is 256: give at most 255"),
+    ],
+)
+def test_views_that_cannot_be_are_refused(numbers, told):
+    with pytest.raises(ValueError, match=told):
+        Ablation(*numbers)
+
+
+def test_views_of_other_images_are_refused():
+    images, one = torch.zeros((1, 1, 2, 2), dtype=torch.uint8), np.zeros(1, dtype=np.int64)
+    with pytest.raises(ValueError, match="images have 4 positions but the views are of 12"):
+        noisy_images(Ablation(5, 12), images, one, one, one, key=KEY)

@@ -95,7 +95,8 @@ def answers(votes: npt.ArrayLike) -> IntArray:
 def _by_counts(votes: npt.NDArray[np.uint8], band: int) -> IntArray:
     lead, tie = _leads(votes)
     margin = (lead.sum(axis=1, dtype=np.int64) - tie).min(axis=1)
-    return np.maximum(margin // 2 - band + 1, 0)
+    largest: IntArray = np.maximum(margin // 2 - band + 1, 0)
+    return largest
 
 
 def _by_positions(votes: npt.NDArray[np.uint8], band: int) -> IntArray:

@@ -11,7 +11,7 @@ from rs_lib.arguments import IntArray, integers, positive
 from rs_lib.commands import options as shared
 from rs_lib.commands import session, summary
 from rs_lib.commands.ranks import Ranks, joined
-from rs_lib.noise import NoiseLaw
+from rs_lib.noise import Law
 from rs_lib.smoothing import Certifier, certified_radius, log
 from rs_lib.smoothing.sampling import Report
 from rs_lib.statistics import MAX_TRIALS, RULES, clopper_pearson_lower
@@ -94,7 +94,11 @@ def _execute(options: argparse.Namespace) -> None:
             per_image=None if sequential else certifier.n0 + certifier.budget,
         ).run(partial(_answer, certifier))
         if ranks.rank == 0:
-            radii = certifier.radii if sequential else summary.grid(certifier.ceiling)
+            radii = (
+                certifier.radii
+                if sequential
+                else summary.grid(certifier.ceiling, least=1 if task.noise.norm == "l0" else 0.25)
+            )
             print(summary.of_certificates(log.read(options.out), radii, average=not sequential))
 
 
@@ -123,7 +127,7 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, C
     return task, certifier
 
 
-def _radii(options: argparse.Namespace, noise: NoiseLaw, most: int) -> list[float]:
+def _radii(options: argparse.Namespace, noise: Law, most: int) -> list[float]:
     """Return the radii asked for; raise ValueError for a table that cannot be printed."""
     radii: list[float] = options.radii or []
     if options.step is not None:
@@ -136,7 +140,7 @@ def _radii(options: argparse.Namespace, noise: NoiseLaw, most: int) -> list[floa
     return radii
 
 
-def _multiples(step: float, noise: NoiseLaw, most: int, alpha: float) -> list[float]:
+def _multiples(step: float, noise: Law, most: int, alpha: float) -> list[float]:
     positive("step", step)
     integers("max-samples", most, least=1)
     if most > MAX_TRIALS:

@@ -85,16 +85,19 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
 def _add_noise(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--noise",
-        choices=("gaussian", "uniform", "laplace"),
+        choices=("gaussian", "uniform", "laplace", "ablation"),
         default="gaussian",
-        help="its law (default: gaussian)",
+        help="its law (default: gaussian). ablation shows the classifier a few random pixels, as "
+        "2 C channels (image and complement, both 0 where not seen); radii count changed pixels",
     )
     group.add_argument(
         "--scale",
         type=float,
-        required=True,
         metavar="S",
         help="standard deviation, half width or scale, in units where pixels lie in [0, 1]",
+    )
+    group.add_argument(
+        "--kept", type=int, metavar="K", help="pixels that a view shows, with --noise ablation"
     )
     group.add_argument(
         "--continuous",

@@ -18,13 +18,13 @@ from rs_lib.commands import classifier, selection
 from rs_lib.commands.progress import Progress
 from rs_lib.commands.ranks import Ranks
 from rs_lib.experiments.experiment import check_device
-from rs_lib.noise import Gaussian, Laplace, NoiseLaw, Rounded, Uniform
+from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform, corrupted_shape
 from rs_lib.smoothing import log
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Report
 
-Law = Gaussian | Uniform | Laplace
-LAWS: dict[str, type[Law]] = {"gaussian": Gaussian, "uniform": Uniform, "laplace": Laplace}
+Additive = Gaussian | Uniform | Laplace
+LAWS: dict[str, type[Additive]] = {"gaussian": Gaussian, "uniform": Uniform, "laplace": Laplace}
 Columns = dict[str, npt.NDArray[Any]]
 Answer = Callable[[torch.Tensor, IntArray, Report], Columns]
 """Columns of the log from images, their ids, and whom to report to."""
@@ -32,12 +32,12 @@ Answer = Callable[[torch.Tensor, IntArray, Report], Columns]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """A model, its images, and the `noise` added to them: `law`, rounded or as it is."""
+    """A model, its images, and what they are smoothed with: `noise`, made of `law`."""
 
     model: nn.Module
     chosen: selection.Selection
-    law: Law
-    noise: NoiseLaw
+    law: Additive | Ablation
+    noise: Law
     classes: int
     device: str
 
@@ -51,12 +51,11 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
     chosen = selection.select(
         options.data, levels=options.levels, skip=options.skip, most=options.max_images
     )
-    law = LAWS[options.noise](options.scale)
-    noise: NoiseLaw = law if options.continuous else Rounded(law, levels=chosen.levels)
+    law, noise = _laws(options, chosen)
     model = classifier.build(options.model, dict(options.arguments))
     if options.weights is not None:
         classifier.load_weights(model, options.weights)
-    classes = classifier.classes_of(model, tuple(chosen.images.shape[1:]))
+    classes = classifier.classes_of(model, corrupted_shape(noise, tuple(chosen.images.shape[1:])))
     if chosen.classes not in (None, classes):
         raise ValueError(
             f"model gives {classes} logits, but {chosen.name} has {chosen.classes} classes: "
@@ -68,6 +67,22 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
             f"0 to {classes - 1}: give labels in that range"
         )
     return Task(model, chosen, law, noise, classes, device)
+
+
+def _laws(
+    options: argparse.Namespace, chosen: selection.Selection
+) -> tuple[Additive | Ablation, Law]:
+    """Return the law that the options name and what it smooths with, rounded to pixel levels."""
+    if options.noise == "ablation":
+        if options.kept is None or options.scale is not None or options.continuous:
+            raise ValueError("noise is ablation: give --kept, and neither --scale nor --continuous")
+        positions = int(np.prod(chosen.images.shape[2:]))
+        views = Ablation(options.kept, positions, chosen.levels)
+        return views, views
+    if options.scale is None or options.kept is not None:
+        raise ValueError(f"noise is {options.noise}: give --scale, and no --kept")
+    law = LAWS[options.noise](options.scale)
+    return law, law if options.continuous else Rounded(law, levels=chosen.levels)
 
 
 def agreed_header(
@@ -98,7 +113,7 @@ def _header(
 ) -> dict[str, Any]:
     """Return all settings on which the rows of a log depend, as JSON holds them."""
     shape = list(task.chosen.images.shape[1:])
-    logits = executed.probe(tuple(shape))
+    logits = executed.probe(corrupted_shape(task.noise, tuple(shape)))
     return {
         "command": options.command,
         "alpha": options.alpha,

@@ -12,9 +12,9 @@ from rs_lib.statistics import average_certified_radius, binomial_interval, mean_
 MOST_ROWS = 20
 
 
-def grid(ceiling: float) -> list[float]:
-    """Return multiples of .25, or of .5, 1, ... where that makes too many, up to `ceiling`."""
-    step = 0.25
+def grid(ceiling: float, least: float = 0.25) -> list[float]:
+    """Return multiples of `least`, or of twice that, ... where it makes too many, to `ceiling`."""
+    step = least
     while ceiling / step > MOST_ROWS:
         step *= 2
     return [number * step for number in range(int(ceiling / step) + 1)]
@@ -31,7 +31,7 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
     count = len(correct)
     # In the digits of the log, as its radii are: cutting digits keeps their order.
     texts = [log.rounded_down(radius) for radius in radii]
-    places = max(0, *(-int(Decimal(text).as_tuple().exponent) for text in texts))
+    places = max(0, *(-int(Decimal(text).normalize().as_tuple().exponent) for text in texts))
     rows = [
         (f"{float(text):.{places}f}", *_share(correct & (columns["radius"] >= float(text))))
         for text in texts

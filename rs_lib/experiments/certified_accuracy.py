@@ -99,7 +99,6 @@ def base_classifier(
     and its mean loss per epoch."""
     settings: dict[str, Any] = {
         "model": parameters.model,
-        "sigma": sigma,
         "epochs": parameters.epochs,
         "batch_size": parameters.batch_size,
         "learning_rate": parameters.learning_rate,
@@ -108,11 +107,12 @@ def base_classifier(
     compute = partial(
         training.trained_weights,
         dataset,
+        noise=Gaussian(sigma) if sigma > 0 else None,
         **settings,
         device=context.device,
         progress=context.progress,
     )
-    kept = context.stage("train", {**settings, "data": dataset.digest}, compute)
+    kept = context.stage("train", {**settings, "sigma": sigma, "data": dataset.digest}, compute)
     model = models.build(
         parameters.model, dataset.image_shape, dataset.classes, derive(parameters.seed, "model")
     )

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from rs_lib.arguments import integers, positive
 from rs_lib.machines import models
 from rs_lib.machines.data import Dataset
-from rs_lib.noise import Gaussian, NoiseLaw
+from rs_lib.noise import Law, corrupted, corrupted_shape
 from rs_lib.seeds import derive
 
 MOMENTUM = 0.9
@@ -22,7 +22,7 @@ def train(
     images: Tensor,
     labels: Tensor,
     *,
-    noise: NoiseLaw | None,
+    noise: Law | None,
     epochs: int,
     batch_size: int,
     learning_rate: float,
@@ -75,7 +75,7 @@ def train(
             for batch in torch.split(order, batch_size):
                 inputs = images[batch]
                 if noise is not None:
-                    inputs = inputs + noise.sample(inputs.shape, draw, device)
+                    inputs = corrupted(noise, inputs, draw)
                 loss = cross_entropy(model(inputs), labels[batch])
                 optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
@@ -97,7 +97,7 @@ def trained_weights(
     dataset: Dataset,
     *,
     model: str,
-    sigma: float,
+    noise: Law | None,
     epochs: int,
     batch_size: int,
     learning_rate: float,
@@ -105,22 +105,26 @@ def trained_weights(
     device: str = "cpu",
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Build the network `model` and train it on inputs with N(0, sigma^2) noise, none for 0.
+    """Build the network `model` and train it under `noise`, or on clean images.
 
     Returns its state dict, on the CPU, as "weights", and its mean loss per epoch as "losses".
-    Networks of equal `seed` begin with equal weights, whatever `sigma`. Raises what `train` and
-    `models.build` raise.
+    Networks of equal `seed` and shape begin with equal weights, whatever the noise. Raises what
+    `train` and `models.build` raise.
     """
-    network = models.build(model, dataset.image_shape, dataset.classes, derive(seed, "model"))
+    channels, *size = dataset.image_shape
+    if noise is not None:
+        channels, *_ = corrupted_shape(noise, dataset.image_shape)
+    shape = (channels, size[0], size[1])
+    network = models.build(model, shape, dataset.classes, derive(seed, "model"))
     losses = train(
         network,
         dataset.as_float(dataset.train_images),
         dataset.train_labels,
-        noise=Gaussian(sigma) if sigma > 0 else None,
+        noise=noise,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        seed=derive(seed, "train", str(sigma)),
+        seed=derive(seed, "train", str(noise)),
         device=device,
         progress=progress,
     )

@@ -1,7 +1,19 @@
 """Noise laws that a base classifier is smoothed with, and their streams of samples."""
 
+from rs_lib.noise.ablation import Ablation, Law, corrupted, corrupted_shape
 from rs_lib.noise.laws import Gaussian, Laplace, NoiseLaw, Uniform
 from rs_lib.noise.rounded import Rounded
 from rs_lib.noise.streams import noisy_images
 
-__all__ = ["Gaussian", "Laplace", "NoiseLaw", "Rounded", "Uniform", "noisy_images"]
+__all__ = [
+    "Ablation",
+    "Gaussian",
+    "Laplace",
+    "Law",
+    "NoiseLaw",
+    "Rounded",
+    "Uniform",
+    "corrupted",
+    "corrupted_shape",
+    "noisy_images",
+]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rs_lib.arguments import IntArray
 from rs_lib.noise import continuous, philox
+from rs_lib.noise.ablation import Ablation, Law
 from rs_lib.noise.device_table import device_table
 from rs_lib.noise.laws import NoiseLaw
 from rs_lib.noise.prefix_table import exhausted, prefix_table, prefix_words
@@ -21,7 +22,7 @@ except ImportError:  # A GPU needs no Numba; a CPU without it takes torch's way,
 
 
 def noisy_images(
-    law: NoiseLaw,
+    law: Law,
     images: Tensor,
     rows: IntArray,
     image_ids: IntArray,
@@ -38,7 +39,8 @@ def noisy_images(
     For `Rounded` noise, `images` is uint8 [N, C, H, W] with pixels 0 … levels; the result is
     float32(k + j) · float32(1 / levels), bit by bit the same on every device. For a continuous
     law, `images` is float32 and the sum is made in float32: `Rounded` says what soundness
-    takes, and `rs_lib.noise.continuous` where the law is truncated.
+    takes, and `rs_lib.noise.continuous` where the law is truncated. For `Ablation`, `images` is
+    uint8 and the result [T, 2 C, H, W], a view of each image.
 
     The result lies channels last in memory, and pixels take their random numbers in that order
     (rows, columns, channels). Nothing waits for the device. Memory beside the result: a few
@@ -48,6 +50,8 @@ def noisy_images(
     sample runs out of random words (probability below 2^-64).
     """
     _check(law, images, rows, image_ids, samples)
+    if isinstance(law, Ablation):
+        return _ablated(law, images, rows, image_ids, samples, key)
     last = images.permute(0, 2, 3, 1)
     flat = last.flatten(1)
     if not isinstance(law, Rounded):
@@ -57,6 +61,15 @@ def noisy_images(
     else:
         sums = _rounded_by_torch(law, flat, rows, image_ids, samples, key)
     return sums.view(-1, *last.shape[1:]).permute(0, 3, 1, 2)
+
+
+def _ablated(
+    law: Ablation, images: Tensor, rows: IntArray, ids: IntArray, samples: IntArray, key: int
+) -> Tensor:
+    """Return views of `images[rows]`."""
+    words = _words(images.device, key, ids, samples, law.words_per_sample)
+    bright = images[_to(images.device, rows)].to(torch.float32).mul_(float(_pixel_width(law)))
+    return law.views(bright, words)
 
 
 def _continuous(
@@ -145,19 +158,24 @@ def _to(device: torch.device, values: IntArray) -> Tensor:
     return torch.from_numpy(values).to(device, non_blocking=True)
 
 
-def _pixel_width(law: Rounded) -> np.float32:
+def _pixel_width(law: Rounded | Ablation) -> np.float32:
     return np.float32(1 / law.levels)
 
 
 def _check(
-    law: NoiseLaw, images: Tensor, rows: IntArray, image_ids: IntArray, samples: IntArray
+    law: Law, images: Tensor, rows: IntArray, image_ids: IntArray, samples: IntArray
 ) -> None:
     """Raise ValueError unless the arguments fit together."""
-    dtype = torch.uint8 if isinstance(law, Rounded) else torch.float32
+    dtype = torch.uint8 if isinstance(law, Rounded | Ablation) else torch.float32
     if images.ndim != 4 or images.dtype != dtype:
         raise ValueError(
             f"images are {images.dtype} of shape {tuple(images.shape)}: give {dtype} [N, C, H, W] "
             f"for {law.name} noise"
+        )
+    if isinstance(law, Ablation) and images[0, 0].numel() != law.pixels:
+        raise ValueError(
+            f"images have {images[0, 0].numel()} positions but the views are of {law.pixels}: "
+            "let pixels be height times width"
         )
     if not rows.shape == image_ids.shape == samples.shape or rows.ndim != 1 or not rows.size:
         raise ValueError(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from rs_lib.arguments import FloatArray, IntArray, integers, level, nonnegative
-from rs_lib.noise import NoiseLaw
+from rs_lib.noise import Law, corrupted_shape
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.radii import certified_radius, required_probabilities
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
@@ -51,7 +51,7 @@ def from_counts(
     n0: int,
     n: int,
     alpha: float,
-    noise: NoiseLaw,
+    noise: Law,
 ) -> Certification:
     """Return the certificates that follow from stored counts (Cohen et al. 2019, CERTIFY).
 
@@ -100,7 +100,7 @@ class Certifier:
     def __init__(
         self,
         model: nn.Module,
-        noise: NoiseLaw,
+        noise: Law,
         *,
         classes: int,
         seed: int,
@@ -170,7 +170,7 @@ class Certifier:
         for logits that are not finite.
         """
         checked, ids = checked_images(images, self.noise, image_ids)
-        self.executed.probe(tuple(checked.shape[1:]))
+        self.executed.probe(corrupted_shape(self.noise, tuple(checked.shape[1:])))
         every = np.arange(len(ids))
 
         def tally(stream: str) -> Tally:
@@ -231,7 +231,7 @@ class Certifier:
 def certify(
     model: nn.Module,
     images: Tensor,
-    noise: NoiseLaw,
+    noise: Law,
     *,
     classes: int,
     seed: int,

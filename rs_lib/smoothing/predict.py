@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from rs_lib.arguments import IntArray, integers, level
-from rs_lib.noise import NoiseLaw
+from rs_lib.noise import Law, corrupted_shape
 from rs_lib.smoothing.certify import ABSTAIN
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
@@ -36,7 +36,7 @@ class Predictor:
     def __init__(
         self,
         model: nn.Module,
-        noise: NoiseLaw,
+        noise: Law,
         *,
         classes: int,
         seed: int,
@@ -74,7 +74,7 @@ class Predictor:
     ) -> Prediction:
         """Predict `images` [N, C, H, W]; errors as for `Certifier.certify`."""
         checked, ids = checked_images(images, self.noise, image_ids)
-        self.executed.probe(tuple(checked.shape[1:]))
+        self.executed.probe(corrupted_shape(self.noise, tuple(checked.shape[1:])))
         tally = Tally(self.executed, checked, self.noise, ids, seed=self.seed, stream="predict")
         tally.draw(np.arange(len(ids)), self.n, report)
         counts = tally.counts()
@@ -89,7 +89,7 @@ class Predictor:
 def predict(
     model: nn.Module,
     images: Tensor,
-    noise: NoiseLaw,
+    noise: Law,
     *,
     classes: int,
     seed: int,

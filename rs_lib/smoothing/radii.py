@@ -5,16 +5,17 @@ import numpy.typing as npt
 from scipy import special
 
 from rs_lib.arguments import FloatArray, nonnegative
-from rs_lib.certificates import gaussian, laplace, uniform
-from rs_lib.noise import Gaussian, Laplace, NoiseLaw, Rounded, Uniform
+from rs_lib.certificates import ablation, gaussian, laplace, uniform
+from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform
 
 
-def certified_radius(noise: NoiseLaw, p_lower: npt.ArrayLike) -> FloatArray:
+def certified_radius(noise: Law, p_lower: npt.ArrayLike) -> FloatArray:
     """Return the radius certified where the top class has probability at least `p_lower` > 1/2.
 
     l2 for Gaussian noise (Cohen et al. 2019, theorem 1), l1 for uniform and Laplace noise, in
     pixel units of [0, 1], rounded down; rounded noise has the radius of the law that is
-    rounded, at the points of its grid. Raises ValueError for a law without a certificate.
+    rounded, at the points of its grid. For ablation the number of changed pixels (Levine and
+    Feizi 2020, theorem 1). Raises ValueError for a law without a certificate.
     """
     match noise:
         case Rounded(law=law):
@@ -25,10 +26,12 @@ def certified_radius(noise: NoiseLaw, p_lower: npt.ArrayLike) -> FloatArray:
             return uniform.radius_l1(p_lower, half_width)
         case Laplace(scale=scale):
             return laplace.radius_l1(p_lower, scale)
-    raise ValueError(f"noise is {noise!r}: give Gaussian, uniform or Laplace noise")
+        case Ablation(kept=kept, pixels=pixels):
+            return np.maximum(ablation.radius(p_lower, pixels, kept), 0).astype(np.float64)
+    raise ValueError(f"noise is {noise!r}: give Gaussian, uniform or Laplace noise, or ablation")
 
 
-def required_probabilities(noise: NoiseLaw, radii: npt.ArrayLike) -> FloatArray:
+def required_probabilities(noise: Law, radii: npt.ArrayLike) -> FloatArray:
     """Return for each radius a p0 such that a class of probability above p0 certifies it.
 
     The exact inverse of the radius, stepped up until `certified_radius` of the float, which is
@@ -47,7 +50,7 @@ def required_probabilities(noise: NoiseLaw, radii: npt.ArrayLike) -> FloatArray:
     return p0
 
 
-def _inverse(noise: NoiseLaw, radii: FloatArray) -> FloatArray:
+def _inverse(noise: Law, radii: FloatArray) -> FloatArray:
     match noise:
         case Rounded(law=law):
             return _inverse(law, radii)
@@ -57,4 +60,6 @@ def _inverse(noise: NoiseLaw, radii: FloatArray) -> FloatArray:
             return 0.5 + radii / (2 * half_width)
         case Laplace(scale=scale):
             return 1 - 0.5 * np.exp(-radii / scale)
-    raise ValueError(f"noise is {noise!r}: give Gaussian, uniform or Laplace noise")
+        case Ablation(kept=kept, pixels=pixels):
+            return ablation.required_probability(np.ceil(radii), pixels, kept)
+    raise ValueError(f"noise is {noise!r}: give Gaussian, uniform or Laplace noise, or ablation")

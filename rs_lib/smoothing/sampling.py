@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_lib.arguments import IntArray, integers
-from rs_lib.noise import NoiseLaw, Rounded
+from rs_lib.noise import Ablation, Law, Rounded, corrupted_shape
 from rs_lib.noise.streams import noisy_images
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
@@ -43,7 +43,7 @@ class Tally:
         self,
         executed: Executed,
         images: Tensor,
-        noise: NoiseLaw,
+        noise: Law,
         image_ids: IntArray,
         *,
         seed: int,
@@ -115,7 +115,7 @@ def _blocks(
 
 
 def checked_images(
-    images: Tensor, noise: NoiseLaw, image_ids: npt.ArrayLike | None
+    images: Tensor, noise: Law, image_ids: npt.ArrayLike | None
 ) -> tuple[Tensor, IntArray]:
     """Return `images` and their ids (default: the positions), or raise ValueError."""
     if not isinstance(images, Tensor):
@@ -127,11 +127,11 @@ def checked_images(
         raise ValueError(f"image_ids has shape {ids.shape}: give one for each of {len(images)}")
     if len(np.unique(ids)) != len(ids):
         raise ValueError("image_ids names an image twice: equal ids would get equal noise")
-    if isinstance(noise, Rounded):
+    if isinstance(noise, Rounded | Ablation):
         if images.dtype != torch.uint8:
             raise ValueError(
                 f"images has type {images.dtype}: give the uint8 pixels, "
-                "to which rounded noise is added as integers"
+                "of which views are taken, or to which rounded noise is added as integers"
             )
         if images.numel() and int(images.max()) > noise.levels:
             raise ValueError(
@@ -148,7 +148,7 @@ def checked_images(
 def count_classes(
     model: nn.Module,
     images: Tensor,
-    noise: NoiseLaw,
+    noise: Law,
     n: int,
     *,
     seed: int,
@@ -166,7 +166,7 @@ def count_classes(
     integers("n", n, least=1)
     checked, ids = checked_images(images, noise, image_ids)
     executed = Executed(model, classes=classes, device=device)
-    executed.probe(tuple(checked.shape[1:]))
+    executed.probe(corrupted_shape(noise, tuple(checked.shape[1:])))
     tally = Tally(executed, checked, noise, ids, seed=seed, stream=stream)
     tally.draw(np.arange(len(ids)), n, report)
     return tally.counts()
