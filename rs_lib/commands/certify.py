@@ -94,11 +94,8 @@ def _execute(options: argparse.Namespace) -> None:
             per_image=None if sequential else certifier.n0 + certifier.budget,
         ).run(partial(_answer, certifier))
         if ranks.rank == 0:
-            radii = (
-                certifier.radii
-                if sequential
-                else summary.grid(certifier.ceiling, least=1 if task.noise.norm == "l0" else 0.25)
-            )
+            least = 1 if task.noise.norm == "l0" else 0.25
+            radii = certifier.radii if sequential else summary.grid(certifier.ceiling, least)
             print(summary.of_certificates(log.read(options.out), radii, average=not sequential))
 
 
