@@ -1,6 +1,7 @@
 """The command line: logs that survive kills and ranks, weights, refusals, summaries, help."""
 
 import csv
+import importlib
 import json
 import os
 import re
@@ -16,7 +17,10 @@ import torch
 from rs_lib import __main__ as command_line
 from rs_lib import provenance
 from rs_lib.commands import classifier, summary
-from rs_lib.smoothing import log
+from rs_lib.machines import data
+from rs_lib.machines.band_classifier import probabilities
+from rs_lib.machines.bands import MaskedNetwork, masks
+from rs_lib.smoothing import log, votes
 from rs_lib.statistics import binomial_interval
 
 # Nearest mean of the digits: a classifier without training that is right most of the time.
@@ -76,6 +80,19 @@ def of_views():
     half = nn.Conv2d(2, 1, 1, bias=False)
     half.weight.data = torch.tensor([1.0, -1.0]).view(1, 2, 1, 1)
     return nn.Sequential(half, model)
+
+
+def of_bands():
+    """The nearest mean of what a band shows, as probabilities that may reach the threshold."""
+    model = of_views()
+    model[1].linear.weight.data *= 4
+    return model
+
+
+def of_columns():
+    from rs_lib.machines.column_network import column_network
+
+    return column_network((1, 8, 8), 10, 3, seed=1)
 
 
 def three_logits():
@@ -255,6 +272,64 @@ def test_ablation_certifies_whole_numbers_of_pixels(place, capsys, plan):
     assert "\n       1  " in capsys.readouterr().out
 
 
+PATCH = ["certify", "--defence", "patch", "--data", "digits", "--skip", "25", "--band", "3"]
+
+
+@pytest.mark.parametrize("views", ["columns", "rows", "blocks"])
+def test_the_patch_defence_logs_what_the_votes_certify(place, capsys, views):
+    arguments = [*PATCH, "--model", "means:of_bands", "--views", views, "--theta", "0.2"]
+    _certified(*arguments, "--chunk", "7")
+    table = log.read("run.tsv")
+    digits, seen = data.load("digits"), masks(views, 3, 8, 8)
+    images = digits.as_float(digits.test_images[::25])
+    network = importlib.import_module("means").of_bands()
+    scores = probabilities(MaskedNetwork(network, seen).eval(), images).numpy()
+    scores = scores.reshape(len(images), *((8, 8) if views == "blocks" else (8,)), 10)
+    assert table.columns["predict"].tolist() == votes.answers(scores, 0.2).tolist()
+    largest = votes.largest_certified(scores, 0.2, 3)
+    assert table.columns["patch"].tolist() == largest.tolist()
+    assert largest.max() >= 1
+    assert table.header["defence"]["views"] == views
+    share = (table.columns["correct"] * (largest >= 1)).mean()
+    assert f"1               {share:.3f}" in capsys.readouterr().out
+
+
+def test_a_patch_log_that_was_cut_is_completed_and_ranks_share_it(place):
+    arguments = [*PATCH, "--model", "means:of_bands", "--chunk", "4"]
+    whole = _certified(*arguments)
+    cut = whole[0][: len(whole[0]) // 2]
+    (place / "run.tsv").write_bytes(cut)
+    assert _certified(*arguments) == whole
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    assert _program(*arguments, "--out", "two.tsv", launcher=launcher).returncode == 0
+    assert _contents("two.tsv") == whole
+
+
+def test_a_network_for_all_bands_at_once_is_taken_as_it_is(place):
+    _certified(*PATCH, "--model", "means:of_columns")
+    assert log.read("run.tsv").columns["patch"].shape == (20,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--scale", "0.5"], "scale: views are not random, leave this out"),
+        (["--n", "500", "--compile"], "n and compile: views are not random"),
+        (["--band", "9"], "band is 9: give at most 8 for columns"),
+        (["--model", "means:of_columns", "--views", "blocks"], "answers for 8 positions"),
+        (["--model", "means:trained"], "model fails on an image of shape [2, 8, 8]"),
+    ],
+)
+def test_a_patch_defence_that_cannot_be_is_told(place, capsys, arguments, told):
+    assert (
+        command_line.main([*PATCH, "--model", "means:of_bands", "--out", "r.tsv", *arguments]) == 2
+    )
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not (place / "r.tsv").exists()
+
+
 def test_the_summary_is_what_the_log_says(place, capsys):
     _certified(*FIXED)
     told = capsys.readouterr().out
@@ -401,6 +476,8 @@ def _bad_files():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        ([], "samples are missing: give one of --n, --radii and --step"),
+        (["--n", "500", "--band", "3"], "band is 3: it goes with --defence patch"),
         (["--radii", "0.2", "0.1"], "radii is [0.2, 0.1]: give one or more radii that increase"),
         (["--radii", "0.1", "9"], "radii holds 9.0, but"),
         (["--radii", "0.2", "0.2000001"], "radii are equal in the six digits"),
@@ -435,7 +512,6 @@ def test_a_step_means_its_multiples_as_decimals(place):
     ("arguments", "told"),
     [
         ([], "COMMAND"),
-        (["certify", *BASE, "--out", "run.tsv"], "one of the arguments --n/--samples --radii"),
         (["certify", *BASE, "--n", "5", "--step", "1"], "not allowed with argument"),
         (["predict", *BASE, "--out", "run.tsv"], "--n/--samples"),
         (["certify", *FIXED[1:], "--noise", "pink"], "invalid choice: 'pink'"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from rs_lib.arguments import IntArray, integers, positive
 from rs_lib.commands import options as shared
-from rs_lib.commands import session, summary
+from rs_lib.commands import patches, session, summary
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.noise import Law
 from rs_lib.smoothing import Certifier, certified_radius, log
@@ -20,8 +20,10 @@ MOST_RADII = 1000
 _DESCRIPTION = """\
 Certify a classifier smoothed by noise (Cohen et al. 2019): for each image, a class
 and a radius within which the smoothed classifier keeps it, false with probability
-at most alpha. The same command given again goes on with an interrupted run;
-torchrun shares the images among processes. The log is the same in every case."""
+at most alpha. Or, with --defence patch, the largest patch that cannot change the
+answer of the votes of all bands (Levine & Feizi 2020), without chance of error.
+The same command given again goes on with an interrupted run; torchrun shares the
+images among processes. The log is the same in every case."""
 _EXAMPLES = """\
 examples:
   # the customary table of a model of your own, as few samples as each image needs
@@ -31,6 +33,10 @@ examples:
   # the largest radius that 100 000 samples support, on four GPUs
   torchrun --nproc-per-node 4 -m rs_lib certify --model models:resnet --weights resnet.pt \\
       --data cifar10 --scale 0.5 --samples 100000 --device cuda --out logs/resnet-fixed.tsv
+
+  # patches: a network trained on views of 4 columns, as 2 C channels
+  python -m rs_lib certify --defence patch --band 4 --model models:resnet_of_views \\
+      --weights views.pt --data cifar10 --device cuda --out logs/patch.tsv
 """
 
 
@@ -44,9 +50,17 @@ def add_to(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(execute=_execute)
+    parser.add_argument(
+        "--defence",
+        choices=("noise", "patch"),
+        default="noise",
+        help="what the classifier is smoothed by: noise, or views of a part of the image, which "
+        "guard against patches (default: noise)",
+    )
     shared.add_shared(parser)
-    group = parser.add_argument_group("samples (give one of --n, --radii, --step)")
-    plan = group.add_mutually_exclusive_group(required=True)
+    patches.add_options(parser)
+    group = parser.add_argument_group("samples (with noise; give one of --n, --radii, --step)")
+    plan = group.add_mutually_exclusive_group()
     shared.add_n(
         plan,
         "this many for each image; certify the largest radius that they support",
@@ -80,18 +94,24 @@ def add_to(commands: Any) -> None:
 
 
 def _execute(options: argparse.Namespace) -> None:
+    if options.defence == "patch":
+        patches.execute(options)
+        return
     with joined() as ranks:
         task, certifier = ranks.each(partial(_prepare, options, ranks))
         plan = _plan(options, certifier)
-        settings = session.agreed_header(options, ranks, task, certifier.executed, plan)
+        settings = session.agreed_header(
+            ranks, partial(session.noise_header, options, task, certifier.executed, plan)
+        )
         sequential = options.n is None
         session.Session(
             options,
             ranks,
-            task,
+            task.chosen,
             columns=log.CERTIFY_COLUMNS,
             settings=settings,
             per_image=None if sequential else certifier.n0 + certifier.budget,
+            continuous=options.continuous,
         ).run(partial(_answer, certifier))
         if ranks.rank == 0:
             least = 1 if task.noise.norm == "l0" else 0.25
@@ -101,6 +121,10 @@ def _execute(options: argparse.Namespace) -> None:
 
 def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, Certifier]:
     sequential = options.n is None
+    if sequential and options.radii is None and options.step is None:
+        raise ValueError("samples are missing: give one of --n, --radii and --step")
+    if options.band is not None:
+        raise ValueError(f"band is {options.band}: it goes with --defence patch")
     if not sequential and (options.max_samples is not None or options.rule is not None):
         raise ValueError("max-samples and rule go with --radii or --step: leave them out with --n")
     task = session.prepare(options, ranks)

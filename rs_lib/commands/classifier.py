@@ -47,6 +47,14 @@ def build(target: str, arguments: Mapping[str, object]) -> nn.Module:
     return model.eval()
 
 
+def load(target: str, arguments: Mapping[str, object], weights: Path | None) -> nn.Module:
+    """Return the model that `build` makes, with the weights in a file if one is given."""
+    model = build(target, arguments)
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
     """Give `model` the weights in `path`, a .pt, .pth or .safetensors file.
 

@@ -44,14 +44,17 @@ def _execute(options: argparse.Namespace) -> None:
     with joined() as ranks:
         task, predictor = ranks.each(partial(_prepare, options, ranks))
         plan = {"n": predictor.n}
-        settings = session.agreed_header(options, ranks, task, predictor.executed, plan)
+        settings = session.agreed_header(
+            ranks, partial(session.noise_header, options, task, predictor.executed, plan)
+        )
         session.Session(
             options,
             ranks,
-            task,
+            task.chosen,
             columns=log.PREDICT_COLUMNS,
             settings=settings,
             per_image=predictor.n,
+            continuous=options.continuous,
         ).run(partial(_answer, predictor))
         if ranks.rank == 0:
             print(summary.of_predictions(log.read(options.out)))

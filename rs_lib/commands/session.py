@@ -44,6 +44,16 @@ class Task:
 
 def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
     """Return the task that the shared options name; raise ValueError where they cannot be used."""
+    chosen, device = images_and_device(options, ranks)
+    law, noise = _laws(options, chosen)
+    model = classifier.load(options.model, dict(options.arguments), options.weights)
+    classes = classifier.classes_of(model, corrupted_shape(noise, tuple(chosen.images.shape[1:])))
+    require_labels(chosen, classes)
+    return Task(model, chosen, law, noise, classes, device)
+
+
+def images_and_device(options: argparse.Namespace, ranks: Ranks) -> tuple[selection.Selection, str]:
+    """Return the images that the options name, and the device of this rank."""
     if options.chunk is not None:
         integers("chunk", options.chunk, least=1)
     device = ranks.device(options.device)
@@ -51,11 +61,11 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
     chosen = selection.select(
         options.data, levels=options.levels, skip=options.skip, most=options.max_images
     )
-    law, noise = _laws(options, chosen)
-    model = classifier.build(options.model, dict(options.arguments))
-    if options.weights is not None:
-        classifier.load_weights(model, options.weights)
-    classes = classifier.classes_of(model, corrupted_shape(noise, tuple(chosen.images.shape[1:])))
+    return chosen, device
+
+
+def require_labels(chosen: selection.Selection, classes: int) -> None:
+    """Raise ValueError unless a model of `classes` logits can be right about the images."""
     if chosen.classes not in (None, classes):
         raise ValueError(
             f"model gives {classes} logits, but {chosen.name} has {chosen.classes} classes: "
@@ -66,7 +76,6 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
             f"labels in {chosen.name} hold {chosen.labels.max()}, but the model knows the classes "
             f"0 to {classes - 1}: give labels in that range"
         )
-    return Task(model, chosen, law, noise, classes, device)
 
 
 def _laws(
@@ -85,15 +94,32 @@ def _laws(
     return law, law if options.continuous else Rounded(law, levels=chosen.levels)
 
 
-def agreed_header(
-    options: argparse.Namespace,
-    ranks: Ranks,
-    task: Task,
-    executed: Executed,
-    plan: Mapping[str, object],
+def noise_header(
+    options: argparse.Namespace, task: Task, executed: Executed, plan: Mapping[str, object]
 ) -> dict[str, Any]:
+    """Return all settings on which the rows of a log of noisy votes depend, as JSON holds them."""
+    shape = corrupted_shape(task.noise, tuple(task.chosen.images.shape[1:]))
+    logits = executed.probe(shape)
+    return {
+        "command": options.command,
+        "alpha": options.alpha,
+        **plan,
+        "noise": {"law": task.noise.name, **dataclasses.asdict(task.law), "norm": task.noise.norm},
+        "seed": options.seed,
+        "model": described_model(options, task.model, logits, task.classes),
+        "data": described_data(options, task.chosen),
+        "device": described_device(executed.device),
+        "precision": executed.precision,
+        "compiled": executed.compiled,
+        "tile": executed.tile,
+        "versions": versions(),
+        "code": provenance.code_digest(["rs_lib.smoothing"], without=["rs_lib.smoothing.log"]),
+    }
+
+
+def agreed_header(ranks: Ranks, header: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return the settings of the log; raise ValueError if they are not equal on all ranks."""
-    headers = ranks.agree(lambda: _header(options, task, executed, plan))
+    headers = ranks.agree(header)
 
     def compare() -> None:
         for rank, other in enumerate(headers):
@@ -108,43 +134,37 @@ def agreed_header(
     return headers[0]
 
 
-def _header(
-    options: argparse.Namespace, task: Task, executed: Executed, plan: Mapping[str, object]
+def described_model(
+    options: argparse.Namespace, model: nn.Module, logits: str, classes: int
 ) -> dict[str, Any]:
-    """Return all settings on which the rows of a log depend, as JSON holds them."""
-    shape = list(task.chosen.images.shape[1:])
-    logits = executed.probe(corrupted_shape(task.noise, tuple(shape)))
+    """Return what the header says of the model; `logits` is the digest of a probe's."""
     return {
-        "command": options.command,
-        "alpha": options.alpha,
-        **plan,
-        "noise": {"law": task.noise.name, **dataclasses.asdict(task.law), "norm": task.noise.norm},
-        "seed": options.seed,
-        "model": {
-            "function": options.model,
-            "arguments": {name: repr(value) for name, value in options.arguments},
-            "sha256": classifier.digest(task.model),
-            "logits": logits,
-            "classes": task.classes,
-        },
-        "data": {
-            "name": task.chosen.name,
-            "images": len(task.chosen.ids),
-            "skip": options.skip,
-            "shape": shape,
-            "levels": task.chosen.levels,
-            "sha256": task.chosen.digest,
-        },
-        "device": _device(executed.device),
-        "precision": executed.precision,
-        "compiled": executed.compiled,
-        "tile": executed.tile,
-        "versions": provenance.versions("rs_lib", "torch", "numpy", "scipy"),
-        "code": provenance.code_digest(["rs_lib.smoothing"], without=["rs_lib.smoothing.log"]),
+        "function": options.model,
+        "arguments": {name: repr(value) for name, value in options.arguments},
+        "sha256": classifier.digest(model),
+        "logits": logits,
+        "classes": classes,
     }
 
 
-def _device(device: torch.device) -> str:
+def described_data(options: argparse.Namespace, chosen: selection.Selection) -> dict[str, Any]:
+    """Return what the header says of the images."""
+    return {
+        "name": chosen.name,
+        "images": len(chosen.ids),
+        "skip": options.skip,
+        "shape": list(chosen.images.shape[1:]),
+        "levels": chosen.levels,
+        "sha256": chosen.digest,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions on which a log's numbers may depend."""
+    return provenance.versions("rs_lib", "torch", "numpy", "scipy")
+
+
+def described_device(device: torch.device) -> str:
     """Return the device in words: the last digits of logits depend on its kind and make."""
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
@@ -158,17 +178,22 @@ class Session:
         self,
         options: argparse.Namespace,
         ranks: Ranks,
-        task: Task,
+        chosen: selection.Selection,
         *,
         columns: Sequence[str],
         settings: dict[str, Any],
         per_image: int | None,
+        continuous: bool,
     ) -> None:
-        """Keep what the run needs; `per_image` is the number of samples where it is fixed."""
+        """Keep what the run needs.
+
+        `per_image` is the number of samples where it is fixed; `continuous` asks for images in
+        float32 instead of uint8.
+        """
         self._out = options.out
-        self._continuous = options.continuous
+        self._continuous = continuous
         self._ranks = ranks
-        self._task = task
+        self._chosen = chosen
         self._columns = columns
         self._settings = settings
         self._per_image = per_image
@@ -178,7 +203,7 @@ class Session:
 
     def run(self, answer: Answer) -> None:
         """Write the rows that the log lacks."""
-        total = len(self._task.chosen.ids)
+        total = len(self._chosen.ids)
         with ExitStack() as stack:
             done = self._ranks.agree(lambda: self._open(stack))[0]
             bar = stack.enter_context(
@@ -210,7 +235,7 @@ class Session:
         """Open the log on the first rank and return its number of rows."""
         if self._ranks.rank > 0:
             return 0
-        chosen = self._task.chosen
+        chosen = self._chosen
         images = list(zip(chosen.ids.tolist(), chosen.labels.tolist(), strict=True))
         self._writer = stack.enter_context(
             log.writing(self._out, self._columns, self._settings, images)
@@ -223,7 +248,7 @@ class Session:
 
     def _answers(self, rows: IntArray, answer: Answer, report: Report) -> Columns:
         """Return the columns of the images at `rows`, each rank having taken every world-th."""
-        chosen, world = self._task.chosen, self._ranks.world
+        chosen, world = self._chosen, self._ranks.world
         mine = rows[self._ranks.rank :: world]
 
         def work() -> Columns:

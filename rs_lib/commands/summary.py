@@ -54,6 +54,23 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
     return "\n".join(lines + _aligned(("all images", "", "95 % interval"), facts))
 
 
+def of_patches(table: log.LogTable) -> str:
+    """Return the summary of a log of `certify --defence patch`: accuracy at each patch size."""
+    columns, defence = table.columns, table.header["defence"]
+    correct, patch = columns["correct"] == 1, columns["patch"]
+    sizes = [int(size) for size in grid(float(patch.max()), least=1)]
+    rows = [(f"{size}", *_share(correct & (patch >= size))) for size in sizes]
+    unit = "side" if defence["views"] == "blocks" else defence["views"]
+    lines = [
+        f"{len(correct)} images of {table.header['data']['name']}, seen through "
+        f"{defence['views']} of {defence['band']}, theta = {defence['theta']:g}; no patch of that "
+        "many changes the answer",
+        "",
+        *_aligned((unit, "certified accuracy", "95 % interval"), rows),
+    ]
+    return "\n".join(lines)
+
+
 def of_predictions(table: log.LogTable) -> str:
     """Return the summary of a log of `predict`."""
     columns, settings = table.columns, table.header

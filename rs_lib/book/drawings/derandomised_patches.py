@@ -1,0 +1,227 @@
+"""The figures of the chapter on derandomised patches."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from rs_lib.book import style
+
+NULL = "#9fc9e6"
+"""Fill of what is not seen."""
+
+
+def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+
+
+def _image(axes: Axes, cells: pd.DataFrame, title: str = "") -> None:
+    """Show the pixels (columns: row, column, value; empty values are not seen)."""
+    picture = cells.pivot_table(index="row", columns="column", values="value", dropna=False)
+    values = picture.to_numpy()
+    colours = mpl.colormaps["gray_r"].with_extremes(bad=NULL)
+    axes.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=0, vmax=1)
+    height, width = values.shape
+    for i, j in zip(*np.nonzero(np.isnan(values)), strict=True):
+        corner = (float(j) - 0.5, float(i) - 0.5)
+        look: dict[str, Any] = {"hatch": "////", "edgecolor": "white", "linewidth": 0}
+        axes.add_patch(Rectangle(corner, 1, 1, facecolor="none", **look))
+    axes.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    axes.set_title(title, fontsize=10)
+    axes.grid(visible=False)
+    for side in ("left", "bottom", "right", "top"):
+        axes.spines[side].set_visible(True)
+
+
+def views(data: pd.DataFrame) -> Figure:
+    """What the base classifier sees, a panel for each view.
+
+    Columns: panel (its title), row, column, value (in [0, 1]; empty where nothing is seen).
+    """
+    names = list(dict.fromkeys(data["panel"]))
+    figure, all_axes = style.panels(len(names), height=1.9)
+    for axes, name in zip(all_axes, names, strict=True):
+        _image(axes, data[data["panel"] == name], name)
+    return figure
+
+
+def strides(data: pd.DataFrame) -> Figure:
+    """Left: bands around the border and a patch. Right: formula and truth against its width.
+
+    Columns: panel ("band", "patch" or "width"), series, x (first column, or width of the patch),
+    bands (columns of the band or of the patch, or bands met). Of a band, `series` says whether it
+    "meets" the patch or "misses" it; of a width it is "truth" or "formula".
+    """
+    figure, (left, right) = style.panels(2, height=3.4)
+    strip = data[data["panel"] == "patch"].iloc[0]
+    left.axvspan(strip["x"], strip["x"] + strip["bands"], color=style.ORANGE, alpha=0.35)
+    left.axvline(0, color=style.BLACK, linewidth=0.8, linestyle=":")
+    shown = data[data["panel"] == "band"]
+    for place, (_, row) in enumerate(shown.iterrows()):
+        meets = row["series"] == "meets"
+        look = {"color": style.VERMILION if meets else "#999999", "hatch": "//" if meets else ""}
+        left.barh(-place, row["bands"], left=row["x"], height=0.6, alpha=0.75, **look)
+    left.set(
+        xlabel="columns; the border is at 0",
+        yticks=[],
+        title=f"a patch that meets {(shown['series'] == 'meets').sum()} bands",
+    )
+    left.text(strip["x"] + strip["bands"] / 2, 0.9, "patch", ha="center", va="center")
+    left.set_ylim(0.6 - len(shown), 1.4)
+    wide = data[data["panel"] == "width"].pivot_table(index="x", columns="series", values="bands")
+    right.step(
+        wide.index, wide["truth"], where="mid", color=style.VERMILION, label="truth", linestyle="-"
+    )
+    right.step(
+        wide.index, wide["formula"], where="mid", color=style.BLUE, label="formula", linestyle="--"
+    )
+    short = wide[wide["truth"] > wide["formula"]]
+    right.plot(
+        short.index, short["truth"], "x", color=style.BLACK, markersize=5, label="formula fails"
+    )
+    right.set(xlabel="columns of the patch", ylabel="bands met at most", title="by its width")
+    right.legend(loc="upper left")
+    return figure
+
+
+def vote_maps(data: pd.DataFrame) -> Figure:
+    """Scores of every class at every position for a few images, the votes marked.
+
+    Columns: image, text, panel ("scan" or "scores"), row (or class), column (or position), value,
+    vote (0 or 1), worst (1 where a band meets the patch that leaves least).
+    """
+    numbers = list(dict.fromkeys(data["image"]))
+    figure, axes = style.grid(2, len(numbers), height=4.6)
+    for index, number in enumerate(numbers):
+        own = data[data["image"] == number]
+        scan, scores = (own[own["panel"] == panel] for panel in ("scan", "scores"))
+        _image(axes[0][index], scan, str(scan["text"].iloc[0]))
+        lower = axes[1][index]
+        table = scores.pivot_table(index="row", columns="column", values="value").to_numpy()
+        shown = lower.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        voted = scores[scores["vote"] == 1]
+        lower.plot(voted["column"], voted["row"], "o", color=style.ORANGE, markersize=4.5)
+        for q in np.unique(scores.loc[scores["worst"] == 1, "column"]):
+            lower.axvspan(q - 0.5, q + 0.5, color=style.VERMILION, alpha=0.16, linewidth=0)
+        lower.set(xlabel="first column of the band", yticks=range(10), xticks=range(table.shape[1]))
+        lower.tick_params(labelsize=8)
+        lower.grid(visible=False)
+        if index == 0:
+            lower.set_ylabel("class")
+    figure.colorbar(shown, ax=[row[-1] for row in axes[1:]], label="probability")
+    return figure
+
+
+def certified(data: pd.DataFrame) -> Figure:
+    """Certified accuracy against the size of the patch, a panel for each comparison.
+
+    Columns: panel, series, radius (size of the patch; 0: no attack), share, low, high.
+    """
+    names = list(dict.fromkeys(data["panel"]))
+    figure, all_axes = style.panels(len(names), height=3.7, share_y=True)
+    for axes, panel in zip(all_axes, names, strict=True):
+        parts = _by_series(data[data["panel"] == panel])
+        for index, (name, rows) in enumerate(parts):
+            shift = 0.05 * (index - (len(parts) - 1) / 2) * rows["radius"].max() / 4
+            errors = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
+            axes.errorbar(
+                rows["radius"] + shift,
+                rows["share"],
+                yerr=np.clip(errors, 0, None),
+                label=name,
+                marker=style.MARKERS[index],
+                capsize=2,
+                elinewidth=1,
+                **style.line(index),
+            )
+        axes.set(xlabel="size of the patch, pixels", title=panel, ylim=(-0.02, 1.02))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.legend(loc="upper right", fontsize=9)
+    all_axes[0].set_ylabel("certified accuracy")
+    return figure
+
+
+def attacked(data: pd.DataFrame) -> Figure:
+    """Certified accuracy and accuracy under attack against the width of the patch.
+
+    Columns: series ("certified" or "under attack"), radius (columns), share, low, high.
+    """
+    figure, (axes,) = style.panels(1, height=3.2)
+    parts = _by_series(data)
+    for index, (name, rows) in enumerate(parts):
+        look = style.line(index)
+        axes.plot(rows["radius"], rows["share"], marker=style.MARKERS[index], label=name, **look)
+        axes.fill_between(
+            rows["radius"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0
+        )
+    axes.set(xlabel="columns of the patch", ylabel="share of images", ylim=(-0.02, 1.02))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.legend(loc="upper right")
+    return figure
+
+
+def largest(data: pd.DataFrame) -> Figure:
+    """Images with their certified patch drawn on them, a column for each size.
+
+    Columns: image, size (columns certified), text, row, column, value.
+    """
+    sizes = list(dict.fromkeys(data["size"]))
+    groups = [list(dict.fromkeys(data.loc[data["size"] == size, "image"])) for size in sizes]
+    depth = max(map(len, groups))
+    figure, axes = style.grid(depth, len(sizes), height=1.75 * depth + 0.35)
+    for column, (size, images) in enumerate(zip(sizes, groups, strict=True)):
+        for row in range(depth):
+            panel = axes[row][column]
+            if row >= len(images):
+                panel.set_visible(False)
+                continue
+            own = data[data["image"] == images[row]]
+            _image(panel, own)
+            if row == 0:
+                panel.set_title(f"width {size}" if size else "none", fontsize=10.5)
+            panel.set_xlabel(str(own["text"].iloc[0]), fontsize=9)
+            if size:
+                left = (own["column"].max() + 1 - size) // 2 - 0.5
+                height = own["row"].max() + 1
+                look: dict[str, Any] = {"hatch": "xx", "facecolor": "none", "linewidth": 1.6}
+                panel.add_patch(
+                    Rectangle((left, -0.5), size, height, edgecolor=style.VERMILION, **look)
+                )
+    return figure
+
+
+def mnist(data: pd.DataFrame) -> Figure:
+    """Certified accuracy on MNIST beside published values; says so where ours is not recorded.
+
+    Columns: series, kind ("ours" or "published"), radius, share, low, high (empty if unknown).
+    """
+    figure, (axes,) = style.panels(1, height=3.9)
+    ours = _by_series(data[data["kind"] == "ours"])
+    for index, (name, rows) in enumerate(ours):
+        look = style.line(index)
+        axes.plot(rows["radius"], rows["share"], marker=style.MARKERS[index], label=name, **look)
+        axes.fill_between(
+            rows["radius"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0
+        )
+    for name, rows in _by_series(data[data["kind"] == "published"]):
+        axes.plot(rows["radius"], rows["share"], "*", color=style.BLACK, markersize=11, label=name)
+    if not ours:
+        axes.text(
+            0.5, 0.25, "our run: not recorded yet", transform=axes.transAxes, ha="center", size=13
+        )
+    axes.set(
+        xlabel="size of the patch, pixels",
+        ylabel="certified accuracy",
+        xlim=(-0.3, 14.3),
+        ylim=(-0.02, 1.02),
+    )
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.legend(loc="upper right")
+    return figure

@@ -1,0 +1,119 @@
+"""Derandomised smoothing with square blocks: votes of all blocks of an image, counted exactly.
+
+The base classifier sees one block of `block` x `block` pixels at a time, from each corner (i, j),
+wrapping around both borders. A patch of a rows and b columns inside the image meets
+min(H, a + s - 1) min(W, b + s - 1) blocks, wherever it lies; only these can change their votes.
+Source: Levine & Feizi (2020), "(De)Randomized Smoothing for Certifiable Defense against Patch
+Attacks", theorem 1 for block smoothing; the condition at each position is that of `patch`.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_lib import arguments
+from rs_lib.arguments import IntArray
+from rs_lib.certificates.patch import METHODS, BoolArray
+
+Leads = npt.NDArray[np.int32]
+
+
+def affected(image: tuple[int, int], block: int, patch: tuple[int, int]) -> int:
+    """Number of blocks that a patch meets, equal for all patches inside the image; exact.
+
+    `image` and `patch` are (rows, columns). Raises ValueError unless 1 <= block <= both sides of
+    the image, and likewise for the patch.
+    """
+    _check_sizes(image, block, patch)
+    rows, columns = (min(side, p + block - 1) for side, p in zip(image, patch, strict=True))
+    return rows * columns
+
+
+def certified(
+    votes: npt.ArrayLike, patch: tuple[int, int], block: int, method: str = "positions"
+) -> BoolArray:
+    """Whether no patch of `patch` = (rows, columns) changes the answer; bool [images].
+
+    `votes`: 0 or 1, [images, rows, columns, classes], the votes of the block from each corner on.
+    The methods are those of `patch.certified`, and so is their tightness. The memory is eight times
+    that of the votes as int32.
+
+    Raises ValueError for votes of another shape or kind, sizes that do not fit into the image, or
+    an unknown method.
+    """
+    array = _checked(votes)
+    shape = array.shape[1:3]
+    _check_sizes(shape, block, patch)
+    arguments.one_of("method", method, METHODS)
+    lead, owed = _leads(array)
+    reach = affected(shape, block, patch)
+    total = lead.sum(axis=(1, 2), dtype=np.int64) - owed
+    if method == "counts":
+        lost = np.full((1, 1, 1, 1), reach, dtype=np.int32)
+    else:
+        lost = _window_sums(_window_sums(lead, 1, block, patch[0]), 2, block, patch[1])
+    # The patch takes the lead of the blocks that it meets and turns each of them.
+    safe: BoolArray = (total[:, None, None] - lost >= reach).all(axis=(1, 2, 3))
+    return safe
+
+
+def largest_patch(votes: npt.ArrayLike, block: int, method: str = "positions") -> IntArray:
+    """Largest side of a square patch that cannot change the answer; int64 [images].
+
+    0 where one pixel can. `votes` and errors as for `certified`.
+    """
+    array = _checked(votes)
+    largest = np.zeros(len(array), dtype=np.int64)
+    for side in range(1, min(array.shape[1:3]) + 1):
+        safe = certified(array, (side, side), block, method)
+        if not safe.any():
+            break
+        largest[safe] = side
+    return largest
+
+
+def _window_sums(lead: Leads, axis: int, block: int, patch: int) -> Leads:
+    """Sum along `axis` over the blocks that meet each place of the patch: as many as places."""
+    size, reach = lead.shape[axis], patch + block - 1
+    if reach >= size:
+        whole: Leads = lead.sum(axis=axis, keepdims=True, dtype=np.int32)
+        return whole
+    around = np.take(lead, range(size - block + 1, size), axis=axis)
+    before = np.zeros_like(np.take(lead, [0], axis=axis))
+    sums = np.concatenate((before, around, lead), axis=axis).cumsum(axis=axis, dtype=np.int32)
+    places = np.arange(size - patch + 1)
+    found: Leads = np.take(sums, places + reach, axis=axis) - np.take(sums, places, axis=axis)
+    return found
+
+
+def _leads(votes: npt.NDArray[np.uint8]) -> tuple[Leads, IntArray]:
+    """Votes for the answer minus votes for each other class, and what ties ask for in addition.
+
+    int32 [images, rows, columns, classes - 1] and int64 [images, classes - 1].
+    """
+    chosen = votes.sum(axis=(1, 2), dtype=np.int64).argmax(axis=1)
+    others = np.arange(votes.shape[3] - 1)
+    others = others + (others >= chosen[:, None])
+    theirs = np.take_along_axis(votes, others[:, None, None, :], axis=3).astype(np.int32)
+    ours = np.take_along_axis(votes, chosen[:, None, None, None], axis=3).astype(np.int32)
+    return ours - theirs, (others < chosen[:, None]).astype(np.int64)
+
+
+def _checked(votes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    array = np.asarray(votes)
+    if array.ndim != 4 or min(array.shape[1:3]) < 1 or array.shape[3] < 2:
+        raise ValueError(
+            f"votes has shape {array.shape}: give [images, rows, columns, classes], at least one "
+            "block and two classes"
+        )
+    if array.dtype != np.bool_ and not np.isin(array, (0, 1)).all():
+        raise ValueError("votes holds other values than 0 and 1: give thresholded votes")
+    return array.astype(np.uint8)
+
+
+def _check_sizes(image: tuple[int, ...], block: int, patch: tuple[int, int]) -> None:
+    arguments.integers("image", image, least=1)
+    arguments.integers("patch", patch, least=1)
+    if not 1 <= int(arguments.integers("block", block, least=1)) <= min(image):
+        raise ValueError(f"block is {block}: give at most the shorter side of the image, {image}")
+    if any(p > side for p, side in zip(patch, image, strict=True)):
+        raise ValueError(f"patch is {patch}: give at most the sides of the image, {image}")

@@ -1,0 +1,150 @@
+"""The command `certify --defence patch`: derandomised smoothing, no noise and no samples."""
+
+import argparse
+import hashlib
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rs_lib import provenance
+from rs_lib.arguments import IntArray
+from rs_lib.certificates.patch import METHODS
+from rs_lib.commands import classifier, selection, session, summary
+from rs_lib.commands.ranks import Ranks, joined
+from rs_lib.machines.band_classifier import TILE, BandClassifier, probabilities
+from rs_lib.machines.bands import KINDS, MaskedNetwork, masks
+from rs_lib.smoothing import log, votes
+from rs_lib.smoothing.sampling import Report
+
+COLUMNS = ("idx", "label", "predict", "patch", "correct", "time", "votes", "runner_up")
+_GIVEN = ("scale", "kept", "n", "radii", "step", "max_samples", "rule")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the defence."""
+    group = parser.add_argument_group("patches (with --defence patch)")
+    group.add_argument(
+        "--band", type=int, metavar="S", help="columns, rows or side of a block that a view shows"
+    )
+    group.add_argument(
+        "--views", choices=KINDS, default="columns", help="what a view shows (default: columns)"
+    )
+    group.add_argument(
+        "--theta",
+        type=float,
+        default=0.3,
+        metavar="P",
+        help="a view votes for each class of at least this probability (default: 0.3); choose it "
+        "on other images than those you certify",
+    )
+    group.add_argument(
+        "--method",
+        choices=METHODS,
+        default="positions",
+        help="certificate: where the votes are, or only how many (default: positions)",
+    )
+
+
+def execute(options: argparse.Namespace) -> None:
+    """Certify the images that the options name against patches."""
+    with joined() as ranks:
+        chosen, device, model = ranks.each(partial(_prepare, options, ranks))
+        settings = session.agreed_header(ranks, partial(_header, options, chosen, device, model))
+        session.Session(
+            options,
+            ranks,
+            chosen,
+            columns=COLUMNS,
+            settings=settings,
+            per_image=model.positions,
+            continuous=True,
+        ).run(partial(_answer, options, device, model))
+        if ranks.rank == 0:
+            print(summary.of_patches(log.read(options.out)))
+
+
+def _prepare(
+    options: argparse.Namespace, ranks: Ranks
+) -> tuple[selection.Selection, str, BandClassifier]:
+    """Return images, device and base classifier; raise ValueError where they cannot be used."""
+    if options.band is None:
+        raise ValueError("band is missing: give --band with --defence patch")
+    given = [name.replace("_", "-") for name in _GIVEN if getattr(options, name) is not None]
+    given += [name for name in ("continuous", "compile") if getattr(options, name)]
+    if given:
+        raise ValueError(f"{' and '.join(given)}: views are not random, leave this out")
+    chosen, device = session.images_and_device(options, ranks)
+    seen = masks(options.views, options.band, *chosen.images.shape[2:])
+    network = classifier.load(options.model, dict(options.arguments), options.weights)
+    model = network if isinstance(network, BandClassifier) else MaskedNetwork(network, seen).eval()
+    if model.positions != len(seen):
+        raise ValueError(
+            f"model answers for {model.positions} positions, but images of {chosen.name} have "
+            f"{len(seen)} for {options.views}: give the views that it was made for"
+        )
+    shape = tuple(chosen.images.shape[1:])
+    if model is not network:
+        shape = (2 * shape[0], *shape[1:])
+        session.require_labels(chosen, classifier.classes_of(network, shape))
+    return chosen, device, model.to(device)
+
+
+def _header(
+    options: argparse.Namespace, chosen: selection.Selection, device: str, model: BandClassifier
+) -> dict[str, Any]:
+    """Return all settings on which the rows depend, as JSON holds them."""
+    probe = torch.rand((TILE, *chosen.images.shape[1:]), generator=torch.Generator().manual_seed(0))
+    scores = probabilities(model, probe.to(device))
+    return {
+        "command": options.command,
+        "defence": {
+            "name": "patch",
+            "views": options.views,
+            "band": options.band,
+            "theta": options.theta,
+            "guard": votes.GUARD,
+            "method": options.method,
+        },
+        "model": session.described_model(
+            options,
+            model,
+            hashlib.sha256(scores.numpy().tobytes()).hexdigest(),
+            scores.shape[-1],
+        ),
+        "data": session.described_data(options, chosen),
+        "device": session.described_device(torch.device(device)),
+        "tile": TILE,
+        "versions": session.versions(),
+        "code": provenance.code_digest(["rs_lib.smoothing.votes", "rs_lib.machines.bands"]),
+    }
+
+
+def _answer(
+    options: argparse.Namespace,
+    device: str,
+    model: BandClassifier,
+    images: Tensor,
+    ids: IntArray,
+    report: Report,
+) -> session.Columns:
+    scores = probabilities(model, images.to(device)).numpy()
+    if options.views == "blocks":
+        scores = scores.reshape(len(scores), *images.shape[2:], -1)
+    broken = np.flatnonzero(~np.isfinite(scores).reshape(len(scores), -1).all(axis=1))
+    if broken.size:
+        raise FloatingPointError(
+            f"model gives NaN or infinite scores on views of image {ids[broken[0]]}: mend the model"
+        )
+    counts = votes.votes(scores, options.theta).reshape(len(scores), -1, scores.shape[-1]).sum(1)
+    order = np.argsort(-counts.astype(np.int64), axis=1, kind="stable")
+    report(model.positions * len(ids), len(ids))
+    return {
+        "predict": order[:, 0],
+        "patch": votes.largest_certified(scores, options.theta, options.band, options.method),
+        "votes": np.take_along_axis(counts, order[:, :1], axis=1)[:, 0],
+        "runner_up": np.take_along_axis(counts, order[:, 1:2], axis=1)[:, 0],
+        "drawn": np.full(len(ids), model.positions),
+    }

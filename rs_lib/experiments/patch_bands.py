@@ -1,0 +1,245 @@
+"""Base classifiers on bands and blocks, and how many images their votes certify against patches.
+
+Each network is evaluated once at every position. The values are numbers of images, for every
+threshold and patch size, on two halves of the test set: one to choose the threshold on
+("validation"), one to report.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from rs_lib.arguments import one_of
+from rs_lib.certificates import patch
+from rs_lib.experiments.experiment import Context, Experiment
+from rs_lib.machines import band_classifier, bands, column_network, data
+from rs_lib.machines.band_classifier import BandClassifier
+from rs_lib.seeds import derive
+from rs_lib.smoothing import votes
+
+Base = tuple[str, str, int]
+"""A network ("masked" or "column"), what it sees ("columns", "rows", "blocks"), and its width."""
+
+NETWORKS = ("masked", "column")
+SPLITS = ("validation", "reported")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Which base classifiers to train, how, and the thresholds at which to count votes.
+
+    `bases` are tuples (network, kind, band). `column_epochs` are those of the networks that
+    learn from all bands of an image at once, `masked_epochs` of those that see one random band.
+    """
+
+    dataset: str
+    bases: tuple[Base, ...]
+    masked_epochs: int
+    column_epochs: int
+    batch_size: int
+    learning_rate: float
+    thetas: tuple[float, ...]
+    seed: int
+
+
+_THETAS = tuple(k / 40 for k in range(2, 39))
+
+PROFILES = {
+    "quick": Parameters(
+        dataset="digits",
+        bases=(
+            ("masked", "columns", 2),
+            ("column", "columns", 2),
+            ("masked", "rows", 2),
+            ("masked", "blocks", 3),
+        ),
+        masked_epochs=60,
+        column_epochs=60,
+        batch_size=64,
+        learning_rate=0.1,
+        thetas=_THETAS,
+        seed=2020,
+    ),
+    "full": Parameters(
+        dataset="mnist",
+        bases=(
+            ("masked", "columns", 2),
+            ("column", "columns", 2),
+            ("column", "rows", 2),
+        ),
+        masked_epochs=6,
+        column_epochs=6,
+        batch_size=128,
+        learning_rate=0.05,
+        thetas=_THETAS,
+        seed=2020,
+    ),
+}
+
+
+def name(base: Base) -> str:
+    """Return what the book calls a base classifier, such as "columns of 2, masked network"."""
+    network, kind, band = base
+    return f"{kind} of {band}, {network} network"
+
+
+def oriented(images: Tensor, base: Base) -> Tensor:
+    """Return the images as the network takes them: a column network sees rows as columns."""
+    return images.transpose(2, 3).contiguous() if base[:2] == ("column", "rows") else images
+
+
+def untrained(base: Base, image_shape: tuple[int, int, int], classes: int, seed: int) -> Any:
+    """Return a freshly initialised base classifier; ValueError for one that does not exist."""
+    network, kind, band = base
+    one_of("network", network, NETWORKS)
+    if network == "masked":
+        return bands.masked_network(image_shape, classes, kind, band, seed)
+    one_of("kind", kind, ("columns", "rows"))
+    channels, height, width = image_shape
+    shape = (channels, height, width) if kind == "columns" else (channels, width, height)
+    return column_network.column_network(shape, classes, band, seed)
+
+
+def base_classifier(
+    parameters: Parameters, base: Base, dataset: data.Dataset, context: Context
+) -> BandClassifier:
+    """Return a trained base classifier in evaluation mode, on the context's device."""
+    epochs = parameters.masked_epochs if base[0] == "masked" else parameters.column_epochs
+    settings: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": parameters.batch_size,
+        "learning_rate": parameters.learning_rate,
+    }
+    compute = partial(
+        _trained_weights,
+        dataset,
+        base,
+        settings,
+        parameters.seed,
+        context.device,
+        context.progress,
+    )
+    inputs = {**settings, "base": base, "seed": parameters.seed, "data": dataset.digest}
+    kept = context.stage("bands", inputs, compute)
+    model: BandClassifier = untrained(
+        base, dataset.image_shape, dataset.classes, derive(parameters.seed, "model")
+    )
+    model.load_state_dict(kept["weights"])
+    return model.to(context.device)
+
+
+def _trained_weights(
+    dataset: data.Dataset,
+    base: Base,
+    settings: dict[str, Any],
+    seed: int,
+    device: str,
+    progress: bool,
+) -> dict[str, Any]:
+    model = untrained(base, dataset.image_shape, dataset.classes, derive(seed, "model"))
+    losses = band_classifier.fit(
+        model,
+        oriented(dataset.as_float(dataset.train_images), base),
+        dataset.train_labels,
+        **settings,
+        seed=derive(seed, "train", *base),
+        device=device,
+        progress=progress,
+    )
+    weights = {key: value.cpu() for key, value in model.state_dict().items()}
+    return {"weights": weights, "losses": losses}
+
+
+def scores(
+    model: BandClassifier, base: Base, dataset: data.Dataset, device: str
+) -> npt.NDArray[np.float32]:
+    """Return the softmax on all test images, [N, positions, K]; of blocks [N, H, W, K]."""
+    images = oriented(dataset.as_float(dataset.test_images), base).to(device)
+    found: npt.NDArray[np.float32] = band_classifier.probabilities(model, images).numpy()
+    if base[1] != "blocks":
+        return found
+    return found.reshape(len(found), *dataset.image_shape[1:], dataset.classes)
+
+
+def halves(images: int) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the test images of each split: those of even index choose, the others report."""
+    every = np.arange(images)
+    return {"validation": every[::2], "reported": every[1::2]}
+
+
+def multiplications(model: nn.Module, image: Tensor) -> int:
+    """Multiplications of convolutions and linear layers for the votes of one image [C, H, W]."""
+    total = 0
+
+    def count(layer: nn.Module, _: Any, output: Tensor) -> None:
+        nonlocal total
+        weight: Any = layer.weight
+        total += output.numel() // len(weight) * weight.numel()
+
+    layers = [part for part in model.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    with torch.inference_mode():
+        model(image[None])
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def _tallies(
+    found: npt.ArrayLike, theta: float, band: int, labels: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    """Count for each split the images answered right, and right with each patch certified."""
+    right = votes.answers(found, theta) == labels
+    sizes = np.arange(1, np.shape(found)[1] // 2 + 1)
+    kept: dict[str, Any] = {split: {} for split in SPLITS}
+    for method in patch.METHODS:
+        largest = np.where(right, votes.largest_certified(found, theta, band, method), 0)
+        for split, rows in halves(len(labels)).items():
+            kept[split]["right"] = int(right[rows].sum())
+            kept[split][method] = (largest[rows, None] >= sizes).sum(axis=0).tolist()
+    return kept
+
+
+def measured(
+    parameters: Parameters, base: Base, dataset: data.Dataset, context: Context
+) -> dict[str, Any]:
+    """Return what a base classifier certifies at every threshold, and what its votes cost.
+
+    "right" are images, "counts" and "positions" lists of images for patches of 1, 2, ... columns
+    (rows, or sides of squares), of each split.
+    """
+    model = base_classifier(parameters, base, dataset, context)
+    found = scores(model, base, dataset, context.device)
+    labels = dataset.test_labels.numpy()
+    image = oriented(dataset.as_float(dataset.test_images[:1]), base)[0].to(context.device)
+    near = np.abs(found[..., None].astype(np.float64) - parameters.thetas) < votes.GUARD
+    return {
+        "base": list(base),
+        "multiplications": multiplications(model, image),
+        "near_a_threshold": int(near.any(axis=-1).sum()),
+        "entries": int(found.size),
+        "at_theta": [_tallies(found, theta, base[2], labels) for theta in parameters.thetas],
+        "top_one": _tallies(votes.margins(found), 0.0, base[2], labels),
+    }
+
+
+def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
+    dataset = data.load(parameters.dataset)
+    runs = []
+    for base in parameters.bases:
+        inputs = {**asdict(parameters), "base": base, "data": dataset.digest}
+        runs.append(
+            context.stage(
+                "band-votes", inputs, partial(measured, parameters, base, dataset, context)
+            )
+        )
+    sizes = {split: len(rows) for split, rows in halves(len(dataset.test_labels)).items()}
+    return {"images": sizes, "runs": runs}
+
+
+experiment = Experiment(__name__, PROFILES, _compute)

@@ -1,0 +1,76 @@
+"""A network that answers for every band of columns in one forward pass.
+
+Its first convolution is `band` columns wide and all others are one column wide, so that the
+logits at column q depend on the columns q, ..., q + band - 1 and on no others. The first columns
+are repeated behind the last, so that bands wrap around the border.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from rs_lib.arguments import integers
+from rs_lib.machines.band_classifier import BandClassifier
+from rs_lib.seeds import derive
+
+
+class ColumnNetwork(BandClassifier):
+    """Convolutions down the columns of a band, for all bands of an image at once.
+
+    `channels` of the two convolutions of height 3 (the second halves the rows), and `hidden`
+    units that see the whole height of the band.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        band: int,
+        channels: tuple[int, int],
+        hidden: int,
+    ) -> None:
+        """Build the layers for images [C, H, W]; weights come from torch's default generator."""
+        super().__init__()
+        depth, height, width = image_shape
+        self.positions, self.band = width, band
+        self.layers = nn.Sequential(
+            nn.Conv2d(depth, channels[0], (3, band), padding=(1, 0)),
+            nn.ReLU(),
+            nn.Conv2d(channels[0], channels[1], (3, 1), stride=(2, 1), padding=(1, 0)),
+            nn.ReLU(),
+            nn.Conv2d(channels[1], hidden, ((height + 1) // 2, 1)),
+            nn.ReLU(),
+            nn.Conv2d(hidden, classes, 1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits [N, W, classes]."""
+        ring = torch.cat((images, images[..., : self.band - 1]), dim=-1)
+        logits: Tensor = self.layers(ring)
+        return logits.squeeze(2).transpose(1, 2)
+
+    def loss(self, images: Tensor, labels: Tensor, draw: torch.Generator) -> Tensor:
+        """Return the mean cross-entropy over all bands of all images; nothing is random."""
+        logits = self(images)
+        return cross_entropy(logits.flatten(0, 1), labels.repeat_interleave(self.positions))
+
+
+def column_network(
+    image_shape: tuple[int, int, int], classes: int, band: int, seed: int
+) -> ColumnNetwork:
+    """Return a freshly initialised network for images [C, H, W], in evaluation mode.
+
+    Channels 32 and 64 and 256 hidden units, from 16 rows on; else 16, 32 and 64. Equal arguments
+    give equal weights, and the global generators stay untouched. For rows, transpose the images.
+
+    Raises ValueError for a bad size or a band wider than the image.
+    """
+    _, height, width = image_shape
+    integers("classes", classes, least=2)
+    if not 1 <= int(integers("band", band, least=1)) <= width:
+        raise ValueError(f"band is {band}: give at most the width of the image, {width}")
+    channels, hidden = ((32, 64), 256) if height >= 16 else ((16, 32), 64)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(seed, "initialisation", "column network"))
+        network = ColumnNetwork(image_shape, classes, band, channels, hidden)
+    return network.to(memory_format=torch.channels_last).eval()
