@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
     ),
     "end-to-end": (
         "Is the radius at least 1/2? Engine against textbook loop, MNIST",
-        lambda: [certify.end_to_end("full", images=200, n=100_000, timed=5)],
+        lambda: [certify.end_to_end("full", images=125, n=100_000, timed=3)],
     ),
     "sequential": (
         "Mean samples of the calibrated rule over published p_A, by exact dynamic programme",
