@@ -239,7 +239,7 @@ def test_without_leave_nothing_is_kept(toy):
 
 
 def test_an_unknown_experiment_is_told_with_the_known_ones(toy):
-    with pytest.raises(ValueError, match=r"'toy': give one of attack-in-ball, .*toy-sum"):
+    with pytest.raises(ValueError, match=r"'toy': give one of ablation-l0, .*toy-sum"):
         experiments.find("toy")
     assert experiments.find("toy-sum") is toy.experiment
 
