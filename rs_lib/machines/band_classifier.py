@@ -31,6 +31,18 @@ class BandClassifier(nn.Module, ABC):
         """Return the mean cross-entropy on bands of `images`, drawn from `draw` where random."""
 
 
+def initialise(model: nn.Module) -> None:
+    """Draw the weights by He et al.'s rule from torch's default generator; biases are 0.
+
+    Where most inputs are hidden, torch's own smaller weights leave training on a plateau.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 def fit(
     model: BandClassifier,
     images: Tensor,

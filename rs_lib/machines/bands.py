@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from rs_lib.arguments import integers, one_of
-from rs_lib.machines.band_classifier import BandClassifier
+from rs_lib.machines.band_classifier import BandClassifier, initialise
 from rs_lib.seeds import derive
 
 KINDS = ("columns", "rows", "blocks")
@@ -111,4 +111,5 @@ def masked_network(
             nn.ReLU(),
             nn.Linear(last, classes),
         )
+        initialise(network)
     return MaskedNetwork(network.to(memory_format=torch.channels_last), seen).eval()

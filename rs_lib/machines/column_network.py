@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from rs_lib.arguments import integers
-from rs_lib.machines.band_classifier import BandClassifier
+from rs_lib.machines.band_classifier import BandClassifier, initialise
 from rs_lib.seeds import derive
 
 
@@ -73,4 +73,5 @@ def column_network(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "initialisation", "column network"))
         network = ColumnNetwork(image_shape, classes, band, channels, hidden)
+        initialise(network)
     return network.to(memory_format=torch.channels_last).eval()

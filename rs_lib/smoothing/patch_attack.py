@@ -23,10 +23,11 @@ def fooled(
 ) -> BoolArray:
     """Whether some content of some `patch` columns changes the answer at `theta`; bool [N].
 
-    `images`: float32 [N, C, H, W] in [0, 1]. The patch has the full height, which is the most that
-    a certificate of columns allows, and is tried at every place. From `restarts` random contents
-    each pixel takes `steps` steps of `step_size` up the sign of the gradient of the loss of the
-    mean softmax over all bands (as in Levine & Feizi 2020); every content on the way is tried.
+    `images`: float32 [N, C, H, W] in [0, 1], on the model's device. The patch has the full height,
+    which is the most that a certificate of columns allows, and is tried at every place. From
+    `restarts` random contents each pixel takes `steps` steps of `step_size` up the sign of the
+    gradient of the loss of the mean softmax over all bands (as in Levine & Feizi 2020); every
+    content on the way is tried.
     Raises ValueError for a patch wider than the images.
     """
     count, width = len(images), images.shape[-1]
@@ -34,17 +35,18 @@ def fooled(
         raise ValueError(f"patch is {patch}: give at most the width of the images, {width}")
     draw = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
-        clean = votes.answers(model(images).softmax(-1).numpy(), theta)
-    answer = torch.from_numpy(clean)
+        clean = votes.answers(model(images).softmax(-1).cpu().numpy(), theta)
+    answer = torch.from_numpy(clean).to(images.device)
     broken = np.zeros(count, dtype=np.bool_)
     for place in [p for p in range(width - patch + 1) for _ in range(restarts)]:
-        inside = torch.zeros(width, dtype=torch.bool)
+        inside = torch.zeros(width, dtype=torch.bool, device=images.device)
         inside[place : place + patch] = True
-        changed = torch.where(inside, torch.rand(images.shape, generator=draw), images)
+        start = torch.rand(images.shape, generator=draw).to(images.device)
+        changed = torch.where(inside, start, images)
         for _ in range(steps + 1):
             changed = changed.detach().requires_grad_(True)
             scores = model(changed).softmax(-1)
-            broken |= votes.answers(scores.detach().numpy(), theta) != clean
+            broken |= votes.answers(scores.detach().cpu().numpy(), theta) != clean
             mean = scores.mean(1).gather(1, answer[:, None])
             (slope,) = torch.autograd.grad(mean.clamp_min(1e-12).log().sum(), changed)
             moved = (changed.detach() - step_size * slope.sign()).clamp(0, 1)

@@ -64,8 +64,10 @@ def strides(data: pd.DataFrame) -> Figure:
     shown = data[data["panel"] == "band"]
     for place, (_, row) in enumerate(shown.iterrows()):
         meets = row["series"] == "meets"
-        look = {"color": style.VERMILION if meets else "#999999", "hatch": "//" if meets else ""}
-        left.barh(-place, row["bands"], left=row["x"], height=0.6, alpha=0.75, **look)
+        colour, hatch = (style.VERMILION, "//") if meets else ("#999999", "")
+        left.barh(
+            -place, row["bands"], left=row["x"], height=0.6, alpha=0.75, color=colour, hatch=hatch
+        )
     left.set(
         xlabel="columns; the border is at 0",
         yticks=[],
