@@ -62,9 +62,9 @@ def textbook_counts(model: nn.Module, image: Tensor, n: int, batch: int) -> list
     return counts
 
 
-def _engine(model: nn.Module, image: Tensor, n: int) -> Callable[[], object]:
+def _engine(model: nn.Module, image: Tensor, n: int, precision: str) -> Callable[[], object]:
     """Return a function that counts classes on n noisy copies; the probe is done, once for all."""
-    executed = Executed(model, classes=10)
+    executed = Executed(model, classes=10, precision=precision)
     executed.probe(tuple(image.shape))
     only = np.zeros(1, dtype=np.int64)
 
@@ -90,7 +90,8 @@ def throughput(samples: int, repeats: int) -> list[dict[str, Any]]:
             f"bare {tile}": (lambda tile=tile, m=model, i=image: bare_forward(m, i, samples, tile))
             for tile in TILES
         }
-        ways["engine"] = _engine(model, image, samples)
+        ways["engine"] = _engine(model, image, samples, "float32")
+        ways["bfloat16"] = _engine(model, image, samples, "bfloat16")
         ways["textbook"] = lambda m=plain, i=bright: textbook_counts(m, i, samples, TEXTBOOK_BATCH)
         times = alternate(list(ways.values()), repeats)
         seconds = dict(zip(ways, map(statistics.median, times), strict=True))
@@ -106,6 +107,7 @@ def throughput(samples: int, repeats: int) -> list[dict[str, Any]]:
                 "textbook_per_second": samples / seconds["textbook"],
                 "engine_over_bare": seconds[best] / seconds["engine"],
                 "engine_over_textbook": seconds["textbook"] / seconds["engine"],
+                "bfloat16_over_textbook": seconds["textbook"] / seconds["bfloat16"],
             }
         )
     return rows
