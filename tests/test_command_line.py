@@ -316,6 +316,7 @@ def test_a_network_for_all_bands_at_once_is_taken_as_it_is(place):
         (["--scale", "0.5"], "scale: views are not random, leave this out"),
         (["--n", "500", "--compile"], "n and compile: views are not random"),
         (["--band", "9"], "band is 9: give at most 8 for columns"),
+        (["--theta", "0"], "theta is 0.0: give a probability above 0"),
         (["--model", "means:of_columns", "--views", "blocks"], "answers for 8 positions"),
         (["--model", "means:trained"], "model fails on an image of shape [2, 8, 8]"),
     ],
@@ -358,6 +359,11 @@ def test_radii_that_no_decimal_hits_count_as_certified_in_the_summary(place, cap
     assert f"0.333333               {hits / 20:.3f}" in told
     assert "average" not in told
     assert "undecided" in told
+
+
+def test_tiny_radii_keep_their_digits_in_the_summary(place, capsys):
+    _certified("certify", *BASE, "--radii", "0.0000002", "0.5", "--max-samples", "2000")
+    assert "0.0000002" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

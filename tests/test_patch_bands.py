@@ -234,6 +234,20 @@ def test_a_full_tile_and_a_part_of_one_agree():
         band_classifier.probabilities(model.train(), images)
 
 
+@pytest.mark.parametrize("places", [(5,), (5, 4)])
+def test_no_images_have_no_certificates(places):
+    assert votes.largest_certified(np.zeros((0, *places, 3)), 0.3, 2).shape == (0,)
+
+
+def test_memory_is_bounded_for_large_images():
+    """One image of 224 columns in 224 views is more than a pass should hold; small ones are 16."""
+    model = column_network.column_network((1, 16, 224), 10, 2, 3)
+    assert band_classifier.images_of_a_pass(model, (3, 224, 224)) == 1
+    assert band_classifier.images_of_a_pass(model, (1, 16, 224)) == 10
+    small = column_network.column_network((1, 8, 8), 10, 2, 3)
+    assert band_classifier.images_of_a_pass(small, (1, 8, 8)) == 16
+
+
 def _short_fit(base, seed=5, **changes):
     digits = data.load("digits")
     model = patch_bands.untrained(base, digits.image_shape, 10, 1)
@@ -270,7 +284,7 @@ class _Sum(band_classifier.BandClassifier):
         excess = 3 * (images.sum(dim=(1, 2)) - self.least)
         return torch.stack((torch.zeros_like(excess), excess), dim=-1)
 
-    def loss(self, images, labels, draw):
+    def lesson(self, labels, draw):
         raise NotImplementedError
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rs_lib import arguments
 from rs_lib.arguments import IntArray
-from rs_lib.certificates.patch import METHODS, BoolArray
+from rs_lib.certificates.patch import METHODS, BoolArray, leads, zeros_and_ones
 
 Leads = npt.NDArray[np.int32]
 
@@ -44,7 +44,8 @@ def certified(
     shape = array.shape[1:3]
     _check_sizes(shape, block, patch)
     arguments.one_of("method", method, METHODS)
-    lead, owed = _leads(array)
+    flat, owed = leads(array.reshape(len(array), shape[0] * shape[1], array.shape[3]))
+    lead = flat.reshape(*array.shape[:3], array.shape[3] - 1).astype(np.int32)
     reach = affected(shape, block, patch)
     total = lead.sum(axis=(1, 2), dtype=np.int64) - owed
     if method == "counts":
@@ -85,19 +86,6 @@ def _window_sums(lead: Leads, axis: int, block: int, patch: int) -> Leads:
     return found
 
 
-def _leads(votes: npt.NDArray[np.uint8]) -> tuple[Leads, IntArray]:
-    """Votes for the answer minus votes for each other class, and what ties ask for in addition.
-
-    int32 [images, rows, columns, classes - 1] and int64 [images, classes - 1].
-    """
-    chosen = votes.sum(axis=(1, 2), dtype=np.int64).argmax(axis=1)
-    others = np.arange(votes.shape[3] - 1)
-    others = others + (others >= chosen[:, None])
-    theirs = np.take_along_axis(votes, others[:, None, None, :], axis=3).astype(np.int32)
-    ours = np.take_along_axis(votes, chosen[:, None, None, None], axis=3).astype(np.int32)
-    return ours - theirs, (others < chosen[:, None]).astype(np.int64)
-
-
 def _checked(votes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     array = np.asarray(votes)
     if array.ndim != 4 or min(array.shape[1:3]) < 1 or array.shape[3] < 2:
@@ -105,9 +93,7 @@ def _checked(votes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
             f"votes has shape {array.shape}: give [images, rows, columns, classes], at least one "
             "block and two classes"
         )
-    if array.dtype != np.bool_ and not np.isin(array, (0, 1)).all():
-        raise ValueError("votes holds other values than 0 and 1: give thresholded votes")
-    return array.astype(np.uint8)
+    return zeros_and_ones(array)
 
 
 def _check_sizes(image: tuple[int, ...], block: int, patch: tuple[int, int]) -> None:

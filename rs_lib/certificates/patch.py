@@ -93,14 +93,14 @@ def answers(votes: npt.ArrayLike) -> IntArray:
 
 
 def _by_counts(votes: npt.NDArray[np.uint8], band: int) -> IntArray:
-    lead, tie = _leads(votes)
+    lead, tie = leads(votes)
     margin = (lead.sum(axis=1, dtype=np.int64) - tie).min(axis=1)
     largest: IntArray = np.maximum(margin // 2 - band + 1, 0)
     return largest
 
 
 def _by_positions(votes: npt.NDArray[np.uint8], band: int) -> IntArray:
-    lead, tie = _leads(votes)
+    lead, tie = leads(votes)
     width = votes.shape[1]
     total = lead.sum(axis=1, dtype=np.int16)
     ring = np.concatenate((lead[:, width - band + 1 :], lead), axis=1)
@@ -121,7 +121,7 @@ def _by_positions(votes: npt.NDArray[np.uint8], band: int) -> IntArray:
     return largest
 
 
-def _leads(votes: npt.NDArray[np.uint8]) -> tuple[Votes, Votes]:
+def leads(votes: npt.NDArray[np.uint8]) -> tuple[Votes, Votes]:
     """Votes for the answer minus votes for each other class, and what ties ask for in addition.
 
     int16 [images, positions, classes - 1] and [images, classes - 1], whose entry is 1 where the
@@ -143,8 +143,13 @@ def _checked(votes: npt.ArrayLike, band: int) -> npt.NDArray[np.uint8]:
             f"votes has shape {array.shape}: give [images, positions, classes], at least one "
             "position and two classes"
         )
-    if array.dtype != np.bool_ and not np.isin(array, (0, 1)).all():
-        raise ValueError("votes holds other values than 0 and 1: give thresholded votes")
     if not 1 <= int(arguments.integers("band", band, least=1)) <= array.shape[1]:
         raise ValueError(f"band is {band}: give at most the number of positions, {array.shape[1]}")
-    return array.astype(np.uint8)
+    return zeros_and_ones(array)
+
+
+def zeros_and_ones(votes: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """Return `votes` as uint8, or raise ValueError if one is neither 0 nor 1."""
+    if votes.dtype != np.bool_ and not np.isin(votes, (0, 1)).all():
+        raise ValueError("votes holds other values than 0 and 1: give thresholded votes")
+    return votes.astype(np.uint8)

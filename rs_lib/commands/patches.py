@@ -14,7 +14,7 @@ from rs_lib.arguments import IntArray
 from rs_lib.certificates.patch import METHODS
 from rs_lib.commands import classifier, selection, session, summary
 from rs_lib.commands.ranks import Ranks, joined
-from rs_lib.machines.band_classifier import TILE, BandClassifier, probabilities
+from rs_lib.machines.band_classifier import BandClassifier, images_of_a_pass, probabilities
 from rs_lib.machines.bands import KINDS, MaskedNetwork, masks
 from rs_lib.smoothing import log, votes
 from rs_lib.smoothing.sampling import Report
@@ -72,6 +72,8 @@ def _prepare(
     """Return images, device and base classifier; raise ValueError where they cannot be used."""
     if options.band is None:
         raise ValueError("band is missing: give --band with --defence patch")
+    if not 0 < options.theta <= 1:
+        raise ValueError(f"theta is {options.theta}: give a probability above 0, at most 1")
     given = [name.replace("_", "-") for name in _GIVEN if getattr(options, name) is not None]
     given += [name for name in ("continuous", "compile") if getattr(options, name)]
     if given:
@@ -96,7 +98,9 @@ def _header(
     options: argparse.Namespace, chosen: selection.Selection, device: str, model: BandClassifier
 ) -> dict[str, Any]:
     """Return all settings on which the rows depend, as JSON holds them."""
-    probe = torch.rand((TILE, *chosen.images.shape[1:]), generator=torch.Generator().manual_seed(0))
+    shape = tuple(chosen.images.shape[1:])
+    tile = images_of_a_pass(model, shape)
+    probe = torch.rand((tile, *shape), generator=torch.Generator().manual_seed(0))
     scores = probabilities(model, probe.to(device))
     return {
         "command": options.command,
@@ -116,7 +120,7 @@ def _header(
         ),
         "data": session.described_data(options, chosen),
         "device": session.described_device(torch.device(device)),
-        "tile": TILE,
+        "tile": tile,
         "versions": session.versions(),
         "code": provenance.code_digest(["rs_lib.smoothing.votes", "rs_lib.machines.bands"]),
     }

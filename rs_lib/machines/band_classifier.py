@@ -5,16 +5,13 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
-from tqdm import tqdm
 
-from rs_lib.arguments import integers, positive
+from rs_lib.machines import training
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.seeds import derive
 
-MOMENTUM = 0.9
-WEIGHT_DECAY = 5e-4
-TILE = 16
-"""Images of a forward pass, always as many: kernels choose their order of summation by shape."""
+MOST_IMAGES, MOST_PIXELS = 16, 2**24
+"""Images of a forward pass, and most pixels of all their views together, which bounds memory."""
 
 
 class BandClassifier(nn.Module, ABC):
@@ -27,8 +24,11 @@ class BandClassifier(nn.Module, ABC):
         """Return logits [N, positions, classes] of `images`, float32 [N, C, H, W] in [0, 1]."""
 
     @abstractmethod
-    def loss(self, images: Tensor, labels: Tensor, draw: torch.Generator) -> Tensor:
-        """Return the mean cross-entropy on bands of `images`, drawn from `draw` where random."""
+    def lesson(self, labels: Tensor, draw: torch.Generator) -> tuple[nn.Module, Tensor]:
+        """Return a module to train, which shares the weights, and its targets for `labels` [N].
+
+        It maps images to logits and takes from `draw`, which is on their device, what is random.
+        """
 
 
 def initialise(model: nn.Module) -> None:
@@ -55,61 +55,32 @@ def fit(
     device: str = "cpu",
     progress: bool = False,
 ) -> list[float]:
-    """Train `model` in place on its own loss and return the mean loss of each epoch.
+    """Train `model` in place on bands of `images` and return the mean loss of each epoch.
 
-    `images`: float32 [N, C, H, W] in [0, 1]; `labels`: int64 [N]. SGD with Nesterov momentum,
-    weight decay 5e-4 (Levine & Feizi 2020) and a one-cycle schedule whose largest rate is
-    `learning_rate`. The result depends on the arguments only. `model` is left on `device`, in
-    evaluation mode.
-
-    Raises ValueError for bad sizes, FloatingPointError if the loss is no longer finite.
+    `images`: float32 [N, C, H, W] in [0, 1]; `labels`: int64 [N]. Optimiser and schedule are those
+    of `training.train`, and so are the errors. The result depends on the arguments only. `model`
+    is left on `device`, in evaluation mode.
     """
-    if images.ndim != 4 or len(images) == 0 or len(images) != len(labels):
-        raise ValueError(
-            f"images has shape {tuple(images.shape)} and labels {tuple(labels.shape)}: "
-            "give [N, C, H, W] and [N] with equal N > 0"
-        )
-    integers("epochs", epochs, least=1)
-    integers("batch_size", batch_size, least=1)
-    positive("learning_rate", learning_rate)
-    model.to(device).train()
-    images, labels = images.to(device), labels.to(device)
-    optimiser = torch.optim.SGD(
-        model.parameters(),
-        lr=learning_rate,
-        momentum=MOMENTUM,
-        nesterov=True,
-        weight_decay=WEIGHT_DECAY,
-    )
-    steps = epochs * -(-len(images) // batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=learning_rate, total_steps=steps, cycle_momentum=False
-    )
-    shuffle = torch.Generator().manual_seed(derive(seed, "bands", "order"))
     draw = torch.Generator(device).manual_seed(derive(seed, "bands", "positions"))
-    losses = []
-    bar = tqdm(range(epochs), desc="training", unit="epoch", disable=not progress)
-    # cuDNN's fastest backward passes add in no fixed order.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        for epoch in bar:
-            total = torch.zeros((), device=device, dtype=torch.float64)
-            order = torch.randperm(len(images), generator=shuffle).to(device)
-            for batch in torch.split(order, batch_size):
-                loss = model.loss(images[batch], labels[batch], draw)
-                optimiser.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                optimiser.step()
-                schedule.step()
-                total += loss.detach().double() * len(batch)
-            losses.append(total.item() / len(images))
-            bar.set_postfix(loss=f"{losses[-1]:.3f}")
-            if not losses[-1] < float("inf"):
-                raise FloatingPointError(
-                    f"the loss is {losses[-1]} after epoch {epoch + 1}: "
-                    f"give a learning_rate below {learning_rate}"
-                )
-    model.eval()
-    return losses
+    lesson, targets = model.lesson(labels, draw)
+    return training.train(
+        lesson,
+        images,
+        targets,
+        noise=None,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+
+
+def images_of_a_pass(model: BandClassifier, shape: tuple[int, ...]) -> int:
+    """Return how many images of `shape` [C, H, W] a forward pass has; at least one."""
+    views = 2 * model.positions * torch.Size(shape).numel()
+    return max(1, min(MOST_IMAGES, MOST_PIXELS // views))
 
 
 @torch.inference_mode()
@@ -117,14 +88,16 @@ def probabilities(model: BandClassifier, images: Tensor) -> Tensor:
     """Return the softmax of every image at every position; float32 [N, positions, classes].
 
     `images`: float32 [N, C, H, W], on the model's device; the result is on the CPU. Each pass
-    has `TILE` images, the last one filled up with black ones. All thresholds, patch sizes and
-    methods of certification follow from this one tensor.
+    has `images_of_a_pass` images, the last one filled up with black ones: kernels choose their
+    order of summation by shape. All thresholds, patch sizes and methods of certification follow
+    from this one tensor.
 
     Raises ValueError for a model in training mode.
     """
     require_evaluation_mode(model)
+    tile = images_of_a_pass(model, tuple(images.shape[1:]))
     parts = [torch.zeros(0)]
-    for tile in torch.split(images, TILE):
-        whole = pad(tile, (0, 0, 0, 0, 0, 0, 0, TILE - len(tile)))
-        parts.append(model(whole)[: len(tile)].softmax(dim=-1).cpu())
+    for some in torch.split(images, tile):
+        whole = pad(some, (0, 0, 0, 0, 0, 0, 0, tile - len(some)))
+        parts.append(model(whole)[: len(some)].softmax(dim=-1).cpu())
     return torch.cat(parts[1:] or parts)

@@ -8,7 +8,6 @@ Attacks", section 3 and the official code.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from rs_lib.arguments import integers, one_of
 from rs_lib.machines.band_classifier import BandClassifier, initialise
@@ -73,10 +72,25 @@ class MaskedNetwork(BandClassifier):
         logits: Tensor = self.network(shown)
         return logits.view(len(images), self.positions, -1)
 
-    def loss(self, images: Tensor, labels: Tensor, draw: torch.Generator) -> Tensor:
-        """Return the mean cross-entropy, each image seen through one random position."""
-        place = torch.randint(self.positions, (len(images),), generator=draw, device=images.device)
-        return cross_entropy(self.network(views(images, self.seen[place])), labels)
+    def lesson(self, labels: Tensor, draw: torch.Generator) -> tuple[nn.Module, Tensor]:
+        """Return a module that shows each image through one random position."""
+        return _RandomPositions(self, draw), labels
+
+
+class _RandomPositions(nn.Module):
+    """The logits [N, classes] of images, each seen through a position drawn uniformly."""
+
+    def __init__(self, model: MaskedNetwork, draw: torch.Generator) -> None:
+        super().__init__()
+        self.model = model
+        self._draw = draw
+
+    def forward(self, images: Tensor) -> Tensor:
+        place = torch.randint(
+            self.model.positions, (len(images),), generator=self._draw, device=images.device
+        )
+        logits: Tensor = self.model.network(views(images, self.model.seen[place]))
+        return logits
 
 
 def masked_network(

@@ -7,7 +7,6 @@ are repeated behind the last, so that bands wrap around the border.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from rs_lib.arguments import integers
 from rs_lib.machines.band_classifier import BandClassifier, initialise
@@ -49,10 +48,21 @@ class ColumnNetwork(BandClassifier):
         logits: Tensor = self.layers(ring)
         return logits.squeeze(2).transpose(1, 2)
 
-    def loss(self, images: Tensor, labels: Tensor, draw: torch.Generator) -> Tensor:
-        """Return the mean cross-entropy over all bands of all images; nothing is random."""
-        logits = self(images)
-        return cross_entropy(logits.flatten(0, 1), labels.repeat_interleave(self.positions))
+    def lesson(self, labels: Tensor, draw: torch.Generator) -> tuple[nn.Module, Tensor]:
+        """Return a module that answers for all bands at once; nothing is random."""
+        return _AllBands(self), labels[:, None].expand(-1, self.positions)
+
+
+class _AllBands(nn.Module):
+    """The logits of all bands as cross-entropy takes them: [N, classes, positions]."""
+
+    def __init__(self, model: ColumnNetwork) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images)
+        return logits.transpose(1, 2)
 
 
 def column_network(

@@ -32,12 +32,12 @@ def train(
 ) -> list[float]:
     """Train `model` in place and return the mean loss of each epoch.
 
-    `images`: float32 [N, C, H, W] in [0, 1]; `labels`: int64 [N]; both are moved to `device`
-    as a whole. Cross-entropy on images with fresh `noise` in every batch (Cohen et al.
-    2019, section 3.3; with None, on clean images), by SGD with Nesterov momentum, weight
-    decay and a one-cycle schedule whose largest rate is `learning_rate`. The result depends
-    on the arguments only: batches and noise come from generators of their own. `model` is
-    left on `device`, in evaluation mode.
+    `images`: float32 [N, C, H, W] in [0, 1]; `labels`: int64 [N], or more as cross-entropy
+    takes them; both are moved to `device` as a whole. Cross-entropy on images with fresh
+    `noise` in every batch (Cohen et al. 2019, section 3.3; with None, on clean images), by SGD
+    with Nesterov momentum, weight decay and a one-cycle schedule whose largest rate is
+    `learning_rate`. The result depends on the arguments only: batches and noise come from
+    generators of their own. `model` is left on `device`, in evaluation mode.
 
     Raises ValueError for bad sizes, FloatingPointError if the loss is no longer finite.
     """

@@ -17,7 +17,7 @@ from rs_lib.noise.rounded import Rounded
 
 try:
     from rs_lib.noise import compiled
-except ImportError:  # A GPU needs no Numba; a CPU without it takes torch's way, ten times slower.
+except ImportError:  # A GPU needs no Numba; a CPU without it takes torch's way, far slower.
     compiled = None  # type: ignore[assignment]
 
 

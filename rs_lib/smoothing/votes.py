@@ -85,6 +85,6 @@ def largest_certified(
 
 
 def _answers(array: Votes) -> IntArray:
-    flat = array.reshape(len(array), -1, array.shape[-1])
-    chosen: IntArray = flat.sum(axis=1, dtype=np.int64).argmax(axis=1)
+    places = tuple(range(1, array.ndim - 1))
+    chosen: IntArray = array.sum(axis=places, dtype=np.int64).argmax(axis=1)
     return chosen
