@@ -10,7 +10,7 @@ from torch import nn
 from rs_lib.certificates import blocks, patch
 from rs_lib.experiments import patch_bands
 from rs_lib.experiments.experiment import Context
-from rs_lib.machines import band_classifier, bands, column_network, data
+from rs_lib.machines import augmentation, band_classifier, bands, column_network, data, residual
 from rs_lib.smoothing import patch_attack, votes
 
 # Blocks
@@ -197,7 +197,10 @@ def _networks():
     for kind in bands.KINDS:
         yield bands.masked_network(shape, 10, kind, 2, 1), bands.masks(kind, 2, 8, 9)
     for band in (1, 2, 3):
-        yield column_network.column_network(shape, 10, band, 1), bands.masks("columns", band, 8, 9)
+        seen = bands.masks("columns", band, 8, 9)
+        yield column_network.column_network(shape, 10, band, 1), seen
+        yield residual.residual_columns(shape, 10, band, 1), seen
+    yield residual.masked_residual(shape, 10, "columns", 2, 1), bands.masks("columns", 2, 8, 9)
 
 
 @pytest.mark.parametrize(("model", "seen"), list(_networks()))
@@ -248,12 +251,12 @@ def test_memory_is_bounded_for_large_images():
     assert band_classifier.images_of_a_pass(small, (1, 8, 8)) == 16
 
 
-def _short_fit(base, seed=5, **changes):
+def _short_fit(base, seed=5, count=640, **changes):
     digits = data.load("digits")
     model = patch_bands.untrained(base, digits.image_shape, 10, 1)
     given = {"epochs": 3, "batch_size": 64, "learning_rate": 0.05, "seed": seed} | changes
-    images = patch_bands.oriented(digits.as_float(digits.train_images[:640]), base)
-    return model, band_classifier.fit(model, images, digits.train_labels[:640], **given)
+    images = patch_bands.oriented(digits.as_float(digits.train_images[:count]), base)
+    return model, band_classifier.fit(model, images, digits.train_labels[:count], **given)
 
 
 @pytest.mark.parametrize("base", [("masked", "columns", 2), ("column", "rows", 2)])
@@ -266,6 +269,7 @@ def test_training_learns_and_depends_on_its_arguments_only(base):
         torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
     )
     assert _short_fit(base, seed=6)[1] != losses
+    assert _short_fit(base, shift=1)[1] != losses
     assert losses[-1] < losses[0]
     assert torch.equal(torch.get_rng_state(), state)
     with pytest.raises(ValueError, match="epochs is 0"):
@@ -309,6 +313,54 @@ def test_multiplications_are_counted_layer_by_layer():
     columns = 8
     by_hand = columns * (8 * 16 * 6 + 4 * 32 * 16 * 3 + 64 * 32 * 4 + 10 * 64)
     assert patch_bands.multiplications(model, torch.zeros((1, 8, 8))) == by_hand
+
+
+def test_images_move_by_at_most_the_shift_and_half_of_them_turn():
+    """Each of 400 images shows a window of the larger one; a given one of 18 misses with 1e-9."""
+    image = torch.arange(1.0, 31.0).view(1, 1, 5, 6).expand(400, 2, 5, 6)
+    draw = torch.Generator().manual_seed(3)
+    moved = augmentation.augmented(image, 1, True, draw)
+    assert moved.shape == image.shape
+    larger = nn.functional.pad(image[:1], (1, 1, 1, 1))
+    windows = {
+        (dy, dx, turned): (window.flip(3) if turned else window)[0]
+        for dy, dx in itertools.product(range(3), repeat=2)
+        for turned in (False, True)
+        for window in [larger[:, :, dy : dy + 5, dx : dx + 6]]
+    }
+    found = [[key for key, window in windows.items() if torch.equal(window, own)] for own in moved]
+    assert all(len(keys) == 1 for keys in found)
+    assert {keys[0] for keys in found} == set(windows)
+    still = augmentation.augmented(image[:3], 0, False, draw)
+    assert torch.equal(still, image[:3])
+
+
+@pytest.mark.parametrize("base", [("residual", "columns", 2), ("residual column", "rows", 2)])
+def test_residual_networks_learn_and_fold(base):
+    model, losses = _short_fit(base, count=192, learning_rate=0.02)
+    assert losses[-1] < losses[0]
+    folded = residual.folded(model)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
+    images = torch.rand((9, 1, 8, 8), generator=torch.Generator().manual_seed(5))
+    plain, faster = (band_classifier.probabilities(each, images) for each in (model, folded))
+    assert torch.allclose(plain, faster, rtol=0, atol=votes.GUARD)
+    with pytest.raises(ValueError, match="training mode"):
+        residual.folded(model.train())
+
+
+def test_logits_in_bfloat16_stay_within_their_guard_of_each_other(monkeypatch):
+    """Of one precision in passes of any size; beside float32 it is another classifier."""
+    model, _ = _short_fit(("column", "columns", 2))
+    images = torch.rand((16, 1, 8, 8), generator=torch.Generator().manual_seed(5))
+    whole = band_classifier.probabilities(model, images, "bfloat16")
+    assert next(model.parameters()).dtype == torch.float32
+    assert not torch.equal(whole, band_classifier.probabilities(model, images))
+    monkeypatch.setattr(band_classifier, "MOST_IMAGES", 3)
+    apart = band_classifier.probabilities(model, images, "bfloat16")
+    assert torch.allclose(whole, apart, rtol=0, atol=votes.GUARDS["bfloat16"])
+    with pytest.raises(ValueError, match="precision is 'half': give one of float32, bfloat16"):
+        band_classifier.probabilities(model, images, "half")
 
 
 def test_the_experiment_counts_what_the_votes_certify():

@@ -101,7 +101,7 @@ def _header(
     shape = tuple(chosen.images.shape[1:])
     tile = images_of_a_pass(model, shape)
     probe = torch.rand((tile, *shape), generator=torch.Generator().manual_seed(0))
-    scores = probabilities(model, probe.to(device))
+    scores = probabilities(model, probe.to(device), options.precision)
     return {
         "command": options.command,
         "defence": {
@@ -109,7 +109,7 @@ def _header(
             "views": options.views,
             "band": options.band,
             "theta": options.theta,
-            "guard": votes.GUARD,
+            "guard": votes.GUARDS[options.precision],
             "method": options.method,
         },
         "model": session.described_model(
@@ -120,6 +120,7 @@ def _header(
         ),
         "data": session.described_data(options, chosen),
         "device": session.described_device(torch.device(device)),
+        "precision": options.precision,
         "tile": tile,
         "versions": session.versions(),
         "code": provenance.code_digest(["rs_lib.smoothing.votes", "rs_lib.machines.bands"]),
@@ -134,7 +135,7 @@ def _answer(
     ids: IntArray,
     report: Report,
 ) -> session.Columns:
-    scores = probabilities(model, images.to(device)).numpy()
+    scores = probabilities(model, images.to(device), options.precision).numpy()
     if options.views == "blocks":
         scores = scores.reshape(len(scores), *images.shape[2:], -1)
     broken = np.flatnonzero(~np.isfinite(scores).reshape(len(scores), -1).all(axis=1))
@@ -147,7 +148,13 @@ def _answer(
     report(model.positions * len(ids), len(ids))
     return {
         "predict": order[:, 0],
-        "patch": votes.largest_certified(scores, options.theta, options.band, options.method),
+        "patch": votes.largest_certified(
+            scores,
+            options.theta,
+            options.band,
+            options.method,
+            guard=votes.GUARDS[options.precision],
+        ),
         "votes": np.take_along_axis(counts, order[:, :1], axis=1)[:, 0],
         "runner_up": np.take_along_axis(counts, order[:, 1:2], axis=1)[:, 0],
         "drawn": np.full(len(ids), model.positions),

@@ -17,15 +17,17 @@ from torch import Tensor, nn
 from rs_lib.arguments import one_of
 from rs_lib.certificates import patch
 from rs_lib.experiments.experiment import Context, Experiment
-from rs_lib.machines import band_classifier, bands, column_network, data
+from rs_lib.machines import band_classifier, bands, column_network, data, residual
 from rs_lib.machines.band_classifier import BandClassifier
 from rs_lib.seeds import derive
 from rs_lib.smoothing import votes
 
 Base = tuple[str, str, int]
-"""A network ("masked" or "column"), what it sees ("columns", "rows", "blocks"), and its width."""
+"""A network, what it sees ("columns", "rows", "blocks"), and the width of that."""
 
-NETWORKS = ("masked", "column")
+NETWORKS = ("masked", "column", "residual", "residual column")
+"""Shown one view at a time: "masked" and "residual". For all columns at once: the others."""
+
 SPLITS = ("validation", "reported")
 
 
@@ -35,6 +37,7 @@ class Parameters:
 
     `bases` are tuples (network, kind, band). `column_epochs` are those of the networks that
     learn from all bands of an image at once, `masked_epochs` of those that see one random band.
+    Training images are shifted at random by up to `shift` pixels, and with `flip` reflected.
     """
 
     dataset: str
@@ -43,6 +46,8 @@ class Parameters:
     column_epochs: int
     batch_size: int
     learning_rate: float
+    shift: int
+    flip: bool
     thetas: tuple[float, ...]
     seed: int
 
@@ -62,6 +67,8 @@ PROFILES = {
         column_epochs=60,
         batch_size=64,
         learning_rate=0.1,
+        shift=0,
+        flip=False,
         thetas=_THETAS,
         seed=2020,
     ),
@@ -72,10 +79,28 @@ PROFILES = {
             ("column", "columns", 2),
             ("column", "rows", 2),
         ),
-        masked_epochs=6,
-        column_epochs=8,
+        masked_epochs=12,
+        column_epochs=12,
         batch_size=128,
         learning_rate=0.1,
+        shift=0,
+        flip=False,
+        thetas=_THETAS,
+        seed=2020,
+    ),
+    "cifar10": Parameters(
+        dataset="cifar10",
+        bases=(
+            ("residual", "columns", 4),
+            ("residual column", "columns", 4),
+            ("column", "columns", 4),
+        ),
+        masked_epochs=80,
+        column_epochs=40,
+        batch_size=128,
+        learning_rate=0.1,
+        shift=4,
+        flip=True,
         thetas=_THETAS,
         seed=2020,
     ),
@@ -90,30 +115,38 @@ def name(base: Base) -> str:
 
 def oriented(images: Tensor, base: Base) -> Tensor:
     """Return the images as the network takes them: a column network sees rows as columns."""
-    return images.transpose(2, 3).contiguous() if base[:2] == ("column", "rows") else images
+    return images.transpose(2, 3).contiguous() if _at_once(base) and base[1] == "rows" else images
+
+
+def _at_once(base: Base) -> bool:
+    """Whether the network answers for all bands in one pass, and learns from all of them."""
+    return base[0] in ("column", "residual column")
 
 
 def untrained(base: Base, image_shape: tuple[int, int, int], classes: int, seed: int) -> Any:
     """Return a freshly initialised base classifier; ValueError for one that does not exist."""
     network, kind, band = base
     one_of("network", network, NETWORKS)
-    if network == "masked":
-        return bands.masked_network(image_shape, classes, kind, band, seed)
+    if not _at_once(base):
+        make = bands.masked_network if network == "masked" else residual.masked_residual
+        return make(image_shape, classes, kind, band, seed)
     one_of("kind", kind, ("columns", "rows"))
     channels, height, width = image_shape
     shape = (channels, height, width) if kind == "columns" else (channels, width, height)
-    return column_network.column_network(shape, classes, band, seed)
+    build = column_network.column_network if network == "column" else residual.residual_columns
+    return build(shape, classes, band, seed)
 
 
 def base_classifier(
     parameters: Parameters, base: Base, dataset: data.Dataset, context: Context
 ) -> BandClassifier:
     """Return a trained base classifier in evaluation mode, on the context's device."""
-    epochs = parameters.masked_epochs if base[0] == "masked" else parameters.column_epochs
     settings: dict[str, Any] = {
-        "epochs": epochs,
+        "epochs": parameters.column_epochs if _at_once(base) else parameters.masked_epochs,
         "batch_size": parameters.batch_size,
         "learning_rate": parameters.learning_rate,
+        "shift": parameters.shift,
+        "flip": parameters.flip,
     }
     compute = partial(
         _trained_weights,
@@ -160,7 +193,8 @@ def scores(
 ) -> npt.NDArray[np.float32]:
     """Return the softmax on all test images, [N, positions, K]; of blocks [N, H, W, K]."""
     images = oriented(dataset.as_float(dataset.test_images), base).to(device)
-    found: npt.NDArray[np.float32] = band_classifier.probabilities(model, images).numpy()
+    faster = residual.folded(model)
+    found: npt.NDArray[np.float32] = band_classifier.probabilities(faster, images).numpy()
     if base[1] != "blocks":
         return found
     return found.reshape(len(found), *dataset.image_shape[1:], dataset.classes)

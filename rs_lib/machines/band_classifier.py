@@ -1,15 +1,19 @@
 """Base classifiers that see one band or block of an image at a time: training and evaluation."""
 
+import copy
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from rs_lib.arguments import integers, one_of
 from rs_lib.machines import training
+from rs_lib.machines.augmentation import augmented
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.seeds import derive
 
+PRECISIONS = ("float32", "bfloat16")
 MOST_IMAGES, MOST_PIXELS = 16, 2**24
 """Images of a forward pass, and most pixels of all their views together, which bounds memory."""
 
@@ -52,17 +56,24 @@ def fit(
     batch_size: int,
     learning_rate: float,
     seed: int,
+    shift: int = 0,
+    flip: bool = False,
     device: str = "cpu",
     progress: bool = False,
 ) -> list[float]:
     """Train `model` in place on bands of `images` and return the mean loss of each epoch.
 
-    `images`: float32 [N, C, H, W] in [0, 1]; `labels`: int64 [N]. Optimiser and schedule are those
-    of `training.train`, and so are the errors. The result depends on the arguments only. `model`
-    is left on `device`, in evaluation mode.
+    `images`: float32 [N, C, H, W] in [0, 1]; `labels`: int64 [N]. With `shift` or `flip` each
+    image of a batch is shifted at random by up to so many pixels, or reflected left to right in
+    half of the cases, before bands are cut. Optimiser and schedule are those of `training.train`,
+    and so are the errors. The result depends on the arguments only. `model` is left on `device`,
+    in evaluation mode.
     """
+    integers("shift", shift)
     draw = torch.Generator(device).manual_seed(derive(seed, "bands", "positions"))
     lesson, targets = model.lesson(labels, draw)
+    if shift or flip:
+        lesson = _Augmented(lesson, shift, flip, draw)
     return training.train(
         lesson,
         images,
@@ -77,6 +88,19 @@ def fit(
     )
 
 
+class _Augmented(nn.Module):
+    """What `lesson` maps shifted and reflected images to."""
+
+    def __init__(self, lesson: nn.Module, shift: int, flip: bool, draw: torch.Generator) -> None:
+        super().__init__()
+        self.lesson, self.shift, self.flip = lesson, shift, flip
+        self._draw = draw
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.lesson(augmented(images, self.shift, self.flip, self._draw))
+        return logits
+
+
 def images_of_a_pass(model: BandClassifier, shape: tuple[int, ...]) -> int:
     """Return how many images of `shape` [C, H, W] a forward pass has; at least one."""
     views = 2 * model.positions * torch.Size(shape).numel()
@@ -84,20 +108,24 @@ def images_of_a_pass(model: BandClassifier, shape: tuple[int, ...]) -> int:
 
 
 @torch.inference_mode()
-def probabilities(model: BandClassifier, images: Tensor) -> Tensor:
+def probabilities(model: BandClassifier, images: Tensor, precision: str = "float32") -> Tensor:
     """Return the softmax of every image at every position; float32 [N, positions, classes].
 
     `images`: float32 [N, C, H, W], on the model's device; the result is on the CPU. Each pass
     has `images_of_a_pass` images, the last one filled up with black ones: kernels choose their
-    order of summation by shape. All thresholds, patch sizes and methods of certification follow
-    from this one tensor.
+    order of summation by shape. With `precision` "bfloat16" a copy of the model computes the
+    logits in that format, and the softmax is taken of these in float32. All thresholds, patch
+    sizes and methods of certification follow from this one tensor.
 
-    Raises ValueError for a model in training mode.
+    Raises ValueError for a model in training mode or an unknown precision.
     """
     require_evaluation_mode(model)
+    form = getattr(torch, one_of("precision", precision, PRECISIONS))
+    network = model if precision == "float32" else copy.deepcopy(model).to(form)
     tile = images_of_a_pass(model, tuple(images.shape[1:]))
     parts = [torch.zeros(0)]
     for some in torch.split(images, tile):
         whole = pad(some, (0, 0, 0, 0, 0, 0, 0, tile - len(some)))
-        parts.append(model(whole)[: len(some)].softmax(dim=-1).cpu())
+        logits = network(whole.to(form))[: len(some)]
+        parts.append(logits.float().softmax(dim=-1).cpu())
     return torch.cat(parts[1:] or parts)

@@ -2,7 +2,7 @@
 
 A network's scores are not the same to the last bit in a batch of another shape or on another
 machine. A certificate here holds of every computation of the scores that differs by less than
-`GUARD`: a vote for the answer counts only if its score reaches the threshold plus the guard, one
+a guard: a vote for the answer counts only if its score reaches the threshold plus the guard, one
 for another class as soon as its score reaches the threshold minus the guard.
 Source of thresholded votes: Levine & Feizi (2020), "(De)Randomized Smoothing for Certifiable
 Defense against Patch Attacks".
@@ -16,7 +16,10 @@ from rs_lib.arguments import IntArray
 from rs_lib.certificates import blocks, patch
 
 GUARD = 1e-5
-"""Most by which a score may move between computations of the same band."""
+"""Most by which a score may move between computations of the same band, in float32."""
+
+GUARDS = {"float32": GUARD, "bfloat16": 0.03}
+"""The same for each precision of the logits; bfloat16 keeps 8 binary digits of a logit."""
 
 Votes = npt.NDArray[np.uint8]
 
@@ -55,22 +58,26 @@ def answers(scores: npt.ArrayLike, theta: float) -> IntArray:
     return _answers(votes(scores, theta))
 
 
-def guarded(scores: npt.ArrayLike, theta: float) -> tuple[Votes, IntArray]:
+def guarded(scores: npt.ArrayLike, theta: float, guard: float = GUARD) -> tuple[Votes, IntArray]:
     """Return votes as their guarded computation counts them, and the answers at `theta` itself.
 
-    The answer's votes need theta + GUARD, the others' theta - GUARD. Whatever is certified of the
-    first array, where its own answer is that of the second, holds of all scores within GUARD.
+    The answer's votes need theta + guard, the others' theta - guard. Whatever is certified of the
+    first array, where its own answer is that of the second, holds of all scores within the guard.
     """
     chosen = answers(scores, theta)
-    counted = votes(scores, theta - GUARD)
+    counted = votes(scores, theta - guard)
     place = chosen.reshape(-1, *[1] * (counted.ndim - 1))
-    sure = np.take_along_axis(votes(scores, theta + GUARD), place, axis=-1)
+    sure = np.take_along_axis(votes(scores, theta + guard), place, axis=-1)
     np.put_along_axis(counted, place, sure, axis=-1)
     return counted, chosen
 
 
 def largest_certified(
-    scores: npt.ArrayLike, theta: float, band: int, method: str = "positions"
+    scores: npt.ArrayLike,
+    theta: float,
+    band: int,
+    method: str = "positions",
+    guard: float = GUARD,
 ) -> IntArray:
     """Largest patch that cannot change the answer at `theta`, guarded; int64 [images].
 
@@ -78,7 +85,7 @@ def largest_certified(
     rows, columns, classes] of side `band`; 0 where nothing is certified. `method` as for
     `certificates.patch.certified`, whose errors it raises.
     """
-    counted, chosen = guarded(scores, theta)
+    counted, chosen = guarded(scores, theta, guard)
     search = patch.largest_patch if counted.ndim == 3 else blocks.largest_patch
     largest: IntArray = np.where(_answers(counted) == chosen, search(counted, band, method), 0)
     return largest
