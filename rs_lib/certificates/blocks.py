@@ -45,15 +45,15 @@ def certified(
     _check_sizes(shape, block, patch)
     arguments.one_of("method", method, METHODS)
     flat, owed = leads(array.reshape(len(array), shape[0] * shape[1], array.shape[3]))
-    lead = flat.reshape(*array.shape[:3], array.shape[3] - 1).astype(np.int32)
+    lead = flat.reshape(*shape, *owed.shape).astype(np.int32)
     reach = affected(shape, block, patch)
-    total = lead.sum(axis=(1, 2), dtype=np.int64) - owed
+    total = lead.sum(axis=(0, 1), dtype=np.int64) - owed
     if method == "counts":
         lost = np.full((1, 1, 1, 1), reach, dtype=np.int32)
     else:
-        lost = _window_sums(_window_sums(lead, 1, block, patch[0]), 2, block, patch[1])
+        lost = _window_sums(_window_sums(lead, 0, block, patch[0]), 1, block, patch[1])
     # The patch takes the lead of the blocks that it meets and turns each of them.
-    safe: BoolArray = (total[:, None, None] - lost >= reach).all(axis=(1, 2, 3))
+    safe: BoolArray = (total - lost.max(axis=(0, 1)) >= reach).all(axis=0)
     return safe
 
 

@@ -18,8 +18,10 @@ from rs_lib import arguments
 from rs_lib.arguments import IntArray
 
 METHODS = ("counts", "positions")
-_MOST_ENTRIES = 2**24
-"""Entries of a chunk of votes, which bounds the memory."""
+_MOST_ENTRIES = 2**18
+"""Entries of a chunk of votes, which bounds the memory and stays in the cache."""
+
+_NO_RIVAL = -(2**40)
 
 BoolArray = npt.NDArray[np.bool_]
 Votes = npt.NDArray[np.int16]
@@ -93,47 +95,46 @@ def answers(votes: npt.ArrayLike) -> IntArray:
 
 
 def _by_counts(votes: npt.NDArray[np.uint8], band: int) -> IntArray:
-    lead, tie = leads(votes)
-    margin = (lead.sum(axis=1, dtype=np.int64) - tie).min(axis=1)
+    lead, owed = leads(votes)
+    margin = (lead.sum(axis=0, dtype=np.int64) - owed).min(axis=0)
     largest: IntArray = np.maximum(margin // 2 - band + 1, 0)
     return largest
 
 
 def _by_positions(votes: npt.NDArray[np.uint8], band: int) -> IntArray:
-    lead, tie = leads(votes)
-    width = votes.shape[1]
-    total = lead.sum(axis=1, dtype=np.int16)
-    ring = np.concatenate((lead[:, width - band + 1 :], lead), axis=1)
-    # lost[:, p]: the lead of the bands that meet the patch p ... p + patch - 1.
+    lead, owed = leads(votes)
+    width = len(lead)
+    total = lead.sum(axis=0, dtype=np.int64)
+    ring = np.concatenate((lead[width - band + 1 :], lead))
+    # lost[p]: the lead of the bands that meet the patch p ... p + patch - 1.
     lost = np.zeros_like(lead)
     for step in range(band - 1):
-        lost += ring[:, step : step + width]
+        lost += ring[step : step + width]
     largest = np.zeros(len(votes), dtype=np.int64)
     for patch in range(1, width - band + 1):
-        places = width - patch + 1
-        lost = lost[:, :places] + lead[:, patch - 1 :]
+        lost = lost[: width - patch + 1]
+        lost += lead[patch - 1 :]
         # The patch takes the lead of these bands and turns each of them against the answer.
-        rest = total - lost.max(axis=1) - tie
-        safe = (rest >= patch + band - 1).all(axis=1)
+        safe = (total - lost.max(axis=0) - owed >= patch + band - 1).all(axis=0)
         if not safe.any():
             break
         largest[safe] = patch
     return largest
 
 
-def leads(votes: npt.NDArray[np.uint8]) -> tuple[Votes, Votes]:
-    """Votes for the answer minus votes for each other class, and what ties ask for in addition.
+def leads(votes: npt.NDArray[np.uint8]) -> tuple[Votes, IntArray]:
+    """Votes for the answer minus votes for each class, and what ties ask for in addition.
 
-    int16 [images, positions, classes - 1] and [images, classes - 1], whose entry is 1 where the
-    other class has the smaller index.
+    `votes`: [images, positions, classes]. Returns int16 [positions, classes, images] and int64
+    [classes, images]: 1 where the class has a smaller index than the answer, 0 where a larger
+    one, and for the answer itself so little that it is never a rival.
     """
-    count = len(votes)
-    chosen = votes.sum(axis=1, dtype=np.int64).argmax(axis=1)
-    others = np.arange(votes.shape[2] - 1)
-    others = others + (others >= chosen[:, None])
-    theirs = np.take_along_axis(votes, others[:, None, :], axis=2).astype(np.int16)
-    ours = votes[np.arange(count), :, chosen].astype(np.int16)
-    return ours[:, :, None] - theirs, (others < chosen[:, None]).astype(np.int16)
+    # Images last: all that follows runs along contiguous memory.
+    own = np.ascontiguousarray(votes.transpose(1, 2, 0)).astype(np.int16)
+    chosen, images = own.sum(axis=0, dtype=np.int64).argmax(axis=0), np.arange(len(votes))
+    owed = (np.arange(own.shape[1])[:, None] < chosen).astype(np.int64)
+    owed[chosen, images] = _NO_RIVAL
+    return own[:, chosen, images][:, None] - own, owed
 
 
 def _checked(votes: npt.ArrayLike, band: int) -> npt.NDArray[np.uint8]:
@@ -150,6 +151,6 @@ def _checked(votes: npt.ArrayLike, band: int) -> npt.NDArray[np.uint8]:
 
 def zeros_and_ones(votes: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
     """Return `votes` as uint8, or raise ValueError if one is neither 0 nor 1."""
-    if votes.dtype != np.bool_ and not np.isin(votes, (0, 1)).all():
+    if votes.dtype != np.bool_ and not ((votes == 0) | (votes == 1)).all():
         raise ValueError("votes holds other values than 0 and 1: give thresholded votes")
     return votes.astype(np.uint8)

@@ -224,15 +224,19 @@ def multiplications(model: nn.Module, image: Tensor) -> int:
     return total
 
 
-def _tallies(
+def tallies(
     found: npt.ArrayLike, theta: float, band: int, labels: npt.NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Count for each split the images answered right, and right with each patch certified."""
-    right = votes.answers(found, theta) == labels
+    """Count for each split the images answered right, and right with each patch certified.
+
+    `found`: scores [images, positions, classes] or [images, rows, columns, classes].
+    """
+    counted, chosen = votes.guarded(found, theta)
+    right = chosen == labels
     sizes = np.arange(1, np.shape(found)[1] // 2 + 1)
     kept: dict[str, Any] = {split: {} for split in SPLITS}
     for method in patch.METHODS:
-        largest = np.where(right, votes.largest_certified(found, theta, band, method), 0)
+        largest = np.where(right, votes.largest_of_guarded(counted, chosen, band, method), 0)
         for split, rows in halves(len(labels)).items():
             kept[split]["right"] = int(right[rows].sum())
             kept[split][method] = (largest[rows, None] >= sizes).sum(axis=0).tolist()
@@ -258,8 +262,8 @@ def measured(
         "multiplications": multiplications(model, image),
         "near_threshold": near,
         "entries": int(found.size),
-        "at_theta": [_tallies(found, theta, base[2], labels) for theta in parameters.thetas],
-        "top_one": _tallies(votes.margins(found), 0.0, base[2], labels),
+        "at_theta": [tallies(found, theta, base[2], labels) for theta in parameters.thetas],
+        "top_one": tallies(votes.margins(found), 0.0, base[2], labels),
     }
 
 

@@ -8,6 +8,8 @@ Source of thresholded votes: Levine & Feizi (2020), "(De)Randomized Smoothing fo
 Defense against Patch Attacks".
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -31,14 +33,26 @@ def votes(scores: npt.ArrayLike, theta: float) -> Votes:
     probabilities. With theta at most 1/2 a band may vote for several classes, or for none.
     Raises ValueError for other shapes or NaN.
     """
-    # In float64, so that a float32 score is compared with theta itself and not its rounding.
-    array = arguments.numbers("scores", scores)
+    array = _real(scores)
     if array.ndim not in (3, 4):
         raise ValueError(
             f"scores has shape {array.shape}: give [images, positions, classes] or "
             "[images, rows, columns, classes]"
         )
-    return (array >= float(arguments.numbers("theta", theta))).astype(np.uint8)
+    least = array.dtype.type(arguments.numbers("theta", theta))
+    if float(least) < theta:
+        # The least float32 from theta on: a score below theta itself casts no vote.
+        least = np.nextafter(least, array.dtype.type(np.inf))
+    return (array >= least).view(np.uint8)
+
+
+def _real(scores: npt.ArrayLike) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:
+    """Return float32 `scores` as they are and others as float64; ValueError for NaN."""
+    if isinstance(scores, np.ndarray) and scores.dtype == np.float32:
+        if np.isnan(scores.max(initial=-np.inf)):
+            raise ValueError("scores holds NaN: give real numbers")
+        return scores
+    return arguments.numbers("scores", scores)
 
 
 def margins(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -85,13 +99,20 @@ def largest_certified(
     rows, columns, classes] of side `band`; 0 where nothing is certified. `method` as for
     `certificates.patch.certified`, whose errors it raises.
     """
-    counted, chosen = guarded(scores, theta, guard)
+    return largest_of_guarded(*guarded(scores, theta, guard), band, method)
+
+
+def largest_of_guarded(
+    counted: Votes, chosen: IntArray, band: int, method: str = "positions"
+) -> IntArray:
+    """Return what `largest_certified` does, of the two arrays that `guarded` returns."""
     search = patch.largest_patch if counted.ndim == 3 else blocks.largest_patch
     largest: IntArray = np.where(_answers(counted) == chosen, search(counted, band, method), 0)
     return largest
 
 
 def _answers(array: Votes) -> IntArray:
-    places = tuple(range(1, array.ndim - 1))
-    chosen: IntArray = array.sum(axis=places, dtype=np.int64).argmax(axis=1)
+    flat = array.reshape(len(array), math.prod(array.shape[1:-1]), array.shape[-1])
+    # Twice as fast as summing over the middle axis.
+    chosen: IntArray = np.einsum("npk->nk", flat, dtype=np.int64).argmax(axis=1)
     return chosen
