@@ -160,6 +160,8 @@ class Experiment:
         """
         parameters = self.parameters(profile, changes)
         check_device(device)
+        # Read before the work: code that changes meanwhile makes the result stale.
+        code = self.code
         started = datetime.now(UTC)
         clock = time.monotonic()
         context = Context(device, keep_stages, progress)
@@ -168,7 +170,7 @@ class Experiment:
             "experiment": self.name,
             "profile": profile,
             "parameters": dataclasses.asdict(parameters),
-            "code": self.code,
+            "code": code,
             "values": values,
         }
         # One pass through JSON: tuples become lists here as they do in a stored result.
