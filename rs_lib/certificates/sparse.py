@@ -1,0 +1,100 @@
+"""Sparsity-aware noise on binary data: exact certificates for added and deleted ones.
+
+A 0 becomes 1 with probability f (`p_add`), a 1 becomes 0 with probability g (`p_delete`): sparse
+data stays sparse for f much below g. Let x' have a ones more where x is 0 and d ones less where
+x is 1. Let T count the noisy ones on the former and the noisy zeros on the latter coordinates,
+that is where the noisy point agrees with x'. Under x, T is Bin(a, f) + Bin(d, g), under x' it is
+Bin(a, 1 - g) + Bin(d, 1 - f), and the ratio of both laws at an outcome is a constant times
+(f g / ((1 - f)(1 - g)))^T. So a + d + 1 regions suffice; the ratio falls with T if f + g < 1, rises
+if f + g > 1 and is 1 throughout if f + g = 1, where the noise forgets the data.
+rho falls in a and in d, by the argument of `discrete`.
+Source: Bojchevski, Klicpera and Günnemann (2020), "Efficient Robustness Certificates for Discrete
+Data: Sparsity-Aware Randomized Smoothing for Graphs, Images and More", section 4.
+"""
+
+import functools
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_lib import arguments
+from rs_lib.certificates.regions import Exact, Regions, exact_probability, float_above, power
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def regions(added: int, deleted: int, p_add: Exact, p_delete: Exact) -> Regions:
+    """Return the regions of a point and one with `added` ones more, `deleted` fewer; exact.
+
+    Raises ValueError for negative counts, or probabilities outside [0, 1] or given as floats.
+    """
+    return _regions(
+        int(arguments.integers("added", added)),
+        int(arguments.integers("deleted", deleted)),
+        exact_probability("p_add", p_add),
+        exact_probability("p_delete", p_delete),
+    )
+
+
+def worst_case(p: Exact, added: int, deleted: int, p_add: Exact, p_delete: Exact) -> Fraction:
+    """Smallest probability at x' of a class that has p at x; exact and attained.
+
+    Raises ValueError as `regions` does and for p outside [0, 1] or given as a float.
+    """
+    return regions(added, deleted, p_add, p_delete).worst_case(p)
+
+
+def threshold(added: int, deleted: int, p_add: Exact, p_delete: Exact) -> Fraction:
+    """Largest p with worst case <= 1/2: x' keeps the answer if and only if p exceeds it; exact.
+
+    It is 1 where no p suffices. Raises ValueError as `regions` does.
+    """
+    return regions(added, deleted, p_add, p_delete).threshold()
+
+
+def certified(
+    p_lower: npt.ArrayLike,
+    added: npt.ArrayLike,
+    deleted: npt.ArrayLike,
+    p_add: Exact,
+    p_delete: Exact,
+) -> BoolArray:
+    """Whether up to `added` additions and `deleted` deletions together leave the answer; bool.
+
+    The first three broadcast: `p_lower` [tests, 1, 1], `added` [a, 1] and `deleted` [d] give a
+    grid for each test. The floats count as exact numbers. Raises ValueError for p_lower outside
+    [0, 1] and as `regions` does.
+    """
+    low = arguments.probabilities("p_lower", p_lower)
+    more, less = np.broadcast_arrays(
+        arguments.integers("added", added), arguments.integers("deleted", deleted)
+    )
+    pairs, place = np.unique(np.stack([more.ravel(), less.ravel()]), axis=1, return_inverse=True)
+    least = [float_above(threshold(a, d, p_add, p_delete)) for a, d in pairs.T.tolist()]
+    result: BoolArray = low >= np.array(least)[place].reshape(more.shape)
+    return result
+
+
+@functools.lru_cache(maxsize=256)
+def _regions(added: int, deleted: int, p_add: Fraction, p_delete: Fraction) -> Regions:
+    f, g = p_add.numerator, p_delete.numerator
+    not_f, not_g = p_add.denominator - f, p_delete.denominator - g
+    base = _product(power((not_f, f), added), power((not_g, g), deleted))
+    # In the other law all counts have the denominators of the other kind: expand both.
+    shifted = _product(power((g, not_g), added), power((f, not_f), deleted))
+    wide = p_add.denominator**added * p_delete.denominator**deleted
+    tall = p_delete.denominator**added * p_add.denominator**deleted
+    first = tuple(mass * tall for mass in base)
+    second = tuple(mass * wide for mass in shifted)
+    if p_add + p_delete > 1:
+        first, second = first[::-1], second[::-1]
+    return Regions(first, second, wide * tall)
+
+
+def _product(first: list[int], second: list[int]) -> list[int]:
+    result = [0] * (len(first) + len(second) - 1)
+    for i, mass in enumerate(first):
+        for j, other in enumerate(second):
+            result[i + j] += mass * other
+    return result
