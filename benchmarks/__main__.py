@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import certify, noise, sequential, soundness
+from benchmarks import bands, certify, noise, sequential, soundness
 from rs_lib import provenance
 
 Rows = list[dict[str, Any]]
@@ -31,6 +31,14 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
     "end-to-end": (
         "Is the radius at least 1/2? Engine against textbook loop, MNIST",
         lambda: [certify.end_to_end("full", images=125, n=100_000, timed=3)],
+    ),
+    "bands": (
+        "Images per CPU second, all bands of each",
+        lambda: bands.sweep(repeats=3),
+    ),
+    "band-grid": (
+        "All certificates of the stored scores of 10,000 images",
+        lambda: [bands.grid(images=10_000)],
     ),
     "sequential": (
         "Mean samples of the calibrated rule over published p_A, by exact dynamic programme",

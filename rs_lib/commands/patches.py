@@ -99,7 +99,7 @@ def _header(
 ) -> dict[str, Any]:
     """Return all settings on which the rows depend, as JSON holds them."""
     shape = tuple(chosen.images.shape[1:])
-    tile = images_of_a_pass(model, shape)
+    tile = images_of_a_pass(model, shape, torch.device(device).type)
     probe = torch.rand((tile, *shape), generator=torch.Generator().manual_seed(0))
     scores = probabilities(model, probe.to(device), options.precision)
     return {

@@ -14,8 +14,11 @@ from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.seeds import derive
 
 PRECISIONS = ("float32", "bfloat16")
-MOST_IMAGES, MOST_PIXELS = 16, 2**24
-"""Images of a forward pass, and most pixels of all their views together, which bounds memory."""
+MOST_IMAGES = {"cpu": 16, "cuda": 256}
+"""Most images of a forward pass on each kind of device."""
+
+MOST_NUMBERS = {"cpu": 2**18, "cuda": 2**26}
+"""Most numbers that a pass takes in, which bounds the memory; on a CPU they stay in the cache."""
 
 
 class BandClassifier(nn.Module, ABC):
@@ -26,6 +29,10 @@ class BandClassifier(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [N, positions, classes] of `images`, float32 [N, C, H, W] in [0, 1]."""
+
+    def numbers(self, shape: tuple[int, ...]) -> int:
+        """Return how many numbers the layers take in for one image of `shape` [C, H, W]."""
+        return torch.Size(shape).numel()
 
     @abstractmethod
     def lesson(self, labels: Tensor, draw: torch.Generator) -> tuple[nn.Module, Tensor]:
@@ -101,10 +108,12 @@ class _Augmented(nn.Module):
         return logits
 
 
-def images_of_a_pass(model: BandClassifier, shape: tuple[int, ...]) -> int:
-    """Return how many images of `shape` [C, H, W] a forward pass has; at least one."""
-    views = 2 * model.positions * torch.Size(shape).numel()
-    return max(1, min(MOST_IMAGES, MOST_PIXELS // views))
+def images_of_a_pass(model: BandClassifier, shape: tuple[int, ...], device: str = "cpu") -> int:
+    """Return how many images of `shape` [C, H, W] a forward pass has; at least one.
+
+    `device` is "cpu" or "cuda".
+    """
+    return max(1, min(MOST_IMAGES[device], MOST_NUMBERS[device] // model.numbers(shape)))
 
 
 @torch.inference_mode()
@@ -122,7 +131,7 @@ def probabilities(model: BandClassifier, images: Tensor, precision: str = "float
     require_evaluation_mode(model)
     form = getattr(torch, one_of("precision", precision, PRECISIONS))
     network = model if precision == "float32" else copy.deepcopy(model).to(form)
-    tile = images_of_a_pass(model, tuple(images.shape[1:]))
+    tile = images_of_a_pass(model, tuple(images.shape[1:]), images.device.type)
     parts = [torch.zeros(0)]
     for some in torch.split(images, tile):
         whole = pad(some, (0, 0, 0, 0, 0, 0, 0, tile - len(some)))

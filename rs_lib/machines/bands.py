@@ -72,6 +72,10 @@ class MaskedNetwork(BandClassifier):
         logits: Tensor = self.network(shown)
         return logits.view(len(images), self.positions, -1)
 
+    def numbers(self, shape: tuple[int, ...]) -> int:
+        """Return how many numbers the views of one image of `shape` [C, H, W] hold."""
+        return 2 * self.positions * torch.Size(shape).numel()
+
     def lesson(self, labels: Tensor, draw: torch.Generator) -> tuple[nn.Module, Tensor]:
         """Return a module that shows each image through one random position."""
         return _RandomPositions(self, draw), labels
