@@ -1,11 +1,12 @@
 """What the engine costs, beside the textbook loop and the bare forward pass, in one run.
 
 make bench                             print the tables
-python -m benchmarks --store           keep them too, for the book
 python -m benchmarks noise throughput  some of them
+python -m benchmarks noise --store     keep them too, for the book
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -78,31 +79,35 @@ def main() -> None:
         epilog="One thread of the CPU; medians of alternating turns.",
     )
     parser.add_argument("section", nargs="*", help=f"of {', '.join(SECTIONS)} (default: all)")
-    parser.add_argument("--store", action="store_true", help=f"write all tables to {RESULT}")
+    parser.add_argument("--store", action="store_true", help=f"write the tables to {RESULT}")
     options = parser.parse_args()
     unknown = [name for name in options.section if name not in SECTIONS]
     if unknown:
         parser.error(f"section is {unknown[0]!r}: give some of {', '.join(SECTIONS)}")
-    if options.store and options.section:
-        parser.error("--store keeps all sections: name none")
-    torch.set_num_threads(1)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    values = {}
     for name in options.section or SECTIONS:
+        torch.set_num_threads(1)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
         title, measure = SECTIONS[name]
-        values[name] = measure()
-        show(title, values[name])
+        rows = measure()
+        show(title, rows)
         sys.stdout.flush()
-    if options.store:
-        run = {
-            "device": provenance.processor(),
-            "started": started,
-            "commit": provenance.commit(),
-            "versions": provenance.versions("torch", "numpy"),
-        }
-        record = provenance.readable_json({"run": run, "values": values})
-        provenance.write_atomically(RESULT, record)
-        print(f"\nstored in {RESULT}")
+        if options.store:
+            _store(name, rows, started)
+
+
+def _store(section: str, rows: Rows, started: str) -> None:
+    """Keep a section's rows beside the others in the file of results."""
+    stored = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+    run = {
+        "device": provenance.processor(),
+        "threads": torch.get_num_threads(),
+        "started": started,
+        "commit": provenance.commit(),
+        "versions": provenance.versions("torch", "numpy"),
+    }
+    stored[section] = {"run": run, "rows": rows}
+    provenance.write_atomically(RESULT, provenance.readable_json(stored))
+    print(f"stored in {RESULT}")
 
 
 if __name__ == "__main__":

@@ -22,18 +22,20 @@ class Note:
         return {"text/html": page, "text/plain": self.text}
 
 
-def benchmarks() -> dict[str, Any]:
-    """Return the stored benchmarks: `run`, which tells where and when, and `values`.
+def benchmarks(section: str) -> dict[str, Any]:
+    """Return a section of the stored benchmarks: `run`, which tells where and when, and `rows`.
 
-    Raises FileNotFoundError that says how to make them.
+    Raises FileNotFoundError or KeyError that says how to make it.
     """
     path = ROOT / "book" / "results" / "benchmarks.json"
+    remedy = f"run `python -m benchmarks {section} --store`"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"no stored benchmarks {path.name}: run `python -m benchmarks --store`"
-        )
-    stored: dict[str, Any] = json.loads(path.read_text())
-    return stored
+        raise FileNotFoundError(f"no stored benchmarks {path.name}: {remedy}")
+    stored = json.loads(path.read_text())
+    if section not in stored:
+        raise KeyError(f"no section {section} in {path.name}: {remedy}")
+    kept: dict[str, Any] = stored[section]
+    return kept
 
 
 def recorded(
@@ -62,5 +64,6 @@ def recorded(
 
 def measured(run: Mapping[str, Any]) -> Note:
     """Return the note on stored benchmarks, given their run record."""
-    text = f"Measured {run['started'][:10]} on {run['device']}, one thread"
+    threads = "one thread" if run["threads"] == 1 else f"{run['threads']} threads"
+    text = f"Measured {run['started'][:10]} on {run['device']}, {threads}"
     return Note(f"{text} (commit {run['commit']}, torch {run['versions']['torch']}).", stale=False)

@@ -25,7 +25,9 @@ def add_to(commands: Any) -> None:
     run.set_defaults(execute=_run)
     run.add_argument("experiment", help="its name, as `list` shows it")
     run.add_argument(
-        "--profile", default="quick", help="quick: digits, about a minute; full: the paper's scale"
+        "--profile",
+        default="quick",
+        help="quick: digits, about a minute; full: the paper's scale; others as list shows them",
     )
     run.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU")
     run.add_argument(

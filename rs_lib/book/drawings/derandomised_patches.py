@@ -199,8 +199,8 @@ def largest(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def mnist(data: pd.DataFrame) -> Figure:
-    """Certified accuracy on MNIST beside published values; says so where ours is not recorded.
+def recorded(data: pd.DataFrame) -> Figure:
+    """Certified accuracy of a recorded run beside published values; says so where there is none.
 
     Columns: series, kind ("ours" or "published"), radius, share, low, high (empty if unknown).
     """
@@ -212,8 +212,12 @@ def mnist(data: pd.DataFrame) -> Figure:
         axes.fill_between(
             rows["radius"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0
         )
-    for name, rows in _by_series(data[data["kind"] == "published"]):
-        axes.plot(rows["radius"], rows["share"], "*", color=style.BLACK, markersize=11, label=name)
+    published = _by_series(data[data["kind"] == "published"])
+    for marker, (name, rows) in zip(("*", "P", "X"), published, strict=False):
+        axes.plot(
+            *(rows["radius"], rows["share"], marker),
+            **{"color": style.BLACK, "markersize": 9, "markerfacecolor": "white", "label": name},
+        )
     if not ours:
         axes.text(
             0.5, 0.25, "our run: not recorded yet", transform=axes.transAxes, ha="center", size=13
@@ -221,9 +225,10 @@ def mnist(data: pd.DataFrame) -> Figure:
     axes.set(
         xlabel="size of the patch, pixels",
         ylabel="certified accuracy",
-        xlim=(-0.3, 14.3),
+        xlim=(-0.3, data["radius"].max() + 0.3),
         ylim=(-0.02, 1.02),
     )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.legend(loc="upper right")
     return figure
