@@ -50,10 +50,10 @@ class Network:
     alone and the votes of different models are independent, as binomial bounds demand. (With an
     order of each tile's own they would not be.)
 
-    A tile shares one pass through each layer (`torch.func.vmap`). On a CPU, perceptrons of
-    50,000 weights trained equally fast in tiles of 25 to 100, in half the time of single ones;
-    convolutions gain nothing, let `tile` be 1 for them; on a GPU take some hundreds. A tile
-    takes about 4 `tile` bytes times 5 weights + the training set + what one batch activates.
+    A tile shares one pass through each layer (`torch.func.vmap`). On a CPU, tiles of 25 to 100
+    perceptrons of 50,000 weights were equally fast, smaller ones slower, and convolutions
+    gained nothing: let `tile` be 1 for those. On a GPU take some hundreds. A tile takes about
+    4 `tile` bytes times 5 weights + the training set + what one batch activates.
 
     Raises ValueError for bad sizes.
     """

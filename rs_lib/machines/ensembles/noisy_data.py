@@ -91,10 +91,10 @@ class NoisyData:
         return self._noisy("training", self.train_features, 0, models), labels
 
     def tests(self, models: IntArray, digests: IntArray | None) -> Iterator[Tensor]:
-        """Yield the test examples in blocks of `block`, float32 [M, block, d] or [block, d].
+        """Yield the test examples in blocks of `BLOCK`, float32 [M, BLOCK, d].
 
-        The latter without test noise. `digests`: int64 [M], of the models' weights, for
-        `test_noise` "weights".
+        [BLOCK, d] without test noise, for all models. `digests`: int64 [M], of the models'
+        weights, for `test_noise` "weights".
         """
         shift = None if digests is None else self._augmentations(digests)
         for first in range(0, len(self.test_features), BLOCK):
@@ -118,7 +118,7 @@ class NoisyData:
         for start in range(0, len(models), models_at_once):
             part = models[start : start + models_at_once]
             if isinstance(noise, Flip):
-                drawn = self._seen(flipped(noise, values, part, samples, key=key))
+                drawn = flipped(noise, values, part, samples, key=key)
             else:
                 drawn = noisy_images(
                     noise,
@@ -129,6 +129,8 @@ class NoisyData:
                     key=key,
                 )
             result[start : start + len(part)] = drawn.view(len(part), rows, entries)
+        if isinstance(noise, Flip) and noise.levels > 1:
+            result.div_(noise.levels)
         return result
 
     def _seen(self, values: Tensor) -> Tensor:
