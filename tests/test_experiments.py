@@ -334,11 +334,15 @@ def test_the_stored_benchmarks_are_whole():
 def test_a_section_is_stored_beside_the_others(monkeypatch, tmp_path, capsys):
     path = tmp_path / "benchmarks.json"
     monkeypatch.setattr(benchmarks, "RESULT", path)
-    monkeypatch.setattr(benchmarks, "SECTIONS", {"a": ("A", lambda: [{"x": 1}]), "b": ("B", list)})
+    monkeypatch.setattr(
+        benchmarks,
+        "SECTIONS",
+        {"a": ("A", lambda: [{"x": 1}]), "b": ("B", lambda: [{"threads": 2}])},
+    )
     for section in ("a", "b"):
         monkeypatch.setattr("sys.argv", ["benchmarks", section, "--store"])
         monkeypatch.setattr(benchmarks, "show", lambda title, rows: None)
         benchmarks.main()
     stored = json.loads(path.read_text())
-    assert {name: section["rows"] for name, section in stored.items()} == {"a": [{"x": 1}], "b": []}
-    assert stored["a"]["run"]["threads"] >= 1
+    assert [stored[name]["rows"] for name in "ab"] == [[{"x": 1}], [{"threads": 2}]]
+    assert [stored[name]["run"]["threads"] for name in "ab"] == [1, 2]
