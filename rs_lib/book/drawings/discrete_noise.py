@@ -1,0 +1,196 @@
+"""The figures of the chapter on discrete noise."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from rs_lib.book import style
+
+
+def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+
+
+def regions(data: pd.DataFrame) -> Figure:
+    """Left: masses of the regions under both laws, what is bought solid. Right: all classifiers.
+
+    Columns: panel ("regions", "classifier", "border" or "worst"), series, x, y, bought, text.
+    Of a region, series is "P" or "Q", x its place, y its mass, bought the part of it that the worst
+    classifier takes, and text (under P) its name and price, parted by "|". Of the other panels, x
+    and y are the masses of A under P and Q; a border's series is "least" or "largest".
+    """
+    figure, (left, right) = style.panels(2, height=3.9)
+    shown = data[data["panel"] == "regions"]
+    for name, colour, shift in (("P", style.BLUE, -0.2), ("Q", style.VERMILION, 0.2)):
+        rows = shown[shown["series"] == name]
+        left.bar(
+            rows["x"] + shift, rows["y"], 0.36, facecolor="none", edgecolor=colour, linewidth=1.2
+        )
+        left.bar(rows["x"] + shift, rows["bought"], 0.36, color=colour, edgecolor=colour)
+        for x, mass in zip(rows["x"], rows["y"], strict=True):
+            left.text(x + shift, mass + 0.012, f"{mass:g}", ha="center", fontsize=9, color=colour)
+    named = shown[shown["series"] == "P"]
+    texts = [str(text).split("|") for text in named["text"]]
+    left.set_xticks(named["x"], [f"{name}\nprice {price}" for name, price in texts])
+    left.set(ylabel="probability of the region", ylim=(0, 0.88), title="buy the cheapest first")
+    left.tick_params(axis="x", length=0, labelsize=9.5)
+    left.grid(visible=False, axis="x")
+    left.legend(
+        handles=[
+            Patch(color=style.BLUE, label="at $x$"),
+            Patch(color=style.VERMILION, label="at $x'$"),
+            Patch(facecolor="none", edgecolor=style.BLACK, label="not bought"),
+        ],
+        loc="upper center",
+        ncols=3,
+        fontsize=9,
+        columnspacing=1.0,
+        handlelength=1.4,
+    )
+    every = data[data["panel"] == "classifier"]
+    right.plot(every["x"], every["y"], ".", color="#999999", markersize=4)
+    for name, colour, dash, x, y, side in (
+        ("least", style.VERMILION, "-", 1.02, 0.025, "right"),
+        ("largest", style.BLUE, "--", -0.01, 0.95, "left"),
+    ):
+        rows = data[(data["panel"] == "border") & (data["series"] == name)]
+        right.plot(rows["x"], rows["y"], linestyle=dash, color=colour)
+        right.text(x, y, name, ha=side, fontsize=9.5, color=colour)
+    worst = data[data["panel"] == "worst"].iloc[0]
+    right.plot(worst["x"], worst["y"], "D", color=style.BLACK, markersize=6)
+    right.annotate(
+        str(worst["text"]),
+        (worst["x"], worst["y"]),
+        xytext=(1.02, 0.14),
+        ha="right",
+        fontsize=9.5,
+        arrowprops={"arrowstyle": "-", "color": style.BLACK, "shrinkB": 5},
+    )
+    right.axhline(0.5, color=style.BLACK, linewidth=0.8, linestyle=":")
+    right.set(
+        xlabel="probability of $A$ at $x$",
+        ylabel="probability of $A$ at $x'$",
+        xlim=(-0.02, 1.03),
+        ylim=(-0.02, 1.02),
+        title="every classifier of three bits",
+    )
+    return figure
+
+
+def thresholds(data: pd.DataFrame) -> Figure:
+    """Left: worst cases against the class probability. Right: what thresholds leave of 1.
+
+    Columns: panel ("worst", "threshold", "missing" or "votes"), series, x, y. "threshold" holds the
+    crossing of each curve of "worst" with 1/2; "missing" 1 - threshold by radius, "votes"
+    1 - p_lower (y) after as many unanimous votes as series says.
+    """
+    figure, (left, right) = style.panels(2, height=3.9)
+    crossings = data[data["panel"] == "threshold"]
+    for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "worst"])):
+        look = style.line(index)
+        left.plot(rows["x"], rows["y"], label=name, **look)
+        own = crossings[crossings["series"] == name]
+        left.plot(own["x"], own["y"], style.MARKERS[index], color=look["color"], markersize=6)
+    left.axhline(0.5, color=style.BLACK, linewidth=0.8, linestyle=":")
+    left.set(
+        xlabel="probability of $A$ at $x$",
+        ylabel="least probability of $A$ at $x'$",
+        xlim=(0.5, 1.005),
+        ylim=(-0.02, 1.02),
+        title=r"the worst case, keep $\kappa$ = 0.8",
+    )
+    left.legend(loc="upper left", title="changed entries", ncols=2, fontsize=9, title_fontsize=9)
+    missing = data[data["panel"] == "missing"]
+    for index, (name, rows) in enumerate(_by_series(missing)):
+        look = style.line(index)
+        right.plot(rows["x"], rows["y"], marker=style.MARKERS[index], label=name, **look)
+    for _, row in data[data["panel"] == "votes"].iterrows():
+        right.axhline(row["y"], color=style.BLACK, linewidth=0.8, linestyle=":")
+        right.text(12.4, row["y"] * 1.15, row["series"], fontsize=9)
+    right.set(
+        yscale="log",
+        xlabel="changed entries $r$",
+        ylabel="1 − threshold",
+        xlim=(-0.3, 18.6),
+        ylim=(2e-11, 1),
+        title="what a certificate may miss",
+    )
+    right.set_xticks(range(0, 13, 2))
+    right.legend(loc="lower left", title=r"keep $\kappa$", fontsize=9, title_fontsize=9)
+    return figure
+
+
+def _radius_axis(axes: Axes, top: float) -> None:
+    ticks = [tick for tick in (0, 1, 2, 5, 10, 20, 50, 100, 200, 400) if tick <= top]
+    axes.set_yscale("symlog", linthresh=2, linscale=0.9)
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    axes.set_ylim(-0.12, top)
+
+
+def ceilings(data: pd.DataFrame) -> Figure:
+    """Left: largest radius of unanimous votes by the noise. Right: thresholds by the alphabet.
+
+    Columns: panel ("keep" or "alphabet"), series, x (keep, or changed entries), y (largest radius,
+    or threshold).
+    """
+    figure, (left, right) = style.panels(2, height=3.9)
+    for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "keep"])):
+        left.plot(rows["x"], rows["y"], drawstyle="steps-mid", label=name, **style.line(index))
+    _radius_axis(left, 420)
+    left.set(
+        xlabel=r"probability $\kappa$ of keeping a bit",
+        ylabel="changed bits certified at most",
+        title="when all votes agree",
+    )
+    left.legend(loc="upper right", title="votes", fontsize=9, title_fontsize=9)
+    for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "alphabet"])):
+        right.plot(
+            rows["x"], rows["y"], marker=style.MARKERS[index], label=name, **style.line(index)
+        )
+    right.axhline(1, color=style.BLACK, linewidth=0.8, linestyle=":")
+    right.set(
+        xlabel="changed entries $r$",
+        ylabel="threshold",
+        ylim=(0.49, 1.02),
+        title="a tenth kept, the rest drawn anew",
+    )
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.legend(loc="lower right", title="values of an entry", fontsize=9, title_fontsize=9)
+    return figure
+
+
+def plane(data: pd.DataFrame) -> Figure:
+    """What is certified in the plane of added and deleted ones, a panel for each probability.
+
+    Columns: panel (its title), series, added, deleted: for each number of additions, from 0 on,
+    the most deletions that are certified together with them (-1: none).
+    """
+    names = list(dict.fromkeys(data["panel"]))
+    figure, all_axes = style.panels(len(names), height=3.9)
+    for axes, panel in zip(all_axes, names, strict=True):
+        own = data[data["panel"] == panel]
+        for index, (name, rows) in enumerate(_by_series(own)):
+            inside = rows[rows["deleted"] >= 0]
+            width, height = inside["added"].to_numpy(), inside["deleted"].to_numpy()
+            # The staircase runs half a unit outside the certified pairs, and a bit more for each
+            # series, so that lines that coincide stay apart.
+            gap = 0.5 - 0.09 * index
+            x = np.r_[np.repeat(width, 2) + np.tile([-1.0, 0.0], len(width)) + gap, width[-1] + gap]
+            x[0] = -0.5
+            y = np.r_[np.repeat(height, 2) + gap, -0.5]
+            look = style.line(index)
+            axes.plot(x, y, label=name, **look)
+            axes.fill_between(x, y, -0.5, color=look["color"], alpha=0.07, linewidth=0)
+        certified = own.loc[own["deleted"] >= 0, "added"]
+        axes.set(xlabel="ones added", title=panel, xlim=(-0.5, certified.max() + 1.5))
+        axes.set_ylim(-0.5, own["deleted"].max() + 1.6)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    all_axes[0].set_ylabel("ones deleted")
+    all_axes[-1].legend(loc="upper right", fontsize=9, title="0 → 1, 1 → 0", title_fontsize=9)
+    return figure
