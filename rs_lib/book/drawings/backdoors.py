@@ -38,6 +38,8 @@ def views(data: pd.DataFrame) -> Figure:
             panel.imshow(picture, cmap="gray_r", vmin=0, vmax=1)
             panel.set(xticks=[], yticks=[])
             panel.grid(visible=False)
+            for side in ("right", "top"):
+                panel.spines[side].set_visible(True)
             if i == 0:
                 panel.set_title(name, fontsize=10.5)
             if j == 0:
@@ -94,6 +96,7 @@ def ceilings(data: pd.DataFrame) -> Figure:
                     ha="right",
                     fontsize=9,
                     color="#444444",
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
                 )
             continue
         drawn = rows[rows["radius"] > 0]
@@ -126,12 +129,11 @@ def tradeoff(data: pd.DataFrame) -> Figure:
         own = data[data["panel"] == name]
         for series, rows in _by_series(own[own["kind"] == "demand"]):
             axes.plot(rows["keep"], rows["p"], color="#888888", linewidth=1)
+            middle = rows.iloc[int((rows["p"] - 0.86).abs().argmin())]
             axes.text(
-                *(rows["keep"].iloc[0], rows["p"].iloc[0], series),
-                fontsize=8.5,
-                ha="right",
-                va="center",
-                color="#444444",
+                *(middle["keep"], middle["p"], series),
+                **{"fontsize": 8.5, "ha": "center", "va": "center", "color": "#444444"},
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
             )
         for index, (series, rows) in enumerate(_by_series(own[own["kind"] == "offer"])):
             few = len(rows) < 20
@@ -144,10 +146,10 @@ def tradeoff(data: pd.DataFrame) -> Figure:
         axes.set(
             xlabel="probability that an entry keeps its value",
             title=name,
-            ylim=(0.48, 1.01),
+            ylim=(0.38, 1.01),
             xlim=(0.46, 1.0),
         )
-        axes.legend(loc="lower right", fontsize=9)
+        axes.legend(loc="lower right", fontsize=8.5, ncols=2)
     all_axes[0].set_ylabel("probability of the right answer")
     return figure
 
