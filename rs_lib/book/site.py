@@ -144,7 +144,8 @@ def _figures_in_order(house: House) -> list[figures.Record]:
 def _published_page(house: House) -> str:
     rows = []
     for entry in load(house.published).values():
-        values = [f"{value:g}" for value in entry.values]
+        # Whole numbers in full: thresholds are stored as integers of twenty digits.
+        values = [str(v) if isinstance(v, int) else f"{v:g}" for v in entry.values]
         if entry.at:
             values = [f"{value} at {at:g}" for value, at in zip(values, entry.at, strict=True)]
         quantity = entry.quantity[:1].upper() + entry.quantity[1:]
