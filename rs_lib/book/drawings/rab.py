@@ -154,7 +154,7 @@ def certified(data: pd.DataFrame) -> Figure:
                 look: dict[str, Any] = {"color": colour, "linestyle": dash, "linewidth": 1.6}
                 _band(axes, kept, look, trigger if method == "hard votes" else None)
             reach = float(rows["attack"].iloc[0])
-            look = {"color": colour, "markersize": 8, "clip_on": False, "zorder": 5}
+            look = {"color": colour, "markersize": 11 - 2 * index, "clip_on": False, "zorder": 5}
             axes.plot([reach], [0], style.MARKERS[index], **look)
         if own["method"].notna().any():
             axes.plot([], [], color=style.BLACK, linestyle="--", label="soft votes")
@@ -173,12 +173,14 @@ def neighbours(data: pd.DataFrame) -> Figure:
     Columns: panel, series, radius, share, low, high. Says so where there is no row.
     """
     parts = _by(data, "panel")
-    figure, all_axes = style.panels(len(parts), height=3.7, share_y=True)
+    handles: list[Any] = []
+    labels: list[Any] = []
+    figure, all_axes = style.panels(len(parts), height=3.9, share_y=True)
     for axes, (panel, own) in zip(all_axes, parts, strict=True):
         if own["share"].notna().any():
             for index, (name, rows) in enumerate(_by(own)):
                 _band(axes, rows, style.line(index), name)
-            axes.legend(loc="upper right", fontsize=9)
+            handles, labels = axes.get_legend_handles_labels()
         else:
             axes.text(0.5, 0.5, "not recorded yet", transform=axes.transAxes, ha="center", size=13)
         axes.set(
@@ -189,4 +191,5 @@ def neighbours(data: pd.DataFrame) -> Figure:
         )
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     all_axes[0].set_ylabel("certified accuracy")
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
