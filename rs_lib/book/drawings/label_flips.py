@@ -1,0 +1,222 @@
+"""The figures of the chapter on label flips."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
+
+from rs_lib.book import style
+
+GREY = "#8a8a8a"
+
+
+def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+
+
+def radii(data: pd.DataFrame) -> Figure:
+    """Both radii against the log failure for several q, and their ratio.
+
+    Columns: series (a value of q), failure (-log of the failure probability), tight, kl.
+    """
+    figure, (left, right) = style.panels(2, height=3.5)
+    for index, (name, rows) in enumerate(_by_series(data)):
+        colour = style.COLOURS[index]
+        left.plot(rows["failure"], rows["tight"], color=colour, label=f"q = {name}, tight")
+        left.plot(
+            rows["failure"], rows["kl"], color=colour, linestyle="--", label=f"q = {name}, KL"
+        )
+        shown = rows[rows["kl"] >= 5]
+        right.plot(
+            shown["failure"],
+            shown["tight"] / shown["kl"],
+            color=colour,
+            linestyle=style.LINES[index],
+            label=f"q = {name}",
+        )
+    right.axhline(2, color=style.BLACK, linewidth=0.9)
+    left.set(xlabel="minus log of the failure probability", ylabel="certified flips")
+    left.legend(loc="upper left", fontsize=9)
+    right.set(xlabel="minus log of the failure probability", ylabel="tight radius / KL radius")
+    right.set(xscale="log", ylim=(1.45, 2.35))
+    right.legend(loc="lower right")
+    return figure
+
+
+def toys(data: pd.DataFrame) -> Figure:
+    """Five radii of small rules with all label vectors asked, a row for each rule.
+
+    Columns: toy, series, radius.
+    """
+    figure, (axes,) = style.panels(1, height=4.0)
+    parts = _by_series(data)
+    looks = (
+        ("<", style.BLUE, "full"),
+        ("s", style.SKY, "full"),
+        ("D", style.GREEN, "full"),
+        ("o", style.BLACK, "none"),
+        ("|", style.VERMILION, "full"),
+    )
+    for index, (name, rows) in enumerate(parts):
+        marker, colour, fill = looks[index]
+        axes.plot(
+            rows["radius"],
+            rows["toy"] + 0.13 * (index - 2),
+            marker,
+            color=colour,
+            fillstyle="none" if fill == "none" else "full",
+            markersize=11 if marker == "|" else 7,
+            markeredgewidth=2.4 if marker == "|" else 1.3,
+            label=name,
+        )
+    toys_ = sorted(set(data["toy"]))
+    for toy in toys_[1:]:
+        axes.axhline(toy - 0.5, color="#dddddd", linewidth=0.7)
+    axes.set(xlabel="flips", ylabel="rule", yticks=toys_, ylim=(max(toys_) + 0.6, min(toys_) - 0.6))
+    axes.set_xlim(data["radius"].min() - 0.4, data["radius"].max() + 0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=False, axis="y")
+    figure.legend(loc="outside right center", fontsize=9.5)
+    return figure
+
+
+def share(data: pd.DataFrame) -> Figure:
+    """Share of the exact radius of equal votes that a certificate reaches, against q.
+
+    Columns: series, kind ("limit" or "votes"), flip, share.
+    """
+    figure, (axes,) = style.panels(1, height=3.3)
+    for index, (name, rows) in enumerate(_by_series(data[data["kind"] == "limit"])):
+        axes.plot(rows["flip"], rows["share"], label=name, **style.line(index))
+    for index, (name, rows) in enumerate(_by_series(data[data["kind"] == "votes"])):
+        axes.plot(
+            rows["flip"],
+            rows["share"],
+            style.MARKERS[index],
+            color=style.BLACK,
+            fillstyle="none",
+            label=name,
+        )
+    axes.axhline(1, color=GREY, linewidth=0.9)
+    axes.set(xlabel="probability q of a flip", ylabel="share of the exact radius")
+    axes.set(xscale="log", ylim=(0, 1.06))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    figure.legend(loc="outside right center", fontsize=9.5)
+    return figure
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, name: str, index: int) -> None:
+    first = name.startswith("without noise")
+    look = style.line(index)
+    if first:
+        look = {"color": style.BLACK, "linestyle": "-"}
+    axes.step(rows["radius"], rows["share"], where="post", label=name, **look)
+    axes.fill_between(
+        rows["radius"],
+        rows["low"],
+        rows["high"],
+        step="post",
+        color=look["color"],
+        alpha=0.13,
+        linewidth=0,
+    )
+
+
+def certified(data: pd.DataFrame) -> Figure:
+    """Certified accuracy against the number of flips, on a logarithmic axis, a panel a problem.
+
+    Columns: panel, series, kind ("ours" or "published"), radius, share, low, high (empty where
+    unknown). A panel without a row of ours says that nothing is recorded.
+    """
+    names = list(dict.fromkeys(data["panel"]))
+    figure, all_axes = style.panels(len(names), height=4.9, share_y=True)
+    for axes, panel in zip(all_axes, names, strict=True):
+        own = data[data["panel"] == panel]
+        ours = _by_series(own[own["kind"] == "ours"])
+        for index, (name, rows) in enumerate(ours):
+            _curve(axes, rows, name, index - 1)
+        for index, (name, rows) in enumerate(_by_series(own[own["kind"] == "published"])):
+            marker = ("*", "X", "P")[index]
+            axes.plot(
+                rows["radius"],
+                rows["share"],
+                marker,
+                color=style.VERMILION if marker == "*" else style.BLACK,
+                markersize=10,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+                label=name,
+                zorder=5,
+            )
+        if not ours:
+            axes.text(0.5, 0.3, "our run: not recorded yet", transform=axes.transAxes, ha="center")
+        axes.set(xscale="log", xlabel="flipped labels", title=panel, ylim=(-0.02, 1.02))
+        axes.set_xlim(0.9, 1.25 * own["radius"].max())
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9)
+    all_axes[0].set_ylabel("certified accuracy")
+    return figure
+
+
+def penalties(data: pd.DataFrame) -> Figure:
+    """Median number of flips withstood against the ridge penalty, a panel for each data set.
+
+    Columns: panel, series, penalty, radius, low, high (a range that is drawn as a band, or
+    empty), chosen (1 at the penalty in use), right (accuracy).
+    """
+    names = list(dict.fromkeys(data["panel"]))
+    figure, all_axes = style.panels(len(names), height=4.2)
+    for axes, panel in zip(all_axes, names, strict=True):
+        own = data[data["panel"] == panel]
+        for index, (name, rows) in enumerate(_by_series(own)):
+            look = style.line(index - 1)
+            if index == 0:
+                look = {"color": style.BLACK, "linestyle": "-"}
+            if rows["low"].notna().any():
+                band = rows[rows["low"].notna() & rows["high"].notna()]
+                axes.fill_between(
+                    band["penalty"],
+                    band["low"],
+                    band["high"],
+                    color=style.ORANGE,
+                    alpha=0.45,
+                    linewidth=0,
+                    label=name,
+                )
+                continue
+            marker = style.MARKERS[index]
+            axes.plot(rows["penalty"], rows["radius"], marker=marker, label=name, **look)
+        chosen = own.loc[own["chosen"] == 1, "penalty"].iloc[0]
+        axes.axvline(chosen, color=GREY, linestyle=":", linewidth=1.2)
+        first = own[own["series"] == own["series"].iloc[0]]
+        for _, row in first.iterrows():
+            axes.annotate(
+                f"{100 * row['right']:.0f} %",
+                (row["penalty"], row["radius"]),
+                xytext=(0, 12),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8.5,
+            )
+        axes.set(xscale="log", xlabel="ridge penalty λ", title=panel)
+        axes.set_ylim(-0.04 * own["radius"].max(), 1.18 * own["radius"].max())
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
+    all_axes[0].set_ylabel("flips, median image")
+    return figure
+
+
+def samples(data: pd.DataFrame) -> Figure:
+    """Most flips that unanimous votes of separately trained rules certify, against their number.
+
+    Columns: series (a value of q), samples, radius.
+    """
+    figure, (axes,) = style.panels(1, height=3.3)
+    for index, (name, rows) in enumerate(_by_series(data)):
+        look = style.line(index)
+        shown = rows[rows["radius"] > 0]
+        marker = style.MARKERS[index]
+        axes.plot(shown["samples"], shown["radius"], label=name, marker=marker, **look)
+    axes.set(xscale="log", yscale="log", xlabel="training runs", ylabel="certified flips")
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    figure.legend(loc="outside right center")
+    return figure
