@@ -92,11 +92,8 @@ def ceilings(data: pd.DataFrame) -> Figure:
             for _, row in rows.iterrows():
                 axes.axhline(row["radius"], color="#888888", linewidth=0.9, linestyle=":")
                 axes.text(
-                    *(0.963, row["radius"] * 1.06, str(row["text"])),
-                    ha="right",
-                    fontsize=9,
-                    color="#444444",
-                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+                    *(0.975, row["radius"], str(row["text"])),
+                    **{"fontsize": 9, "color": "#444444", "va": "center"},
                 )
             continue
         drawn = rows[rows["radius"] > 0]
@@ -127,9 +124,10 @@ def tradeoff(data: pd.DataFrame) -> Figure:
     figure, all_axes = style.panels(len(names), height=4.0, share_y=True)
     for axes, name in zip(all_axes, names, strict=True):
         own = data[data["panel"] == name]
-        for series, rows in _by_series(own[own["kind"] == "demand"]):
+        demands = _by_series(own[own["kind"] == "demand"])
+        for (series, rows), height in zip(demands, (0.8, 0.86, 0.93, 0.72), strict=False):
             axes.plot(rows["keep"], rows["p"], color="#888888", linewidth=1)
-            middle = rows.iloc[int((rows["p"] - 0.86).abs().argmin())]
+            middle = rows.iloc[int((rows["p"] - height).abs().argmin())]
             axes.text(
                 *(middle["keep"], middle["p"], series),
                 **{"fontsize": 8.5, "ha": "center", "va": "center", "color": "#444444"},
