@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from rs_lib.book import style
 
@@ -190,7 +190,7 @@ def penalties(data: pd.DataFrame) -> Figure:
         axes.axvline(chosen, color=GREY, linestyle=":", linewidth=1.2)
         first = own[own["series"] == own["series"].iloc[0]]
         for _, row in first.iterrows():
-            axes.annotate(
+            share = axes.annotate(
                 f"{100 * row['right']:.0f} %",
                 (row["penalty"], row["radius"]),
                 xytext=(0, 12),
@@ -198,8 +198,10 @@ def penalties(data: pd.DataFrame) -> Figure:
                 ha="center",
                 fontsize=8.5,
             )
+            share.set_in_layout(False)
         axes.set(xscale="log", xlabel="ridge penalty λ", title=panel)
         axes.set_ylim(-0.04 * own["radius"].max(), 1.18 * own["radius"].max())
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
     all_axes[0].set_ylabel("flips, median image")
     return figure
@@ -217,6 +219,6 @@ def samples(data: pd.DataFrame) -> Figure:
         marker = style.MARKERS[index]
         axes.plot(shown["samples"], shown["radius"], label=name, marker=marker, **look)
     axes.set(xscale="log", yscale="log", xlabel="training runs", ylabel="certified flips")
-    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     figure.legend(loc="outside right center")
     return figure
