@@ -186,7 +186,7 @@ def certified(data: pd.DataFrame) -> Figure:
                     alpha=0.13,
                     linewidth=0,
                 )
-            axes.legend(loc="upper right", fontsize=8.5)
+            axes.legend(loc="best", fontsize=8.5)
         axes.set(xlabel="changed entries", title=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _percent(axes)
