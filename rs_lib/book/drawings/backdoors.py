@@ -60,12 +60,13 @@ def enumeration(data: pd.DataFrame) -> Figure:
     for axes, name in zip(all_axes, names, strict=True):
         own = dict(_by_series(data[data["panel"] == name]))
         axes.plot(own["bound"]["p"], own["bound"]["worst"], color=style.BLACK, label="the bound")
-        look = {"linestyle": "none", "markersize": 3.2, "alpha": 0.55}
         axes.plot(
             *(own["learners"]["p"], own["learners"]["worst"], "o"),
             color=style.BLUE,
             label="learners",
-            **look,
+            linestyle="none",
+            markersize=3.2,
+            alpha=0.55,
         )
         axes.plot(
             *(own["backdoored"]["p"], own["backdoored"]["worst"], "D"),
@@ -93,7 +94,9 @@ def ceilings(data: pd.DataFrame) -> Figure:
                 axes.axhline(row["radius"], color="#888888", linewidth=0.9, linestyle=":")
                 axes.text(
                     *(0.975, row["radius"], str(row["text"])),
-                    **{"fontsize": 9, "color": "#444444", "va": "center"},
+                    fontsize=9,
+                    color="#444444",
+                    va="center",
                 )
             continue
         drawn = rows[rows["radius"] > 0]
@@ -130,7 +133,10 @@ def tradeoff(data: pd.DataFrame) -> Figure:
             middle = rows.iloc[int((rows["p"] - height).abs().argmin())]
             axes.text(
                 *(middle["keep"], middle["p"], series),
-                **{"fontsize": 8.5, "ha": "center", "va": "center", "color": "#444444"},
+                fontsize=8.5,
+                ha="center",
+                va="center",
+                color="#444444",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
             )
         for index, (series, rows) in enumerate(_by_series(own[own["kind"] == "offer"])):

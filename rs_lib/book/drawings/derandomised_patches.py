@@ -216,7 +216,11 @@ def recorded(data: pd.DataFrame) -> Figure:
     for marker, (name, rows) in zip(("*", "P", "X"), published, strict=False):
         axes.plot(
             *(rows["radius"], rows["share"], marker),
-            **{"color": style.BLACK, "markersize": 9, "markerfacecolor": "white", "label": name},
+            color=style.BLACK,
+            linestyle="none",
+            markersize=9,
+            markerfacecolor="white",
+            label=name,
         )
     if not ours:
         axes.text(
