@@ -200,6 +200,7 @@ def penalties(data: pd.DataFrame) -> Figure:
             )
             share.set_in_layout(False)
         axes.set(xscale="log", xlabel="ridge penalty λ", title=panel)
+        axes.margins(x=0.09)
         axes.set_ylim(-0.04 * own["radius"].max(), 1.18 * own["radius"].max())
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
