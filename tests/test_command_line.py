@@ -310,6 +310,19 @@ def test_a_network_for_all_bands_at_once_is_taken_as_it_is(place):
     assert log.read("run.tsv").columns["patch"].shape == (20,)
 
 
+def test_bfloat16_is_certified_with_a_guard_of_its_own(place):
+    _certified(*PATCH, "--model", "means:of_columns", "--precision", "bfloat16", "--theta", "0.2")
+    table = log.read("run.tsv")
+    model = importlib.import_module("means").of_columns().eval()
+    digits = data.load("digits")
+    images = digits.as_float(digits.test_images[::25])
+    scores = probabilities(model, images, "bfloat16").numpy()
+    largest = votes.largest_certified(scores, 0.2, 3, guard=votes.GUARDS["bfloat16"])
+    assert table.columns["patch"].tolist() == largest.tolist()
+    assert table.header["precision"] == "bfloat16"
+    assert table.header["defence"]["guard"] == votes.GUARDS["bfloat16"] > votes.GUARD
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
