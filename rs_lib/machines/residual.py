@@ -40,7 +40,7 @@ class ResidualColumns(ColumnClassifier):
     """
 
     def __init__(self, network: ResNet, width: int, band: int) -> None:
-        """Take over the layers of a `narrow` network, for images of `width` columns."""
+        """Take over the layers of a network from `_resnet` with `band`, for `width` columns."""
         super().__init__(width, band)
         self.stem = nn.Sequential(network.conv1, network.bn1)
         self.place = nn.Parameter(torch.zeros(network.bn1.num_features, 1, width))
