@@ -20,7 +20,7 @@ from rs_lib.certificates import blocks, patch
 GUARD = 1e-5
 """Most by which a score may move between computations of the same band, in float32."""
 
-# Assumed and not proved: float32 moved by 4e-6 at most where we looked, bfloat16 by nothing on a CPU.
+# Assumed, not proved: where we looked float32 moved by 4e-6 at most, bfloat16 by nothing on a CPU.
 GUARDS = {"float32": GUARD, "bfloat16": 0.03}
 """The same for each precision of the logits; bfloat16 keeps 8 binary digits of a logit."""
 
