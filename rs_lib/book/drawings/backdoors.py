@@ -192,9 +192,9 @@ def certified(data: pd.DataFrame) -> Figure:
                     alpha=0.13,
                     linewidth=0,
                 )
-            # Curves over few entries fill the upper right.
-            corner = "lower left" if own["radius"].max() <= 2 else "upper right"
-            axes.legend(loc=corner, fontsize=8.5)
+            axes.legend(
+                loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8.5, frameon=False
+            )
         axes.set(xlabel="changed entries", title=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _percent(axes)
