@@ -193,7 +193,11 @@ def certified(data: pd.DataFrame) -> Figure:
                     linewidth=0,
                 )
             axes.legend(
-                loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8.5, frameon=False
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.16),
+                ncols=2,
+                fontsize=8.5,
+                frameon=False,
             )
         axes.set(xlabel="changed entries", title=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
