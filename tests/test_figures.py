@@ -47,6 +47,45 @@ def test_publish_writes_six_files_that_agree(chapter, draw):
     assert ":alt: A line that rises" in (folder / "fig-a-1.md").read_text()
 
 
+def test_frames_are_drawn_of_their_rows_alone(chapter, draw):
+    folder = chapter()
+    figures.publish(draw, "fig-a", data=DATA, frames="series", **WORDS)
+    content = figures.load(folder, "fig-a").content
+    assert content["frames"] == {"column": "series", "labels": ["a", "b"]}
+    assert set(_bytes(folder)) == {f"fig-a.{kind}" for kind in (*KINDS, "00.svg", "01.svg")}
+    assert set(figures.kinds(content)) == {*KINDS, "00.svg", "01.svg"}
+    alone = figures.image_bytes(draw, "fig-a", figures.to_csv(DATA[DATA["series"] == "b"]))
+    assert (folder / "fig-a.01.svg").read_bytes() == alone["svg"]
+    assert figures.redraw("fig-a", folder)["01.svg"] == alone["svg"]
+    text = (folder / "fig-a.md").read_text()
+    assert text.count('type="radio"') == text.count("<label") == 2
+    assert text.count(" checked>") == 1
+
+
+def test_frames_that_are_gone_leave_no_file(chapter, draw):
+    folder = chapter()
+    more = pd.concat([DATA, DATA.assign(series="c")])
+    figures.publish(draw, "fig-a", data=more, frames="series", **WORDS)
+    figures.publish(draw, "fig-a-b", data=more, frames="series", **WORDS)
+    figures.publish(draw, "fig-a", data=DATA, frames="series", **WORDS)
+    assert {path.name for path in folder.glob("*.0?.svg")} == {
+        *("fig-a.00.svg", "fig-a.01.svg"),
+        *("fig-a-b.00.svg", "fig-a-b.01.svg", "fig-a-b.02.svg"),
+    }
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    assert {path.name for path in folder.glob("fig-a.*")} == {f"fig-a.{kind}" for kind in KINDS}
+
+
+def test_the_slider_says_once_what_its_labels_share(chapter, draw):
+    folder = chapter()
+    data = DATA.assign(series=["σ = 0.5", "σ = 1", "σ = 1"])
+    figures.publish(draw, "fig-a", data=data, frames="series", **WORDS)
+    text = (folder / "fig-a.md").read_text()
+    assert "<legend>σ =</legend>" in text
+    assert '<label for="fig-a-0">0.5</label>' in text
+    assert ":alt: σ = 0.5. A line that rises" in text
+
+
 def test_publishing_again_changes_no_byte(chapter, draw, monkeypatch):
     folder = chapter()
     figures.publish(draw, "fig-a", data=DATA, **WORDS)
@@ -95,6 +134,8 @@ def test_the_last_bits_of_the_data_do_not_count(chapter, draw):
         ({"alt": ""}, "alt of fig-a"),
         ({"caption": " "}, "caption of fig-a"),
         ({"data": DATA[:0]}, "data of fig-a"),
+        ({"frames": "sigma"}, "frames of fig-a is 'sigma': give a column of the data, one of x, y"),
+        ({"frames": "series", "data": DATA[1:]}, "frames of fig-a has 1 values"),
         ({"draw": lambda data: None}, "draw is"),
         ({"draw": functools.partial(neyman_pearson.ceiling)}, "draw is"),
         ({"draw": pd.DataFrame.plot}, "draw is"),
@@ -189,7 +230,11 @@ RECORDED = figures.figure_ids(House().figures)
 
 def test_nothing_but_complete_figures_is_recorded():
     present = {path.name for path in House().figures.iterdir()}
-    assert present == {f"{figure_id}.{kind}" for figure_id in RECORDED for kind in KINDS}
+    assert present == {
+        f"{figure_id}.{kind}"
+        for figure_id in RECORDED
+        for kind in figures.kinds(figures.load(House().figures, figure_id).content)
+    }
 
 
 @pytest.mark.parametrize("figure_id", RECORDED)

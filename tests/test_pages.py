@@ -341,6 +341,37 @@ def test_paper_cuts_no_code(light: Visit) -> None:
     assert cut == []
 
 
+# The pictures of a slider that a reader sees, and whether the still figure is seen.
+FRAMES = """slider => ({
+  shown: [...slider.querySelectorAll("img")].map(img => img.checkVisibility()),
+  still: slider.nextElementSibling.querySelector("img").checkVisibility(),
+})"""
+
+
+def test_a_slider_shows_one_picture_at_a_time_and_paper_the_still_one(light: Visit) -> None:
+    sliders = light.page.locator(".rs-frames")
+    for number in range(sliders.count()):
+        slider = sliders.nth(number)
+        frames = slider.locator("img").count()
+        assert slider.locator("input").count() == frames
+        first = [k == 0 for k in range(frames)]
+        assert slider.evaluate(FRAMES) == {"shown": first, "still": False}
+        slider.locator("label").nth(1).click()
+        light.page.keyboard.press("ArrowRight")  # what the keyboard does to radio buttons
+        third = [k == 2 % frames for k in range(frames)]
+        assert slider.evaluate(FRAMES) == {"shown": third, "still": False}
+        light.page.emulate_media(media="print")
+        on_paper = slider.evaluate(FRAMES)
+        light.page.emulate_media(media="screen")
+        assert on_paper == {"shown": [False] * frames, "still": True}
+
+
+def test_there_are_sliders(reader: Visit) -> None:
+    # Else the test above would hold of a book without any.
+    pages = [path.read_text() for path in (HOUSE.html / "chapters").glob("*.html")]
+    assert sum(page.count('class="rs-frames') for page in pages) >= 3
+
+
 def test_search_finds_the_half_space(address: str, reader: Visit) -> None:
     reader.open(f"{address}/search.html?q=half-space")
     reader.page.wait_for_selector("#search-results li a")

@@ -19,10 +19,11 @@ from matplotlib.figure import Figure
 from rs_lib import provenance
 from rs_lib.book import style
 from rs_lib.book.house import ChapterContext, House, current_context
+from rs_lib.book.snippets import bibtex, frame_kind, snippet
 
 Draw = Callable[[pd.DataFrame], Figure]
+MOST_FRAMES = 16
 DRAWINGS = "rs_lib.book.drawings"
-TITLE = "Randomized Smoothing, Derived and Reproduced"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def publish(
     inputs: Mapping[str, str] | None = None,
     statistics: str = "",
     tolerance: Tolerance | None = None,
+    frames: str = "",
 ) -> Figure | None:
     """Write `<figure_id>.svg .pdf .csv .json .bib .md` into the figure record.
 
@@ -70,12 +72,16 @@ def publish(
     inputs : digests of the stored results behind the data, by name.
     statistics : the statistical claim, such as n and α, where there is one.
     tolerance : None where every machine must draw the same bytes.
+    frames : a column of `data` with short texts, such as "σ = 0.5". A reader can move through
+        its values: `draw` is called once more for the rows of each, and the pictures are
+        written as `<figure_id>.00.svg`, …; what it draws of all rows serves print.
 
     In an interactive session nothing is written and the figure is returned.
     Raises ValueError that names the offending argument, or the chapter that owns the id.
 
     """
     _check(figure_id, draw, data, caption, alt)
+    _check_frames(figure_id, data, frames)
     csv = to_csv(data)
     context = current_context()
     if context is None:
@@ -98,6 +104,8 @@ def publish(
         "statistics": statistics,
         "tolerance": asdict(tolerance) if tolerance else None,
     }
+    if frames:
+        content["frames"] = {"column": frames, "labels": _labels(from_csv(csv), frames)}
     _write(folder, content, csv, draw, context)
     return None
 
@@ -120,6 +128,22 @@ def _check(figure_id: str, draw: Draw, data: pd.DataFrame, caption: str, alt: st
         raise ValueError(f"caption of {figure_id} is empty: say what is drawn")
 
 
+def _check_frames(figure_id: str, data: pd.DataFrame, frames: str) -> None:
+    if frames and frames not in data.columns:
+        raise ValueError(
+            f"frames of {figure_id} is {frames!r}: give a column of the data, one of "
+            f"{', '.join(map(str, data.columns))}"
+        )
+    count = data[frames].nunique() if frames else 2
+    if not 2 <= count <= MOST_FRAMES:
+        raise ValueError(f"frames of {figure_id} has {count} values: give from 2 to {MOST_FRAMES}")
+
+
+def _labels(data: pd.DataFrame, column: str) -> list[str]:
+    """Return the texts of the frames, in the order of the data."""
+    return list(dict.fromkeys(data[column].astype(str)))
+
+
 def to_csv(data: pd.DataFrame) -> str:
     """Return the data as CSV text; 10 digits hide the last bits in which processors differ."""
     return str(data.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
@@ -136,24 +160,41 @@ def render(draw: Draw, csv: str) -> Figure:
         return draw(from_csv(csv))
 
 
-def image_bytes(draw: Draw, figure_id: str, csv: str) -> dict[str, bytes]:
-    """Return the SVG and PDF files of a figure, byte for byte the same for the same CSV."""
+def image_bytes(draw: Draw, figure_id: str, csv: str, frames: str = "") -> dict[str, bytes]:
+    """Return a figure's pictures by the ends of their names: "svg", "pdf", and "00.svg", … for
+    the values of the column `frames`; byte for byte the same for the same CSV."""
     images: dict[str, bytes] = {}
+    data = from_csv(csv)
     with mpl.rc_context({**style.RC, "svg.hashsalt": figure_id}):
-        figure = draw(from_csv(csv))
-        for kind, silent in (("svg", ("Date", "Creator")), ("pdf", ("CreationDate", "Producer"))):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, metadata=dict.fromkeys(silent))
-            images[kind] = buffer.getvalue()
+        figure = draw(data)
+        images |= {kind: _saved(figure, kind) for kind in ("svg", "pdf")}
         plt.close(figure)
+        for index, label in enumerate(_labels(data, frames) if frames else []):
+            rows = data[data[frames].astype(str) == label]
+            figure = draw(rows.reset_index(drop=True))
+            images[frame_kind(index)] = _saved(figure, "svg")
+            plt.close(figure)
     return images
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    silent = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Producer")}[kind]
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, metadata=dict.fromkeys(silent))
+    return buffer.getvalue()
+
+
+def kinds(content: Mapping[str, Any]) -> list[str]:
+    """Return the ends of the names of all files of a recorded figure."""
+    frames = content.get("frames", {"labels": []})["labels"]
+    return ["svg", "pdf", "csv", "json", "bib", "md", *map(frame_kind, range(len(frames)))]
 
 
 def _write(
     folder: Path, content: dict[str, Any], csv: str, draw: Draw, context: ChapterContext
 ) -> None:
     figure_id = content["id"]
-    images = image_bytes(draw, figure_id, csv)
+    images = image_bytes(draw, figure_id, csv, content.get("frames", {"column": ""})["column"])
     known = folder / f"{figure_id}.json"
     if known.is_file() and json.loads(known.read_text())["content"] == content:
         record = Record(**json.loads(known.read_text()))
@@ -172,46 +213,14 @@ def _write(
         "bib": bibtex(record),
         "md": snippet(record),
     }
+    for old in folder.glob(f"{figure_id}.[0-9][0-9].svg"):
+        if old.name.removeprefix(f"{figure_id}.") not in images:
+            old.unlink()
     for kind, text in files.items():
         path = folder / f"{figure_id}.{kind}"
         data = text.encode() if isinstance(text, str) else text
         if not path.is_file() or path.read_bytes() != data:
             provenance.write_atomically(path, data)
-
-
-def bibtex(record: Record) -> str:
-    """Return the BibTeX entry that cites this very version of the figure."""
-    figure_id = record.content["id"]
-    return (
-        f"@misc{{rsbook:{figure_id}:{record.digest},\n"
-        f"  title = {{Figure {figure_id}, content {record.digest}}},\n"
-        f"  author = {{{{The authors of {TITLE}}}}},\n"
-        f"  howpublished = {{{TITLE}, chapter {record.content['chapter']}}},\n"
-        f"  year = {{{record.run['time'][:4]}}},\n"
-        f"  note = {{Data SHA-256 {record.content['data']}}}\n"
-        "}\n"
-    )
-
-
-def snippet(record: Record) -> str:
-    """Return the MyST text that a chapter includes: figure, caption, downloads, citation."""
-    name = record.content["id"]
-    links = " · ".join(
-        f"{{download}}`{text} <../figures/{name}.{kind}>`"
-        for text, kind in (
-            ("SVG", "svg"),
-            ("PDF", "pdf"),
-            ("data", "csv"),
-            ("record", "json"),
-            ("cite", "bib"),
-        )
-    )
-    alt = " ".join(record.content["alt"].split())
-    return (
-        f"```{{figure}} ../figures/{name}.svg\n:name: {name}\n:alt: {alt}\n\n"
-        f"{record.content['caption'].strip()}\n```\n\n"
-        f"```{{div}} rs-downloads\n{links} · content `{record.digest}`\n```\n"
-    )
 
 
 def figure_ids(folder: Path) -> list[str]:
@@ -228,7 +237,7 @@ def load(folder: Path, figure_id: str) -> Record:
 
 
 def redraw(figure_id: str, folder: Path | None = None) -> dict[str, bytes]:
-    """Return the SVG and PDF bytes drawn from the recorded CSV alone.
+    """Return the pictures, as `image_bytes` names them, drawn from the recorded CSV alone.
 
     Raises ValueError if the id is unknown or the CSV is not the one the record names.
     """
@@ -238,7 +247,8 @@ def redraw(figure_id: str, folder: Path | None = None) -> dict[str, bytes]:
     if provenance.sha256(csv) != content["data"]:
         raise ValueError(f"data of {figure_id} is not what its record names: publish it again")
     module, _, name = content["draw"].partition(":")
-    return image_bytes(getattr(importlib.import_module(module), name), figure_id, csv)
+    draw = getattr(importlib.import_module(module), name)
+    return image_bytes(draw, figure_id, csv, content.get("frames", {"column": ""})["column"])
 
 
 def compare(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:

@@ -1,0 +1,80 @@
+"""What the pages include of a figure: picture, slider, caption, downloads and citation."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rs_lib.book.figures import Record
+
+TITLE = "Randomized Smoothing, Derived and Reproduced"
+
+
+def frame_kind(index: int) -> str:
+    """Return the end of the name of a frame's file."""
+    return f"{index:02d}.svg"
+
+
+def bibtex(record: Record) -> str:
+    """Return the BibTeX entry that cites this very version of the figure."""
+    figure_id = record.content["id"]
+    return (
+        f"@misc{{rsbook:{figure_id}:{record.digest},\n"
+        f"  title = {{Figure {figure_id}, content {record.digest}}},\n"
+        f"  author = {{{{The authors of {TITLE}}}}},\n"
+        f"  howpublished = {{{TITLE}, chapter {record.content['chapter']}}},\n"
+        f"  year = {{{record.run['time'][:4]}}},\n"
+        f"  note = {{Data SHA-256 {record.content['data']}}}\n"
+        "}\n"
+    )
+
+
+def snippet(record: Record) -> str:
+    """Return the MyST text that a chapter includes: figure, caption, downloads, citation."""
+    name = record.content["id"]
+    links = " · ".join(
+        f"{{download}}`{text} <../figures/{name}.{kind}>`"
+        for text, kind in (
+            ("SVG", "svg"),
+            ("PDF", "pdf"),
+            ("data", "csv"),
+            ("record", "json"),
+            ("cite", "bib"),
+        )
+    )
+    alt = " ".join(record.content["alt"].split())
+    return _slider(name, alt, record.content.get("frames")) + (
+        f"```{{figure}} ../figures/{name}.svg\n:name: {name}\n:alt: {alt}\n\n"
+        f"{record.content['caption'].strip()}\n```\n\n"
+        f"```{{div}} rs-downloads\n{links} · content `{record.digest}`\n```\n"
+    )
+
+
+def _slider(name: str, alt: str, frames: Mapping[str, Any] | None) -> str:
+    """Return the frames and a row of buttons that choose one; the style sheet does the rest.
+
+    Without a style sheet that can, and on paper, the figure that follows is shown instead.
+    """
+    if not frames:
+        return ""
+    labels = frames["labels"]
+    shared = re.match(r"(.*= )?", labels[0]).group()  # type: ignore[union-attr]
+    if not all(label.startswith(shared) for label in labels):
+        shared = ""
+    choices = "".join(
+        f'<input type="radio" name="{name}" id="{name}-{k}"{" checked" * (k == 0)}>'
+        f'<label for="{name}-{k}">{html.escape(label.removeprefix(shared))}</label>'
+        for k, label in enumerate(labels)
+    )
+    legend = html.escape(shared.strip() or frames["column"])
+    pictures = "\n".join(
+        f"```{{image}} ../figures/{name}.{frame_kind(k)}\n:alt: {label}. {alt}\n```"
+        for k, label in enumerate(labels)
+    )
+    return (
+        f"````{{div}} rs-frames\n```{{raw}} html\n<fieldset><legend>{legend}</legend>"
+        f"{choices}</fieldset>\n```\n{pictures}\n````\n\n"
+    )
