@@ -1,0 +1,85 @@
+"""Regions of the plane on a grid of unit pixels: blurred by Gaussian noise, cut at one half.
+
+Beyond the border there is either nothing of the region ("constant") or the other side of the
+square ("wrap", a torus): the names are those of `scipy.ndimage`.
+"""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from rs_lib import arguments
+from rs_lib.arguments import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+BORDERS = ("constant", "wrap")
+
+
+def blur(side: int, sigma: float, border: str) -> FloatArray:
+    """Return the matrix, of shape (side, side), that blurs the columns of a square.
+
+    It is SciPy's `gaussian_filter1d`: Gaussian weights at whole pixels, cut at 4σ, that add up to
+    one. `sigma` is in pixels.
+
+    Raises ValueError for a scale that is not positive or an unknown border.
+    """
+    scale = float(arguments.positive("sigma", sigma))
+    arguments.one_of("border", border, BORDERS)
+    mode: Literal["wrap", "constant"] = "wrap" if border == "wrap" else "constant"
+    wide = int(arguments.integers("side", side, least=1))
+    matrix: FloatArray = ndimage.gaussian_filter1d(np.eye(wide), scale, axis=0, mode=mode)
+    return matrix
+
+
+def smoothed(regions: BoolArray, sigma: float, border: str) -> BoolArray:
+    """Return the pixels that see at least half under Gaussian noise; shape (..., side, side).
+
+    `sigma` 0 changes nothing. Raises ValueError if the regions are no squares of truth values.
+    """
+    shape = regions.shape
+    if regions.dtype != np.bool_ or len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ValueError(
+            f"regions have shape {shape} and type {regions.dtype}: give squares of truth values"
+        )
+    if sigma == 0:
+        return regions.copy()
+    matrix = blur(shape[-1], sigma, border)
+    seen: BoolArray = matrix @ regions.astype(np.float64) @ matrix.T >= 0.5
+    return seen
+
+
+def balls(side: int, centres: npt.ArrayLike, radius: float, border: str) -> BoolArray:
+    """Return the union of discs around pixel corners, of shape (side, side).
+
+    `centres` has shape (count, 2); a pixel belongs to a disc if its middle does. With "constant"
+    a disc is cut at the border, with "wrap" it goes on at the other side.
+    """
+    arguments.one_of("border", border, BORDERS)
+    corners = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
+    apart = np.abs(np.arange(side) + 0.5 - corners[:, :, None])  # (count, 2, side)
+    if border == "wrap":
+        apart = np.minimum(apart, side - apart)
+    squares = apart[:, 0, :, None] ** 2 + apart[:, 1, None, :] ** 2
+    covered: BoolArray = (squares <= radius**2).any(axis=0)
+    return covered
+
+
+def separated(
+    generator: np.random.Generator, side: int, apart: float, tries: int, border: str
+) -> npt.NDArray[np.int64]:
+    """Return centres thrown one by one and kept if far from those kept before; shape (count, 2).
+
+    Far means at least `apart` pixels in one of the two coordinates; `tries` are thrown.
+    """
+    arguments.one_of("border", border, BORDERS)
+    thrown = generator.integers(0, side, size=(tries, 2))
+    kept = []
+    while len(thrown):
+        kept.append(thrown[0])
+        distance = np.abs(thrown - thrown[0])
+        if border == "wrap":
+            distance = np.minimum(distance, side - distance)
+        thrown = thrown[distance.max(axis=1) >= apart]
+    return np.array(kept, dtype=np.int64).reshape(-1, 2)
