@@ -50,6 +50,17 @@ def test_the_true_radius_of_the_smoothed_rule_lies_in_the_bracket(flip):
     assert told or flip == "0.05"
 
 
+def test_nothing_is_said_of_a_rule_whose_majority_may_not_be_on_the_side_of_the_mean():
+    # The mean score of all ones is .523, but P(class 1) is at most .343 at every label vector:
+    # the smoothed rule says 0 everywhere, and no flips turn it.
+    alpha, labels, flip = [[0.249] * 3], [1, 1, 1], "0.3"
+    assert smoothed_linear.distance_from_normal(alpha, flip)[0] < 0.5
+    smoothed = _smoothed(_vectors(3) @ alpha[0] >= 0.5, 3, 0.3)
+    assert smoothed.max() < 0.35
+    answer, low, high = smoothed_linear.flip_radius_bracket(alpha, labels, flip)
+    assert (answer[0], low[0], high[0]) == (1, -1, 3)
+
+
 @pytest.mark.parametrize("flip", ["0.01", "0.1", "0.3"])
 def test_the_noisy_score_is_as_near_to_normal_as_stated(flip):
     q, n = float(flip), 400

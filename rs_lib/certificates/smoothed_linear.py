@@ -52,8 +52,8 @@ def flip_radius_bracket(
     `alpha` [tests, n], `labels` [n] in {0, 1}, each flipped with probability `flip` on its own.
     Returns the class on whose side the mean score is, and r_low <= r_high, int64 [tests]: no
     r_low flips turn the majority, and some r_high + 1 do. r_low is -1 where the mean is too near
-    1/2 to tell the majority; r_high is n where the bound finds no flips that turn it. Both hold
-    without a confidence level. Raises ValueError for shapes that do not fit, infinite weights,
+    1/2 to tell the majority, and then r_high is n; it is n too where the bound finds no flips
+    that turn it. Both hold without a confidence level. Raises ValueError for shapes that do not fit, infinite weights,
     other labels, or flip outside (0, 1/2) or given as a float.
 
     Source: ours.
@@ -73,9 +73,10 @@ def flip_radius_bracket(
     for i, push in enumerate(taken_by_flip):
         taken = np.cumsum(np.sort(push[push > 0])[::-1])
         margin = abs(mean[i])
-        if margin > half[i] + slack[i]:
-            kept = int(np.searchsorted(taken, margin - half[i] - slack[i], side="left"))
-            low[i] = kept if kept < len(taken) else ones.size
+        if margin <= half[i] + slack[i]:
+            continue  # the majority may be on the other side, where other flips turn it
+        kept = int(np.searchsorted(taken, margin - half[i] - slack[i], side="left"))
+        low[i] = kept if kept < len(taken) else ones.size
         turned = int(np.searchsorted(taken, margin + half[i] + slack[i], side="right"))
         high[i] = turned if turned < len(taken) else ones.size
     return answers, low.astype(np.int64), high.astype(np.int64)
