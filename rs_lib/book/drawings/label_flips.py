@@ -26,12 +26,14 @@ def radii(data: pd.DataFrame) -> Figure:
         left.plot(
             rows["failure"], rows["kl"], color=colour, linestyle="--", label=f"q = {name}, KL"
         )
-        shown = rows[rows["kl"] >= 5]
+        shown = rows[rows["kl"] >= 10]
+        # Whole numbers divided by whole numbers: points, for a line would only zigzag.
         right.plot(
             shown["failure"],
             shown["tight"] / shown["kl"],
+            style.MARKERS[index],
             color=colour,
-            linestyle=style.LINES[index],
+            markersize=2.4,
             label=f"q = {name}",
         )
     right.axhline(2, color=style.BLACK, linewidth=0.9)
@@ -39,7 +41,7 @@ def radii(data: pd.DataFrame) -> Figure:
     left.legend(loc="upper left", fontsize=9)
     right.set(xlabel="minus log of the failure probability", ylabel="tight radius / KL radius")
     right.set(xscale="log", ylim=(1.45, 2.35))
-    right.legend(loc="lower right")
+    right.legend(loc="lower right", markerscale=2)
     return figure
 
 
@@ -48,12 +50,12 @@ def toys(data: pd.DataFrame) -> Figure:
 
     Columns: toy, series, radius.
     """
-    figure, (axes,) = style.panels(1, height=4.0)
+    figure, (axes,) = style.panels(1, height=5.4)
     parts = _by_series(data)
     looks = (
         ("<", style.BLUE, "full"),
-        ("s", style.SKY, "full"),
-        ("D", style.GREEN, "full"),
+        ("s", style.SKY, "none"),
+        ("D", style.GREEN, "none"),
         ("o", style.BLACK, "none"),
         ("|", style.VERMILION, "full"),
     )
@@ -61,11 +63,11 @@ def toys(data: pd.DataFrame) -> Figure:
         marker, colour, fill = looks[index]
         axes.plot(
             rows["radius"],
-            rows["toy"] + 0.13 * (index - 2),
+            rows["toy"] + 0.18 * (index - 2),
             marker,
             color=colour,
             fillstyle="none" if fill == "none" else "full",
-            markersize=11 if marker == "|" else 7,
+            markersize=11 if marker == "|" else 6,
             markeredgewidth=2.4 if marker == "|" else 1.3,
             label=name,
         )
@@ -110,12 +112,12 @@ def _curve(axes: Axes, rows: pd.DataFrame, name: str, index: int) -> None:
     look = style.line(index)
     if first:
         look = {"color": style.BLACK, "linestyle": "-"}
-    axes.step(rows["radius"], rows["share"], where="post", label=name, **look)
+    axes.step(rows["radius"], rows["share"], where="pre", label=name, **look)
     axes.fill_between(
         rows["radius"],
         rows["low"],
         rows["high"],
-        step="post",
+        step="pre",
         color=look["color"],
         alpha=0.13,
         linewidth=0,
@@ -141,9 +143,9 @@ def certified(data: pd.DataFrame) -> Figure:
                 rows["radius"],
                 rows["share"],
                 marker,
-                color=style.VERMILION if marker == "*" else style.BLACK,
-                markersize=10,
-                markeredgecolor="white",
+                color=style.PURPLE if marker == "*" else "#777777",
+                markersize=11,
+                markeredgecolor=style.BLACK,
                 markeredgewidth=0.6,
                 label=name,
                 zorder=5,
@@ -190,18 +192,17 @@ def penalties(data: pd.DataFrame) -> Figure:
         axes.axvline(chosen, color=GREY, linestyle=":", linewidth=1.2)
         first = own[own["series"] == own["series"].iloc[0]]
         for _, row in first.iterrows():
-            share = axes.annotate(
-                f"{100 * row['right']:.0f} %",
-                (row["penalty"], row["radius"]),
-                xytext=(0, 12),
-                textcoords="offset points",
+            axes.text(
+                *(row["penalty"], 0.99, f"{row['right']:.1%}"),
+                transform=axes.get_xaxis_transform(),
+                rotation=90,
                 ha="center",
-                fontsize=8.5,
+                va="top",
+                fontsize=8,
             )
-            share.set_in_layout(False)
         axes.set(xscale="log", xlabel="ridge penalty λ", title=panel)
         axes.margins(x=0.09)
-        axes.set_ylim(-0.04 * own["radius"].max(), 1.18 * own["radius"].max())
+        axes.set_ylim(-0.04 * own["radius"].max(), 1.3 * own["radius"].max())
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
     all_axes[0].set_ylabel("flips, median image")
