@@ -1,6 +1,7 @@
 """RAB's certificates against exact arithmetic, and nearest neighbours against other integrals."""
 
 import itertools
+import math
 from fractions import Fraction
 
 import mpmath
@@ -235,6 +236,26 @@ def test_buckets_favour_the_first_point_and_are_not_sound():
     assert errors[0] > 0.05
     assert errors[1] > 0.005
     assert errors[2] == pytest.approx(errors[1] / 10, rel=0.1)
+
+
+@pytest.mark.parametrize("shrink", [1.0, 0.3])
+def test_buckets_are_those_of_the_official_code(shrink):
+    """Every placement of three points in five buckets, the last one open, the first cut off."""
+    rng = np.random.default_rng(7)
+    train, test, sigma = rng.random((3, 4)), rng.random((1, 4)), 0.6
+    edges = np.linspace(
+        stats.chi2.ppf(1e-4, 4 * shrink),
+        stats.ncx2.ppf(1 - 1e-4, 4, 4 * shrink / sigma**2),
+        5,
+    )
+    far = ((train - test) ** 2).sum(axis=1) / sigma**2
+    below = np.array([stats.ncx2.cdf(np.append(edges, np.inf), 4, each) for each in far])
+    share = np.zeros(3)
+    for placed in itertools.product(range(5), repeat=3):
+        chances = [np.diff(below)[i, at] for i, at in enumerate(placed)]
+        share[np.argmin(placed)] += math.prod(chances)
+    got = backdoor.bucketed_nearest_neighbour_probabilities(train, test, sigma, 5, shrink)[0]
+    np.testing.assert_allclose(got, share / share.sum(), rtol=1e-9)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 20, 49, 50, 784, 3072])

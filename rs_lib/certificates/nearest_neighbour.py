@@ -105,36 +105,45 @@ def nearest_neighbours_label_probabilities(
 
 
 def bucketed_nearest_neighbour_probabilities(
-    train_x: npt.ArrayLike, test_x: npt.ArrayLike, sigma: float, buckets: int = 200
+    train_x: npt.ArrayLike,
+    test_x: npt.ArrayLike,
+    sigma: float,
+    buckets: int = 200,
+    shrink: float = 1.0,
 ) -> FloatArray:
     """Round distances to buckets, as RAB's official code does; [tests, n]. NOT sound.
 
-    Squared distances fall into `buckets` of equal width between the extreme quantiles 1e-4 and
-    1 - 1e-4 of all training points; of equal ones the smallest index counts as the nearest, so that
-    early points gain. The error is of the order of the chance that two points share the
-    nearest bucket; rows are scaled to sum to 1. For comparison only. Raises ValueError as
-    `nearest_neighbour_probabilities` and for buckets < 1.
+    In units of sigma^2 the squared distances fall into `buckets` - 1 buckets of equal width, from
+    the quantile 1e-4 of the chi-squared law of d `shrink` degrees of freedom to the quantile
+    1 - 1e-4 of the noncentral one of d degrees and noncentrality d `shrink` / sigma^2, and into
+    a last one beyond; what lies before the first is dropped. Of equal ones the smallest index
+    counts as the nearest, so that early points gain. Rows are scaled to sum to 1, and are NaN
+    where everything is dropped. For comparison only. Raises ValueError as
+    `nearest_neighbour_probabilities`, for buckets < 1 and for shrink that is not positive.
 
-    Source: Weber et al. (2023), their code `knn_model.py`.
+    Source: Weber et al. (2023), their code `knn_model.py`; `eval_knn.py` has shrink 0.1 for
+    spambase and 1 else.
     """
     distances, dim = _scaled_distances(train_x, test_x, sigma)
     count = int(arguments.integers("buckets", buckets, least=1))
+    degrees = dim * float(arguments.positive("shrink", shrink))
+    first = stats.chi2.ppf(1e-4, degrees)
+    last = stats.ncx2.ppf(1 - 1e-4, dim, degrees / sigma**2)
+    edges = np.linspace(first, last, count)
     # SciPy's noncentral law wants a noncentrality above 0.
     squared = np.maximum(distances**2, 1e-12)
     result = np.empty_like(distances)
     for row, noncentral in enumerate(squared):
-        first = stats.ncx2.ppf(1e-4, dim, noncentral).min()
-        last = stats.ncx2.ppf(1 - 1e-4, dim, noncentral).max()
-        edges = np.linspace(first, last, count + 1)
-        level = np.diff(stats.ncx2.cdf(edges, dim, noncentral[:, None]), axis=1)
-        level /= level.sum(axis=1, keepdims=True)
+        below = stats.ncx2.cdf(edges, dim, noncentral[:, None])
+        level = np.diff(below, axis=1, append=1.0)
         reach = np.cumsum(level[:, ::-1], axis=1)[:, ::-1]
         beyond = np.clip(reach - level, 0.0, None)
         before, after = np.ones_like(level), np.ones_like(level)
         np.cumprod(beyond[:-1], axis=0, out=before[1:])
         after[:-1] = np.cumprod(reach[:0:-1], axis=0)[::-1]
         share = (level * before * after).sum(axis=1)
-        result[row] = share / share.sum()
+        total = share.sum()
+        result[row] = share / total if total > 0 else np.nan
     return result
 
 

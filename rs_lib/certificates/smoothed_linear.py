@@ -53,8 +53,8 @@ def flip_radius_bracket(
     Returns the class on whose side the mean score is, and r_low <= r_high, int64 [tests]: no
     r_low flips turn the majority, and some r_high + 1 do. r_low is -1 where the mean is too near
     1/2 to tell the majority, and then r_high is n; it is n too where the bound finds no flips
-    that turn it. Both hold without a confidence level. Raises ValueError for shapes that do not fit, infinite weights,
-    other labels, or flip outside (0, 1/2) or given as a float.
+    that turn it. Both hold without a confidence level. Raises ValueError for shapes that do not
+    fit, infinite weights, other labels, or flip outside (0, 1/2) or given as a float.
 
     Source: ours.
     """
