@@ -114,7 +114,7 @@ def ceilings(data: pd.DataFrame) -> Figure:
     axes.yaxis.set_major_locator(FixedLocator([1, 2, 5, 10, 20, 50, 100, 200]))
     axes.yaxis.set_major_formatter("{x:.0f}")
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.legend(loc="lower left")
+    figure.legend(loc="outside right center")
     return figure
 
 
@@ -194,7 +194,7 @@ def certified(data: pd.DataFrame) -> Figure:
                 )
             axes.legend(
                 loc="upper center",
-                bbox_to_anchor=(0.5, -0.16),
+                bbox_to_anchor=(0.5, -0.2),
                 ncols=2,
                 fontsize=8.5,
                 frameon=False,
