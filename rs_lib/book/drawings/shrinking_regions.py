@@ -1,0 +1,282 @@
+"""The figures of the chapter on shrinking regions."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
+from matplotlib.ticker import PercentFormatter
+
+from rs_lib.book import style
+
+TILE = 4.0
+"""Width and height of the window in which a region of the plane is shown."""
+GREY = "#8a8a8a"
+
+
+def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+
+
+def _outline(rows: pd.DataFrame, shift: tuple[float, float]) -> Path:
+    """Return the closed loops of a region (columns: loop, x, y) as one path."""
+    corners: list[tuple[float, float]] = []
+    codes: list[int] = []
+    for _, loop in rows.groupby("loop", sort=False):
+        points = [
+            (float(x) + shift[0], float(y) + shift[1])
+            for x, y in zip(loop["x"], loop["y"], strict=True)
+        ]
+        corners += [*points, points[0]]
+        codes += [Path.MOVETO, *[Path.LINETO] * (len(points) - 1), Path.CLOSEPOLY]
+    return Path(corners, codes)
+
+
+def _tiles(axes: Axes, rows: pd.DataFrame, size: float) -> None:
+    """Draw one frame: a tile for each region, what it was and what is left of it."""
+    for index, name in enumerate(dict.fromkeys(rows["region"])):
+        across, down = index % 3, index // 3
+        centre = (TILE * across, -TILE * down)
+        corner = (centre[0] - TILE / 2, centre[1] - TILE / 2)
+        window = Rectangle(corner, TILE, TILE, facecolor="none", edgecolor="#bbbbbb", linewidth=0.8)
+        axes.add_patch(window)
+        own = rows[rows["region"] == name]
+        before, after = (own[own["part"] == part] for part in ("base", "smoothed"))
+        shape = PathPatch(
+            _outline(before, centre), facecolor="#cfe3f3", edgecolor="#777777", linewidth=0.9
+        )
+        shape.set_linestyle((0, (3, 2)))
+        axes.add_patch(shape)
+        shape.set_clip_path(window)
+        if len(after):
+            left = PathPatch(
+                _outline(after, centre), facecolor=style.BLUE, edgecolor=style.BLACK, alpha=0.75
+            )
+            left.set_linewidth(1.0)
+            axes.add_patch(left)
+            left.set_clip_path(window)
+        axes.text(
+            corner[0] + 0.12, corner[1] + TILE - 0.15, str(name), va="top", ha="left", size=size
+        )
+    axes.set(xlim=(-TILE / 2, 2.5 * TILE), ylim=(-1.5 * TILE, TILE / 2), aspect="equal", xticks=[])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+
+
+def plane(data: pd.DataFrame) -> Figure:
+    """Regions of the plane before and after smoothing: one panel for each noise, or one frame.
+
+    Columns: frame ("σ = …"), region, part ("base" or "smoothed"), loop, x, y.
+    """
+    frames = list(dict.fromkeys(data["frame"]))
+    if len(frames) == 1:
+        figure, (axes,) = style.panels(1, height=4.9)
+        _tiles(axes, data, 10.5)
+        return figure
+    columns = 3
+    depth = -(-len(frames) // columns)
+    figure, grid = style.grid(depth, columns, height=1.95 * depth)
+    for index, axes in enumerate(axes for row in grid for axes in row):
+        if index >= len(frames):
+            axes.set_visible(False)
+            continue
+        _tiles(axes, data[data["frame"] == frames[index]], 5.5)
+        axes.set_title(frames[index], fontsize=10.5)
+    return figure
+
+
+def _curves(axes: Axes, data: pd.DataFrame, *, legend: bool) -> None:
+    for index, (name, rows) in enumerate(_by_series(data)):
+        look = style.line(index)
+        width = 1.2 if index >= len(style.COLOURS) else 1.8
+        if index >= len(style.COLOURS):
+            look["color"] = style.BLACK
+        axes.plot(rows["x"], rows["y"], label=name, linewidth=width, **look)
+    if legend:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.02), borderaxespad=0)
+
+
+def balls(data: pd.DataFrame) -> Figure:
+    """Left: radius of the smoothed ball. Right: how far it lies between its bounds.
+
+    Columns: panel ("radius" or "bounds"), series ("d = …"), x (σ / σ_van), y.
+    """
+    figure, (left, right) = style.panels(2, height=3.5)
+    _curves(left, data[data["panel"] == "radius"], legend=False)
+    _curves(right, data[data["panel"] == "bounds"], legend=False)
+    noise = "noise, σ / σ_van"
+    left.set(xlabel=noise, ylabel="radius left, R_σ / R", ylim=(0, 1.03), xlim=(0, 1.0))
+    right.set(
+        xlabel=noise,
+        ylabel="(R² − R_σ²) / σ² − (d − 1)",
+        ylim=(-0.03, 1.03),
+        xlim=(0, 1.0),
+    )
+    right.axhline(0, color=GREY, linewidth=1)
+    right.axhline(1, color=GREY, linewidth=1)
+    right.text(0.03, 0.96, "R_σ² = R² − dσ²", va="top", size=9.5)
+    right.text(0.97, 0.03, "R_σ² = R² − (d − 1)σ²", va="bottom", ha="right", size=9.5)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=9)
+    return figure
+
+
+def certificate(data: pd.DataFrame) -> Figure:
+    """Left: true and certified radius at the centre of a ball. Right: their ratio.
+
+    Columns: panel ("radius" or "ratio"), series, x (σ / σ_van), y.
+    """
+    figure, (left, right) = style.panels(2, height=3.7)
+    _curves(left, data[data["panel"] == "radius"], legend=False)
+    _curves(right, data[data["panel"] == "ratio"], legend=False)
+    noise = "noise, σ / σ_van"
+    left.set(xlabel=noise, ylabel="radius / R", ylim=(0, 1.03), xlim=(0, 1))
+    right.set(xlabel=noise, ylabel="certified / true radius", ylim=(0, 1.03), xlim=(0, 1))
+    for axes, columns in ((left, 1), (right, 2)):
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.2),
+            ncols=columns,
+            fontsize=9,
+            handlelength=3,
+        )
+    return figure
+
+
+def cones(data: pd.DataFrame) -> Figure:
+    """The tip's shift in units of σ, by the angle (left) and by the dimension (right).
+
+    Columns: panel ("angle" or "dimension"), series, x (degrees or d), y (shift / σ).
+    """
+    figure, (left, right) = style.panels(2, height=3.7)
+    _curves(left, data[data["panel"] == "angle"], legend=False)
+    _curves(right, data[data["panel"] == "dimension"], legend=False)
+    left.set(xlabel="half-angle θ, degrees", ylabel="shift of the tip, σ", yscale="log")
+    left.set(xlim=(0, 90), ylim=(0.05, 3000), xticks=range(0, 91, 15))
+    right.set(xlabel="dimension d", xscale="log", yscale="log", ylim=(0.05, 3000))
+    for axes in (left, right):
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=9, handlelength=3
+        )
+    return figure
+
+
+def points(data: pd.DataFrame) -> Figure:
+    """Mass of class 1 at its point and at those of class 0, for two rules.
+
+    Columns: panel (title), series, x (σ / a), y (mass), critical (σ / a at which the mass at ±a
+    passes 1/2, or empty).
+    """
+    names = list(dict.fromkeys(data["panel"]))
+    figure, all_axes = style.panels(len(names), height=3.5, share_y=True)
+    for axes, name in zip(all_axes, names, strict=True):
+        rows = data[data["panel"] == name]
+        _curves(axes, rows, legend=False)
+        axes.axhline(0.5, color=style.BLACK, linewidth=1)
+        critical = rows["critical"].dropna()
+        if len(critical):
+            at = float(critical.iloc[0])
+            axes.axvline(at, color=GREY, linewidth=1, linestyle=(0, (4, 2)))
+            axes.axvspan(at, float(rows["x"].max()), color=style.ORANGE, alpha=0.15, linewidth=0)
+            axes.text(at + 0.06, 0.06, "class 0 is lost", size=10)
+        axes.set(xlabel="noise, σ / a", title=name, ylim=(0, 1.0), xlim=(0, rows["x"].max()))
+    all_axes[0].set_ylabel("noisy mass of class 1")
+    handles, labels = all_axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def classes(data: pd.DataFrame) -> Figure:
+    """Accuracy of each class against the noise, a panel for each comparison.
+
+    Columns: panel (title; "unit" names the x axis), unit, series (class), x, y, low, high, and
+    mark ("best" or "worst" at the largest noise, or empty). A panel without numbers says so.
+    """
+    names = list(dict.fromkeys(data["panel"]))
+    figure, all_axes = style.panels(len(names), height=3.9, share_y=True)
+    looks = {"best": (style.BLUE, "-", "o"), "worst": (style.VERMILION, "--", "s")}
+    for axes, name in zip(all_axes, names, strict=True):
+        panel = data[data["panel"] == name]
+        for label, rows in panel.dropna(subset=["y"]).groupby("series", sort=False):
+            mark = str(rows["mark"].iloc[0])
+            colour, dash, marker = looks.get(mark, (GREY, "-", "."))
+            strong = mark in looks
+            width = 2.0 if strong else 0.9
+            axes.plot(rows["x"], rows["y"], dash, color=colour, linewidth=width, marker=marker)
+            if strong:
+                axes.fill_between(
+                    rows["x"], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0
+                )
+                end = rows.iloc[-1]
+                axes.annotate(
+                    str(label),
+                    (float(end["x"]), float(end["y"])),
+                    xytext=(6, 0),
+                    textcoords="offset points",
+                    color=colour,
+                    va="center",
+                    annotation_clip=False,
+                )
+        if panel["y"].isna().all():
+            axes.text(0.5, 0.5, "not recorded yet", transform=axes.transAxes, ha="center", size=13)
+        axes.set(xlabel=str(panel["unit"].iloc[0]), title=name, ylim=(-0.02, 1.02))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    all_axes[0].set_ylabel("accuracy of the class")
+    return figure
+
+
+def shares(data: pd.DataFrame) -> Figure:
+    """Accuracy of each class against its share of pure noise, a panel for each classifier.
+
+    Columns: panel (title), series (class), x (share), y (accuracy), low, high.
+    """
+    names = list(dict.fromkeys(data["panel"]))
+    figure, all_axes = style.panels(len(names), height=3.3, share_y=True)
+    for index, (axes, name) in enumerate(zip(all_axes, names, strict=True)):
+        rows = data[data["panel"] == name]
+        errors = np.clip([rows["y"] - rows["low"], rows["high"] - rows["y"]], 0, None)
+        axes.errorbar(
+            rows["x"],
+            rows["y"],
+            yerr=errors,
+            linestyle="none",
+            marker=style.MARKERS[index],
+            color=style.COLOURS[index],
+            elinewidth=0.9,
+            capsize=2,
+        )
+        for label, x, y in zip(rows["series"], rows["x"], rows["y"], strict=True):
+            axes.annotate(
+                str(label), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=9.5
+            )
+        axes.set(xlabel="share of pure noise", title=name, xlim=(0, 0.16), ylim=(-0.03, 1.05))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    all_axes[0].set_ylabel("accuracy of the class")
+    return figure
+
+
+def disparity(data: pd.DataFrame) -> Figure:
+    """Gap between the best and the worst class against the noise, by training method.
+
+    Columns: series (method), x (σ), y (gap in points).
+    """
+    figure, (axes,) = style.panels(1, height=3.4)
+    for index, (name, rows) in enumerate(_by_series(data)):
+        shift = (index - 3) * 0.012
+        look = style.line(index)
+        marker = (*style.MARKERS, "X")[index]
+        if index >= len(style.COLOURS):
+            look["color"] = style.BLACK
+        axes.plot(np.asarray(rows["x"]) + shift, rows["y"], marker=marker, label=name, **look)
+    axes.set(
+        xlabel="σ of training and smoothing",
+        ylabel="best − worst class, points",
+        ylim=(0, 85),
+        xticks=[0.25, 0.5, 1.0],
+    )
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
+    return figure
