@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from rs_lib.book import style
 
@@ -162,13 +162,9 @@ def balls(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def gains(data: pd.DataFrame) -> Figure:
-    """Change of the risk against the training noise, a panel for each test noise.
-
-    Columns: panel, series, kind ("ours" or "published"), x, y, low, high (empty if unknown).
-    """
+def _gains(data: pd.DataFrame, *, share_y: bool, step: float) -> Figure:
     names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.7)
+    figure, all_axes = style.panels(len(names), height=3.7, share_y=share_y)
     for axes, panel in zip(all_axes, names, strict=True):
         axes.axhline(0, color=GREY, linewidth=1)
         for index, (name, rows) in enumerate(_by_series(data[data["panel"] == panel])):
@@ -189,25 +185,38 @@ def gains(data: pd.DataFrame) -> Figure:
                 markersize=4,
             )
         axes.set(xlabel="training noise s, pixels", title=panel)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1 if share_y else 0))
+        axes.xaxis.set_major_locator(MultipleLocator(step))
     all_axes[0].set_ylabel("Δ(s, t) − Δ(0, t), share of pixels")
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
+
+
+def gains(data: pd.DataFrame) -> Figure:
+    """Change of the risk against the training noise, a panel for each test noise.
+
+    Columns: panel, series, kind ("ours" or "published"), x, y, low, high (empty if unknown).
+    """
+    return _gains(data, share_y=False, step=5)
+
+
+def closeup(data: pd.DataFrame) -> Figure:
+    """The same with one scale for all panels; columns as for `gains`."""
+    return _gains(data, share_y=True, step=2)
 
 
 def _noise_table(axes: Axes, rows: pd.DataFrame) -> None:
     """A heat map of wrong answers (columns: x, y, wrong, images, best) with the least marked."""
     table = rows.pivot_table(index="y", columns="x", values="wrong").sort_index()
     share = np.maximum(table.to_numpy(), 0.5) / rows["images"].iloc[0]
-    axes.imshow(share, cmap="cividis_r", norm=LogNorm(0.003, 1), origin="lower", aspect="auto")
+    axes.imshow(share, cmap="Blues", norm=LogNorm(0.004, 0.9), origin="lower", aspect="auto")
     tests, trains = list(table.columns), list(table.index)
     axes.set_xticks(range(len(tests)), [f"{x:g}" for x in tests])
     axes.set_yticks(range(len(trains)), [f"{y:g}" for y in trains])
     size = 9 if len(tests) < 8 else 6.3
     for j in range(len(tests)):
         for i in range(len(trains)):
-            dark = share[i, j] > 0.06
+            dark = share[i, j] > 0.09
             text = f"{100 * share[i, j]:.1f}"
             axes.text(
                 j, i, text, ha="center", va="center", size=size, color="white" if dark else "black"
@@ -255,7 +264,7 @@ def best(data: pd.DataFrame) -> Figure:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="equal noise")
         own = data[data["panel"] == panel]
         if own["x"].isna().any():
-            axes.text(0.5, 0.04, "our run: not recorded yet", ha="center", size=9)
+            axes.text(0.0, 0.97, "our run:\nnot recorded yet", ha="left", va="top", size=9)
         for name, rows in _by_series(own.dropna(subset=["x"])):
             index = labels[name]
             shift = 0.014 * (index - 1)
