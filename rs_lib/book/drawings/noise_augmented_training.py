@@ -216,7 +216,7 @@ def _noise_table(axes: Axes, rows: pd.DataFrame) -> None:
     size = 9 if len(tests) < 8 else 6.3
     for j in range(len(tests)):
         for i in range(len(trains)):
-            dark = share[i, j] > 0.09
+            dark = share[i, j] > 0.16
             text = f"{100 * share[i, j]:.1f}"
             axes.text(
                 j, i, text, ha="center", va="center", size=size, color="white" if dark else "black"
