@@ -45,7 +45,8 @@ class Fit:
 
     def smoothed(self, x: npt.ArrayLike, sigma: float) -> FloatArray:
         """Return g(x), the probability that the hypothesis says 1 of x plus Gaussian noise."""
-        return _masses(numbers("x", x).ravel(), sigma, self.edges) @ self.values
+        places = numbers("x", x)
+        return (_masses(places.ravel(), sigma, self.edges) @ self.values).reshape(places.shape)
 
 
 def feasible_margin(points: npt.ArrayLike, labels: npt.ArrayLike, sigma: float) -> float:
@@ -103,8 +104,11 @@ def best_fit(points: npt.ArrayLike, labels: npt.ArrayLike, sigma: float) -> Fit:
 
 
 def _better(one: Fit, other: Fit) -> Fit:
-    """Return the better hypothesis of the two with the better weights of the two."""
-    hypothesis = one if one.lower >= other.lower else other
+    """Return the better hypothesis of the two with the better weights of the two.
+
+    Of two that are equal up to rounding `other` is taken, which has no superfluous step.
+    """
+    hypothesis = one if one.lower > other.lower + 10 * _ROUNDING else other
     proof = one if one.upper <= other.upper else other
     return Fit(hypothesis.lower, proof.upper, hypothesis.edges, hypothesis.values, proof.weights)
 
