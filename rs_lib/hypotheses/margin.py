@@ -91,7 +91,7 @@ def best_fit(points: npt.ArrayLike, labels: npt.ArrayLike, sigma: float) -> Fit:
         for _ in range(_NEWTON):
             fit, slopes = _from_weights(places, signs, scale, weights, grid)
             best = _better(best, fit)
-            if not len(slopes) or best.upper - best.lower < 4 * _ROUNDING:
+            if not len(slopes) or fit.upper - fit.lower < 4 * _ROUNDING:
                 break
             weights = _improved(places, signs, scale, fit, slopes)
         if best.upper - best.lower < ERROR / 100:
