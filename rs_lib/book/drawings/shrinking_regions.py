@@ -13,6 +13,7 @@ from rs_lib.book import style
 TILE = 4.0
 """Width and height of the window in which a region of the plane is shown."""
 GREY = "#8a8a8a"
+NOISE = r"noise, $\sigma/\sigma_{\mathrm{van}}$"
 
 
 def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -22,7 +23,7 @@ def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _outline(rows: pd.DataFrame, shift: tuple[float, float]) -> Path:
     """Return the closed loops of a region (columns: loop, x, y) as one path."""
     corners: list[tuple[float, float]] = []
-    codes: list[int] = []
+    codes: list[np.uint8] = []
     for _, loop in rows.groupby("loop", sort=False):
         points = [
             (float(x) + shift[0], float(y) + shift[1])
@@ -107,18 +108,17 @@ def balls(data: pd.DataFrame) -> Figure:
     figure, (left, right) = style.panels(2, height=3.5)
     _curves(left, data[data["panel"] == "radius"], legend=False)
     _curves(right, data[data["panel"] == "bounds"], legend=False)
-    noise = "noise, σ / σ_van"
-    left.set(xlabel=noise, ylabel="radius left, R_σ / R", ylim=(0, 1.03), xlim=(0, 1.0))
+    left.set(xlabel=NOISE, ylabel=r"radius left, $R_\sigma/R$", ylim=(0, 1.03), xlim=(0, 1.0))
     right.set(
-        xlabel=noise,
-        ylabel="(R² − R_σ²) / σ² − (d − 1)",
-        ylim=(-0.03, 1.03),
+        xlabel=NOISE,
+        ylabel=r"$(R^2-R_\sigma^2)/\sigma^2-(d-1)$",
+        ylim=(-0.16, 1.1),
         xlim=(0, 1.0),
     )
     right.axhline(0, color=GREY, linewidth=1)
     right.axhline(1, color=GREY, linewidth=1)
-    right.text(0.03, 0.96, "R_σ² = R² − dσ²", va="top", size=9.5)
-    right.text(0.97, 0.03, "R_σ² = R² − (d − 1)σ²", va="bottom", ha="right", size=9.5)
+    right.text(0.03, 0.97, r"lower bound, $R_\sigma^2=R^2-d\,\sigma^2$", va="top", size=9.5)
+    right.text(0.03, -0.03, r"upper bound, $R_\sigma^2=R^2-(d-1)\,\sigma^2$", va="top", size=9.5)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=9)
     return figure
@@ -132,9 +132,8 @@ def certificate(data: pd.DataFrame) -> Figure:
     figure, (left, right) = style.panels(2, height=3.7)
     _curves(left, data[data["panel"] == "radius"], legend=False)
     _curves(right, data[data["panel"] == "ratio"], legend=False)
-    noise = "noise, σ / σ_van"
-    left.set(xlabel=noise, ylabel="radius / R", ylim=(0, 1.03), xlim=(0, 1))
-    right.set(xlabel=noise, ylabel="certified / true radius", ylim=(0, 1.03), xlim=(0, 1))
+    left.set(xlabel=NOISE, ylabel=r"radius / $R$", ylim=(0, 1.03), xlim=(0, 1))
+    right.set(xlabel=NOISE, ylabel="certified / true radius", ylim=(0, 1.03), xlim=(0, 1))
     for axes, columns in ((left, 1), (right, 2)):
         axes.legend(
             loc="upper center",
@@ -155,8 +154,8 @@ def cones(data: pd.DataFrame) -> Figure:
     _curves(left, data[data["panel"] == "angle"], legend=False)
     _curves(right, data[data["panel"] == "dimension"], legend=False)
     left.set(xlabel="half-angle θ, degrees", ylabel="shift of the tip, σ", yscale="log")
-    left.set(xlim=(0, 90), ylim=(0.05, 3000), xticks=range(0, 91, 15))
-    right.set(xlabel="dimension d", xscale="log", yscale="log", ylim=(0.05, 3000))
+    left.set(xlim=(0, 90), ylim=(0.005, 6000), xticks=range(0, 91, 15))
+    right.set(xlabel="dimension d", xscale="log", yscale="log", ylim=(0.005, 6000))
     for axes in (left, right):
         axes.legend(
             loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=9, handlelength=3
@@ -248,9 +247,15 @@ def shares(data: pd.DataFrame) -> Figure:
             elinewidth=0.9,
             capsize=2,
         )
-        for label, x, y in zip(rows["series"], rows["x"], rows["y"], strict=True):
+        places = ((-11, 3), (5, -11), (5, 4))  # in turn, so that neighbours do not collide
+        ordered = rows.sort_values("x")
+        for place, (_, row) in enumerate(ordered.iterrows()):
             axes.annotate(
-                str(label), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=9.5
+                str(row["series"]),
+                (row["x"], row["y"]),
+                xytext=places[place % 3],
+                textcoords="offset points",
+                fontsize=9.5,
             )
         axes.set(xlabel="share of pure noise", title=name, xlim=(0, 0.16), ylim=(-0.03, 1.05))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -266,7 +271,7 @@ def disparity(data: pd.DataFrame) -> Figure:
     """
     figure, (axes,) = style.panels(1, height=3.4)
     for index, (name, rows) in enumerate(_by_series(data)):
-        shift = (index - 3) * 0.012
+        shift = (index - 3) * 0.008
         look = style.line(index)
         marker = (*style.MARKERS, "X")[index]
         if index >= len(style.COLOURS):
