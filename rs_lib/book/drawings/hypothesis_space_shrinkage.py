@@ -222,42 +222,48 @@ def feasible(data: pd.DataFrame) -> Figure:
     return figure
 
 
+BOUNDS = {
+    "at most": ("-", "at most"),
+    "training": ("--", "at most, training set right"),
+    "networks": (":", "best networks"),
+    "at least": ("-", "at least"),
+}
+"""Line and text of each kind of bound."""
+
+
 def datasets(data: pd.DataFrame) -> Figure:
     """What can be fitted of several data sets; says so where nothing is recorded.
 
-    Columns: panel ("radius" or "sigma"), series, bound ("at most", "training" or "at least"), x,
-    share. Rows of the series "pending" hold no values.
+    Columns: panel ("radius" or "sigma"), series, bound (a key of `BOUNDS`), x, share. Rows of the
+    series "pending" hold no values.
     """
-    figure, all_axes = style.panels(2, height=4.4, share_y=True)
+    figure, all_axes = style.panels(2, height=5.0, share_y=True)
     labels = {"radius": "radius r, in units of white", "sigma": "σ, in units of white"}
-    known = [name for name in dict.fromkeys(data["series"]) if name != "pending"]
+    order = ("MNIST", "Fashion-MNIST", "CIFAR-10")
+    pending = set(data["bound"]) <= {"networks"} or "at most" not in set(data["bound"])
     for axes, (panel, label) in zip(all_axes, labels.items(), strict=True):
         own = data[(data["panel"] == panel) & (data["series"] != "pending")]
-        for index, name in enumerate(known):
-            rows = own[own["series"] == name]
-            for bound, dash in (("at most", "-"), ("training", "--"), ("at least", "-")):
-                part = rows[rows["bound"] == bound]
-                text = (
-                    f"{name}: {bound}"
-                    if bound != "training"
-                    else f"{name}: beside its training set"
-                )
+        for index, name in enumerate(order):
+            for bound, (dash, text) in BOUNDS.items():
+                part = own[(own["series"] == name) & (own["bound"] == bound)]
                 if len(part):
                     axes.plot(
                         part["x"],
                         part["share"],
-                        label=text,
+                        label=f"{name}: {text}",
                         color=style.COLOURS[index],
                         linestyle=dash,
                         marker=style.MARKERS[index],
-                        markevery=(3 * index, 12),
+                        markevery=(2 * index, max(1, len(part) // 8)),
                     )
         axes.set(xlabel=label, xlim=(0, own["x"].max() if len(own) else 1))
         _shares(axes)
-        if not known:
+        if pending:
             axes.text(0.5, 0.5, "not recorded yet", transform=axes.transAxes, ha="center", size=13)
-            continue
-        axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), fontsize=9, handlelength=2.6)
+        if len(own):
+            axes.legend(
+                loc="upper left", bbox_to_anchor=(-0.02, -0.16), fontsize=9, handlelength=2.6
+            )
     all_axes[0].set_ylabel("share of the test images")
     return figure
 
