@@ -247,21 +247,30 @@ def shares(data: pd.DataFrame) -> Figure:
             elinewidth=0.9,
             capsize=2,
         )
-        places = ((-11, 3), (5, -11), (5, 4))  # in turn, so that neighbours do not collide
-        ordered = rows.sort_values("x")
-        for place, (_, row) in enumerate(ordered.iterrows()):
-            axes.annotate(
-                str(row["series"]),
-                (row["x"], row["y"]),
-                xytext=places[place % 3],
-                textcoords="offset points",
-                fontsize=9.5,
-            )
-        axes.set(xlabel="share of pure noise", title=name, xlim=(0, 0.16), ylim=(-0.03, 1.05))
+        _label_points(axes, rows.sort_values("x"))
+        axes.set(xlabel="share of pure noise", title=name, xlim=(0.015, 0.148), ylim=(-0.03, 1.05))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     all_axes[0].set_ylabel("accuracy of the class")
     return figure
+
+
+def _label_points(axes: Axes, rows: pd.DataFrame) -> None:
+    """Write the series beside its point: right of a lone one, in turn where several are near."""
+    near = np.diff(rows["x"], prepend=-1.0, append=2.0) < 0.007
+    places = ((-11, -3), (4, -12), (5, 1))
+    rank = 0
+    for index, (_, row) in enumerate(rows.iterrows()):
+        rank = rank + 1 if near[index] else 0
+        alone = not (near[index] or near[index + 1])
+        place = places[2 if alone else rank % 3]
+        axes.annotate(
+            str(row["series"]),
+            (row["x"], row["y"]),
+            xytext=place,
+            textcoords="offset points",
+            fontsize=9.5,
+        )
 
 
 def disparity(data: pd.DataFrame) -> Figure:
