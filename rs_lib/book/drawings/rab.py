@@ -18,8 +18,9 @@ def _by(data: pd.DataFrame, column: str = "series") -> list[tuple[str, pd.DataFr
 
 def _band(axes: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str | None) -> None:
     axes.plot(rows["radius"], rows["share"], label=label, **look)
+    some = rows[rows["share"] > 0]
     axes.fill_between(
-        rows["radius"], rows["low"], rows["high"], color=look["color"], alpha=0.12, linewidth=0
+        some["radius"], some["low"], some["high"], color=look["color"], alpha=0.12, linewidth=0
     )
 
 
@@ -140,28 +141,32 @@ def certified(data: pd.DataFrame) -> Figure:
     """Certified accuracy against the length of all patterns; a panel for each noise.
 
     Columns: panel, trigger, method ("hard votes" or "soft votes"), radius, share, low, high, and
-    attack: the length of the patterns that were used. Says so where there is no row.
+    attack: the length of the patterns that were used, marked if the curves reach so far. Says so
+    where there is no row.
     """
     parts = _by(data, "panel")
     figure, all_axes = style.panels(len(parts), height=3.9, share_y=True)
     for axes, (panel, own) in zip(all_axes, parts, strict=True):
+        end = 1.3 * float(own.loc[own["share"] > 0, "radius"].max())
         for index, (trigger, rows) in enumerate(_by(own, "trigger")):
-            colour = style.COLOURS[index]
+            colour, reach = style.COLOURS[index], float(rows["attack"].iloc[0])
             for method, dash in (("hard votes", "-"), ("soft votes", "--")):
                 kept = rows[rows["method"] == method]
                 if kept.empty:
                     continue
                 look: dict[str, Any] = {"color": colour, "linestyle": dash, "linewidth": 1.6}
-                _band(axes, kept, look, trigger if method == "hard votes" else None)
-            reach = float(rows["attack"].iloc[0])
-            look = {"color": colour, "markersize": 11 - 2 * index, "clip_on": False, "zorder": 5}
-            axes.plot([reach], [0], style.MARKERS[index], **look)
+                name = f"{trigger} (used: {reach:.2f})" if method == "hard votes" else None
+                _band(axes, kept, look, name)
+            if reach <= end:
+                look = {"color": colour, "markersize": 8, "clip_on": False, "zorder": 5}
+                axes.plot([reach], [0], style.MARKERS[index], **look)
         if own["method"].notna().any():
             axes.plot([], [], color=style.BLACK, linestyle="--", label="soft votes")
-            axes.legend(loc="upper right", fontsize=9)
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, fontsize=8.5)
         else:
             axes.text(0.5, 0.5, "not recorded yet", transform=axes.transAxes, ha="center", size=13)
-        axes.set(xlabel="length of all patterns", title=panel, ylim=(0, 1.02), xlim=(0, None))
+        axes.set(xlabel="length of all patterns", title=panel, ylim=(0, 1.02))
+        axes.set_xlim(0, end if end > 0 else None)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     all_axes[0].set_ylabel("certified accuracy")
     return figure
