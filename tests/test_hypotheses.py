@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from benchmarks import hypotheses as benchmark
 from rs_lib import hypotheses
 
 rng = np.random.default_rng(2020)
@@ -186,3 +187,10 @@ def test_conflicts_bound_what_fits_and_two_classes_attain_it():
         hypotheses.largest_fit(3, [(0, 3)])
     with pytest.raises(ValueError, match="joins 1 to itself"):
         hypotheses.largest_fit(3, [(1, 1)])
+
+
+def test_the_benchmark_compares_two_ways_that_agree():
+    (row,) = benchmark.measure(points=(10,), repeats=1)
+    assert row["hypotheses"] == 1024
+    assert row["radii"] == 5
+    assert benchmark.textbook(9) == [512, 182, 146, 164, 2]
