@@ -163,7 +163,9 @@ def test_cones_of_the_sheet_and_the_two_sides_of_45_degrees():
 
 
 def test_a_wedge_in_the_plane():
-    """d = 2: half the noisy mass lies in the wedge, as a sum over its angle says."""
+    """d = 2: a quadrant in closed form, and half the noisy mass of another wedge."""
+    quadrant = np.sqrt(2) * special.ndtri(np.sqrt(0.5))
+    assert float(cone_shift(np.pi / 4, 2)) == pytest.approx(quadrant, rel=1e-13)
     theta = np.radians(35)
     m = float(cone_shift(theta, 2))
     mass = integrate.quad(
