@@ -140,7 +140,6 @@ def test_the_last_bits_of_the_data_do_not_count(chapter, draw):
         ({"draw": functools.partial(neyman_pearson.ceiling)}, "draw is"),
         ({"draw": pd.DataFrame.plot}, "draw is"),
     ],
-    ids=str,
 )
 def test_bad_input_is_refused_before_anything_is_written(chapter, draw, change, named):
     folder = chapter()

@@ -371,7 +371,6 @@ def test_memory_is_bounded_by_the_tile():
         (Uniform(0.5), stats.uniform(-0.5, 1), 0.5),
         (Laplace(0.3), stats.laplace(scale=0.3), 0.3 * 21.5),
     ],
-    ids=str,
 )
 def test_continuous_noise_has_its_law_and_its_truncation(law, exact, bound):
     """Kolmogorov's distance, by DKW at level 1e-9."""

@@ -366,7 +366,7 @@ def test_a_slider_shows_one_picture_at_a_time_and_paper_the_still_one(light: Vis
         assert on_paper == {"shown": [False] * frames, "still": True}
 
 
-def test_there_are_sliders(reader: Visit) -> None:
+def test_there_are_sliders() -> None:
     # Else the test above would hold of a book without any.
     pages = [path.read_text() for path in (HOUSE.html / "chapters").glob("*.html")]
     assert sum(page.count('class="rs-frames') for page in pages) >= 3
