@@ -89,7 +89,7 @@ def intervals(data: pd.DataFrame) -> Figure:
     for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "length"])):
         right.plot(rows["x"], rows["y"], label=name, **style.line(index))
     right.set(
-        xlabel="standard deviation of the noise, in lengths",
+        xlabel="standard deviation / length",
         ylabel="length that is left",
         title="what is left of the interval",
     )
@@ -134,7 +134,7 @@ def _best(axes: Axes, rows: pd.DataFrame, *, small: bool) -> None:
     if small:
         axes.tick_params(labelsize=8)
     else:
-        axes.set(xlabel="place", ylabel="hypothesis (shade), its vote under noise (line)")
+        axes.set(xlabel="place", ylabel="vote under noise")
 
 
 def margins(data: pd.DataFrame) -> Figure:
@@ -215,7 +215,7 @@ def feasible(data: pd.DataFrame) -> Figure:
                 elinewidth=1,
                 **look,
             )
-        axes.set(xlabel=label, xlim=(0, own["x"].max() * 1.02))
+        axes.set(xlabel=label, xlim=(0, 1.5))
         _shares(axes)
         axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), fontsize=9, handlelength=2.6)
     all_axes[0].set_ylabel("share of the test images")
@@ -225,7 +225,7 @@ def feasible(data: pd.DataFrame) -> Figure:
 BOUNDS = {
     "at most": ("-", "at most"),
     "training": ("--", "at most, training set right"),
-    "networks": (":", "best networks"),
+    "networks": (":", "networks"),
     "at least": ("-", "at least"),
 }
 """Line and text of each kind of bound."""
@@ -275,8 +275,12 @@ def accuracy(data: pd.DataFrame) -> Figure:
     with the noise that it is smoothed with.
     """
     names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=4.0, share_y=True)
-    for axes, name in zip(all_axes, names, strict=True):
+    rows_of_panels = -(-len(names) // 2)
+    figure, grid = style.grid(rows_of_panels, 2, height=3.6 * rows_of_panels)
+    every = [axes for row in grid for axes in row]
+    for axes in every[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(every, names, strict=False):
         for index, (series, rows) in enumerate(_by_series(data[data["panel"] == name])):
             look = style.line(index)
             if series == "matched":
@@ -287,12 +291,21 @@ def accuracy(data: pd.DataFrame) -> Figure:
                 yerr=np.clip([rows["share"] - rows["low"], rows["high"] - rows["share"]], 0, None),
                 label=series,
                 marker="*" if series == "matched" else style.MARKERS[index % len(style.MARKERS)],
+                markersize=10 if series == "matched" else 4.5,
                 capsize=2,
                 elinewidth=0.9,
                 **look,
             )
-        axes.set(xlabel="σ of the smoothing", title=name)
+        axes.set(xlabel="σ of the smoothing", title=name, xlim=(-0.04, 1.04))
         _shares(axes)
-        axes.legend(loc="upper left", bbox_to_anchor=(-0.05, -0.18), fontsize=8.5, handlelength=2.4)
-    all_axes[0].set_ylabel("natural accuracy")
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.48, -0.22),
+            ncols=2,
+            fontsize=9,
+            handlelength=2.4,
+            columnspacing=1.2,
+        )
+    for row in grid:
+        row[0].set_ylabel("natural accuracy")
     return figure
