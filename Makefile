@@ -26,7 +26,7 @@ book: $(READY)  ## execute the chapters (quick profile) and render the book into
 test: $(READY)  ## check style, types and floors, then run the tests (sets up the book first)
 	@$(RUN) -m pre_commit run --all-files
 	@$(RUN) -m rs_lib.book build
-	@$(RUN) -m pytest
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
 chapter: $(READY)  ## run one chapter: C=<name> [PROFILE=full] [DEVICE=cuda]
 	@test -n "$(C)" || { echo "make: name the chapter, such as C=neyman-pearson-radii" >&2; exit 2; }
