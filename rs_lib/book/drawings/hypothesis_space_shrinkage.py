@@ -101,22 +101,25 @@ def intervals(data: pd.DataFrame) -> Figure:
 def best(data: pd.DataFrame) -> Figure:
     """The best hypothesis for five labels and its smoothed vote, a panel for each noise.
 
-    Columns: frame (the panel's title), part ("hypothesis": steps from x on; "vote": a curve;
+    Columns: frame (the noise), part ("hypothesis": steps from x on; "vote": a curve;
     "point": a labelled point with its vote; "margin": the best margin), x, y.
     """
     names = list(dict.fromkeys(data["frame"]))
     columns = min(3, len(names))
-    rows = -(-len(names) // columns)
+    depth = -(-len(names) // columns)
     if len(names) == 1:
         figure, grid = style.grid(1, 1, height=3.4)
     else:
-        figure, grid = style.grid(rows, columns, height=2.0 * rows + 0.3)
+        figure, grid = style.grid(depth, columns, height=2.0 * depth + 0.3)
     every = [axes for row in grid for axes in row]
     for axes in every[len(names) :]:
         axes.set_visible(False)
     for axes, name in zip(every, names, strict=False):
-        _best(axes, data[data["frame"] == name], small=len(names) > 1)
-        axes.set_title(name, fontsize=9.5 if len(names) > 1 else 11.5)
+        own = data[data["frame"] == name]
+        _best(axes, own, small=len(names) > 1)
+        margin = float(own.loc[own["part"] == "margin", "y"].iloc[0])
+        title = f"{name}: margin {margin:.4f}"
+        axes.set_title(title, fontsize=9.5 if len(names) > 1 else 11.5)
     return figure
 
 
