@@ -286,6 +286,11 @@ def test_customary_variants_are_read(tmp_path, text):
         (HEAD + _row(0, "inf"), "line 2: radius is 'inf': give a finite number"),
         (HEAD + _row(0, "-0.1"), "line 2: radius is '-0.1': give a finite number"),
         (HEAD + _row("a", "0.1"), "line 2: idx is 'a': give a whole number"),
+        (HEAD + _row("7" * 30, "0.1"), "line 2: idx is '777777777777777777777777777777': give"),
+        (HEAD + _row(0, "0.1", label="7" * 5000), "line 2: label is '7777"),
+        (HEAD + _row(-4, "0.1"), "line 2: idx is -4: give a number from 0 on"),
+        (HEAD + _row(0, "0_1.5"), "line 2: radius is '0_1.5': give a finite number"),
+        (HEAD + _row(0, "1e999"), "line 2: radius is '1e999': give a finite number"),
         (HEAD + _row(0, "0.1") * 2, "line 3: image 0 is already on line 2: keep one of the two"),
         (HEAD + _row(0, "0.1", predicted=-2), "line 2: predict is -2: give a class, or -1"),
         (HEAD + _row(0, "0.1", predicted=-1), "line 2: radius is 0.1 but predict abstains"),
@@ -305,7 +310,14 @@ def test_a_malformed_log_is_refused_with_its_line_and_the_remedy(tmp_path, text,
     [
         ({"sigma": 0.0}, "sigma is 0.0: give a positive"),
         ({"alpha": 1.0}, "alpha is 1.0: give a level"),
-        ({"trials": 0}, "trials is 0.0: give whole numbers of at least 1"),
+        ({"trials": 0}, "trials is 0: give whole numbers of at least 1"),
+        ({"trials": 10**8}, "trials is 100000000: give whole numbers of at most 10000000"),
+        ({"alpha": 1e-61}, "alpha is 1e-61: give a level of at least 1e-60"),
+        ({"alpha": 1e-320}, "give a level of at least 1e-60"),
+        ({"sigma": 1e-300}, "sigma is 1e-300: give the noise of the log, whose largest radius"),
+        ({"sigma": 1e300}, "sigma is 1e\\+300: give the noise of the log, whose largest radius"),
+        ({"sigma": [0.5, 1.0]}, "sigma is .*: give one number"),
+        ({"step": 4.991e-4}, "step is 0.0004991: give at least 0.0005,"),
         ({"step": 0.0}, "step is 0.0: give a positive"),
         ({"step": 1e-9}, "step is 1e-09: give at least 0.0005"),
         ({"rounding": "up"}, "rounding is 'up': give one of nearest, down"),
@@ -315,6 +327,64 @@ def test_arguments_out_of_range_are_named(tmp_path, keywords, told):
     path = _write(tmp_path / "log", [0.5])
     with pytest.raises(ValueError, match=told):
         audit.audit(path, **{"sigma": 0.5, **keywords})
+
+
+@pytest.mark.parametrize("step", [0.00012345, 0.000499999])
+def test_a_step_that_is_advised_is_taken(tmp_path, step):
+    path = _write(tmp_path / "log", [0.5004])
+    with pytest.raises(ValueError, match="step is") as refused:
+        audit.audit(path, 0.5, step=step)
+    advised = float(re.search(r"give at least ([\d.e-]+),", str(refused.value)).group(1))
+    assert len(audit.audit(path, 0.5, step=advised).printed.thresholds) <= 1001
+
+
+@pytest.mark.parametrize("sigma", [0.25, 1.0])
+@pytest.mark.parametrize("alpha", [0.05, 0.001, 1e-5, 1e-20])
+@pytest.mark.parametrize("trials", [100, 1_000, 100_000])
+def test_full_digits_are_not_surely_above_their_own_radius(tmp_path, trials, alpha, sigma):
+    counts = np.random.default_rng(trials).integers(trials // 2, trials + 1, 150)
+    exact = _radii(counts, trials, alpha, sigma)
+    if not (exact > 0).any():
+        pytest.skip("unanimous samples certify nothing there")
+    noise = np.random.default_rng(1).uniform(-0.9e-9, 0.9e-9, len(exact)) * sigma
+    off = np.where(exact > 1e-8, exact + noise, exact)
+    for form, radii in ((".15", exact), (".17", exact), (".17", off)):
+        path = _write(tmp_path / "log", radii, form)
+        found = audit.audit(path, sigma, trials=trials, alpha=alpha, grid=((trials,), (alpha,)))
+        assert found.off_lattice.size == 0
+        assert found.rounding.rows == (radii > 0).sum()
+        assert (
+            found.rounding.least == found.rounding.expected == found.rounding.tabulated_least == 0
+        )
+        assert "above the certified radius: 0 surely" in audit.report(found)
+
+
+@pytest.mark.parametrize("excess", [1e-4, 1e-6, 3e-9])
+def test_full_digits_that_are_overstated_are_found(tmp_path, excess):
+    trials, alpha, sigma = 1_000, 0.001, 0.5
+    exact = _radii(_counts(trials, 200, seed=3), trials, alpha, sigma)
+    path = _write(tmp_path / "log", np.where(exact > 0, exact + excess * sigma, 0.0), ".17")
+    found = audit.audit(path, sigma, trials=trials, grid=((trials,), (alpha,)))
+    assert found.off_lattice.size + found.rounding.least == (exact > 0).sum()
+
+
+def test_what_is_no_file_is_refused_before_it_is_read(tmp_path):
+    for path in (tmp_path, "/dev/zero"):
+        with pytest.raises(ValueError, match="give a file, this is none"):
+            audit.read_log(path)
+
+
+@pytest.mark.parametrize("alpha", [1e-60, 1e-30, 0.999999])
+@pytest.mark.parametrize("trials", [1, 50, 10_000_000])
+def test_first_counts_are_found_in_few_steps(monkeypatch, trials, alpha):
+    z = np.array([1e-300, 1e-12, 0.3, 2.0, 4.9, 9.0, 40.0, 1e300, -3.0])
+    calls = []
+    whole = audit.lattice.radii
+    monkeypatch.setattr(audit.lattice, "radii", lambda *a: calls.append(1) or whole(*a))
+    found = audit.first_counts(z, trials, alpha)
+    assert len(calls) <= 60
+    assert (whole(found, trials, alpha) >= z).all()
+    assert (whole(found - 1, trials, alpha) < z).all()
 
 
 def test_a_log_of_abstentions_cannot_be_audited(tmp_path):

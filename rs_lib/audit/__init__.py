@@ -7,14 +7,10 @@ its table from the counts; `report` says so in plain text.
 from rs_lib.audit.findings import (
     Audit,
     Change,
-    Counts,
-    Rounding,
     Table,
     audit,
     changes,
-    count_rounding,
     histogram,
-    infer_counts,
     printed_table,
     recertify,
 )
@@ -30,6 +26,7 @@ from rs_lib.audit.lattice import (
 )
 from rs_lib.audit.logs import ABSTAIN, Log, Printing, printing, read_log
 from rs_lib.audit.report import report
+from rs_lib.audit.rounding import Counts, Rounding, count_rounding, infer_counts
 
 __all__ = [
     "ABSTAIN",

@@ -1,7 +1,8 @@
-"""What a log claims beyond its counts: rounding, and the table at a stated level."""
+"""What a log claims beyond its counts: the table as printed, and at a stated level."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context, Decimal
 from pathlib import Path
 
 import numpy as np
@@ -11,44 +12,13 @@ from rs_lib import arguments
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.audit import lattice
 from rs_lib.audit.logs import ABSTAIN, BoolArray, Log, Printing, printing, read_log
+from rs_lib.audit.rounding import Counts, Rounding, count_rounding, infer_counts, thresholds
 from rs_lib.certificates import gaussian
-from rs_lib.statistics import average_certified_radius, clopper_pearson_lower
+from rs_lib.statistics import MAX_TRIALS, average_certified_radius, clopper_pearson_lower
 
 _MOST_CELLS = 1000
-
-
-@dataclass(frozen=True)
-class Counts:
-    """The counts that rows of a log can stand for: `smallest` to `largest`, int64 [N], of `trials`.
-
-    A row whose radius matches no count gets the largest count whose radius lies below it, so
-    that nothing is added to its claim; rows without a positive radius get -1. `matched`, bool
-    [N], says where a count matches.
-    """
-
-    trials: int
-    smallest: IntArray
-    largest: IntArray
-    matched: BoolArray
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """How many of `rows` matched radii were printed above the certified radius.
-
-    `least` are so for every count that the row can stand for, `most` for at least one;
-    `expected` takes the counts of a row as equally likely. `tabulated_*` tell the same of the
-    `tabulated` correct rows printed exactly at a tabulated radius, which thus lie below it.
-    """
-
-    rows: int
-    least: int
-    most: int
-    expected: float
-    tabulated: int
-    tabulated_least: int
-    tabulated_most: int
-    tabulated_expected: float
+# With 10^7 samples a radius reaches some 5 sigma: a log beyond this had another noise.
+_MOST_SIGMAS = 1000
 
 
 @dataclass(frozen=True)
@@ -121,48 +91,9 @@ class Audit:
         return np.flatnonzero(self.log.certified & ~self.counts.matched)
 
 
-def infer_counts(log: Log, sigma: float, style: Printing, trials: int, alpha: float) -> Counts:
-    """Read the counts off the printed radii, under `trials` samples at level `alpha`."""
-    values, where = np.unique(log.radius, return_inverse=True)
-    low, high = lattice.count_ranges(values, sigma, style, trials, alpha)
-    matched = log.certified & (high >= low)[where]
-    largest = np.where(log.certified, high[where], -1)
-    smallest = np.where(matched, low[where], largest)
-    return Counts(trials, smallest, largest, matched)
-
-
-def count_rounding(log: Log, counts: Counts, sigma: float, alpha: float, step: float) -> Rounding:
-    """Count the radii that were printed above what their counts certify at level `alpha`.
-
-    `step` is the distance of the tabulated radii. Off-lattice rows are left out.
-    """
-    rows = counts.matched
-    reached = lattice.first_counts(log.radius[rows] / sigma, counts.trials, alpha)
-    low, high = counts.smallest[rows], counts.largest[rows]
-    below = np.clip(reached - low, 0, high - low + 1)  # so many of its counts lie below
-    share = below / (high - low + 1)
-    at = log.correct[rows] & np.isin(log.radius[rows], _thresholds(log, step)[1:])
-    return Rounding(
-        rows=int(rows.sum()),
-        least=int((share == 1).sum()),
-        most=int((share > 0).sum()),
-        expected=float(share.sum()),
-        tabulated=int(at.sum()),
-        tabulated_least=int((share[at] == 1).sum()),
-        tabulated_most=int((share[at] > 0).sum()),
-        tabulated_expected=float(share[at].sum()),
-    )
-
-
-def _thresholds(log: Log, step: float) -> FloatArray:
-    """Return the multiples of `step` up to the largest radius of the log."""
-    multiples = step * np.arange(int(np.floor(log.radius.max() / step + 1e-9)) + 1)
-    return np.round(multiples, 9)  # 3 times 0.1 must not lie above a printed 0.3
-
-
 def _certified_count(log: Log, radius: FloatArray, correct: BoolArray, step: float) -> IntArray:
     certified = np.where(correct, radius, -np.inf)
-    count: IntArray = (certified >= _thresholds(log, step)[:, None]).sum(axis=1)
+    count: IntArray = (certified >= thresholds(log, step)[:, None]).sum(axis=1)
     return count
 
 
@@ -171,7 +102,7 @@ def printed_table(log: Log, step: float) -> Table:
     count = _certified_count(log, log.radius, log.correct, step)
     acr = average_certified_radius(log.radius, log.correct)
     return Table(
-        _thresholds(log, step), len(log.text), count, count, count.astype(np.float64), acr, acr
+        thresholds(log, step), len(log.text), count, count, count.astype(np.float64), acr, acr
     )
 
 
@@ -191,15 +122,15 @@ def recertify(log: Log, counts: Counts, sigma: float, alpha: float, step: float)
         ends.append((table, average_certified_radius(radius, correct)))
     (low, acr_low), (high, acr_high) = ends
     expected = _expected_count(log, counts, sigma, alpha, step)
-    return Table(_thresholds(log, step), len(log.text), low, high, expected, acr_low, acr_high)
+    return Table(thresholds(log, step), len(log.text), low, high, expected, acr_low, acr_high)
 
 
 def _expected_count(
     log: Log, counts: Counts, sigma: float, alpha: float, step: float
 ) -> FloatArray:
-    thresholds = _thresholds(log, step)
     # Radius 0 means any positive one.
-    needed = lattice.first_counts(np.maximum(thresholds / sigma, 1e-300), counts.trials, alpha)
+    limits = np.maximum(thresholds(log, step) / sigma, 1e-300)
+    needed = lattice.first_counts(limits, counts.trials, alpha)
     width = counts.largest - counts.smallest + 1
     share = np.clip((counts.largest - needed[:, None] + 1) / width, 0.0, 1.0)
     share[0] = np.where(log.certified, share[0], 1.0)
@@ -245,6 +176,25 @@ def histogram(log: Log, counts: Counts, width: float = 0.02) -> dict[str, object
     }
 
 
+def _require_magnitudes(log: Log, sigma: float, step: float) -> None:
+    """Raise ValueError for radii that are far from all of that noise, or need too large a table."""
+    largest = float(log.radius.max())
+    if not lattice.TIE * sigma < largest < _MOST_SIGMAS * sigma:
+        raise ValueError(
+            f"sigma is {sigma}: give the noise of the log, whose largest radius is {largest:g}"
+        )
+    if largest > _MOST_CELLS * step:
+        raise ValueError(
+            f"step is {step}: give at least {_rounded_up(largest / _MOST_CELLS)}, "
+            f"so that the table has at most {_MOST_CELLS} radii"
+        )
+
+
+def _rounded_up(value: float) -> str:
+    """Return two significant digits of `value`, rounded up, so that they are enough."""
+    return f"{Context(prec=2, rounding=ROUND_CEILING).create_decimal(Decimal(repr(value))):g}"
+
+
 def audit(
     path: str | Path,
     sigma: float,
@@ -264,15 +214,13 @@ def audit(
     Raises ValueError as `read_log` does for the file, for a log without a positive radius, and for
     arguments out of range; OSError where the file cannot be read.
     """
-    arguments.positive("step", step)
-    arguments.level("alpha", alpha)
+    sigma = arguments.single("sigma", arguments.positive("sigma", sigma))
+    step = arguments.single("step", arguments.positive("step", step))
+    trials = arguments.integer("trials", trials, least=1, most=MAX_TRIALS)
+    lattice.require_level("alpha", alpha)
     log = read_log(path)
-    if log.radius.max() / step > _MOST_CELLS:
-        raise ValueError(
-            f"step is {step}: give at least {log.radius.max() / _MOST_CELLS:.2g}, "
-            f"so that the table has at most {_MOST_CELLS} radii"
-        )
     style = printing(log, rounding)
+    _require_magnitudes(log, sigma, step)
     sizes, levels = ({*grid[0], trials}, {*grid[1], alpha})
     judged = lattice.candidates(log, sigma, style, trials=sorted(sizes), levels=sorted(levels))
     left = lattice.plausible(judged)

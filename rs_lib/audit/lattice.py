@@ -16,18 +16,31 @@ from scipy import special
 from rs_lib import arguments
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.audit.logs import Log, Printing
+from rs_lib.statistics import MAX_TRIALS
 
 TRIALS = (100, 1_000, 10_000, 50_000, 100_000, 1_000_000)
 LEVELS = (0.05, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0001)
 
-# The log's author may have computed a radius with another library: values closer to a rounding
-# tie than this, in units of sigma, may be printed either way.
-_TIE = 1e-9
+LEAST_LEVEL = 1e-60
+"""Smallest level at which the Clopper-Pearson bound has been checked."""
+
+TIE = 1e-9
+"""What a radius may be off, in units of sigma, where the log's author had another library.
+
+Values closer to a rounding tie may be printed either way; a radius that lies above r_k by no more
+is not surely overstated.
+"""
 
 # The chance that we grant a printed radius to be a mere mistake, and the decimal logarithm of the
 # odds at which one candidate beats another.
 _MISTAKE = 1e-3
 _DECADES = 2.0
+
+
+def require_level(name: str, alpha: float) -> None:
+    """Raise ValueError that names the argument unless `LEAST_LEVEL` <= `alpha` < 1."""
+    if arguments.single(name, arguments.level(name, alpha)) < LEAST_LEVEL:
+        raise ValueError(f"{name} is {alpha}: give a level of at least {LEAST_LEVEL}")
 
 
 @dataclass(frozen=True)
@@ -65,19 +78,24 @@ def radii(counts: npt.ArrayLike, trials: int, alpha: float) -> FloatArray:
 def first_counts(z: npt.ArrayLike, trials: int, alpha: float) -> IntArray:
     """Return the smallest count k with r_k >= z (in units of sigma), trials + 1 if there is none.
 
-    r_k >= z says that P(Bin(n, Phi(z)) <= k - 1) >= 1 - alpha. SciPy's inverse starts the search;
-    the comparison with r_k itself ends it.
+    r_k >= z says that P(Bin(n, Phi(z)) <= k - 1) >= 1 - alpha. SciPy's inverse says where to look;
+    r_k itself decides. Some 2 log2(trials) steps at most, wherever the inverse puts the start.
     """
     limit = np.asarray(z, dtype=np.float64)
     start = special.bdtrik(1 - alpha, trials, special.ndtr(limit))
     start = np.nan_to_num(start, nan=trials, posinf=trials, neginf=0)
-    k: IntArray = np.clip(np.ceil(start) + 1, 1, trials + 1).astype(np.int64)
-    while True:
-        step = np.where(radii(k, trials, alpha) < limit, 1, 0)
-        step = np.where(radii(k - 1, trials, alpha) >= limit, -1, step)
-        if not step.any():
-            return k
-        k = k + step
+    k: IntArray = np.clip(np.ceil(start) + 1, 1, trials).astype(np.int64)
+    # Always r_low < z <= r_high.
+    low, high = np.zeros_like(k), np.full_like(k, trials + 1)
+    stride = 1
+    while (high - low > 1).any():
+        reached = radii(k, trials, alpha) >= limit
+        low, high = np.where(reached, low, k), np.where(reached, k, high)
+        # Strides that double find an end nearby; then what lies between is halved.
+        ahead = k + np.where(reached, -stride, stride)
+        k = np.where((low < ahead) & (ahead < high), ahead, (low + high) // 2)
+        stride *= 2
+    return high
 
 
 def count_ranges(
@@ -88,8 +106,8 @@ def count_ranges(
     Where no count does, the pair is empty (smallest = largest + 1). Only positive radii count.
     """
     low, high = style.cells(printed)
-    smallest = first_counts(np.maximum(low / sigma - _TIE, 1e-300), trials, alpha)
-    beyond = first_counts(high / sigma + _TIE, trials, alpha)
+    smallest = first_counts(np.maximum(low / sigma - TIE, 1e-300), trials, alpha)
+    beyond = first_counts(high / sigma + TIE, trials, alpha)
     return smallest, beyond - 1
 
 
@@ -102,9 +120,9 @@ def _candidate(
     on = largest >= smallest
     top = np.clip(smallest, 2, trials)
     gap = sigma * (radii(top, trials, alpha) - radii(top - 1, trials, alpha))
-    share = np.minimum(1.0, (high - low + 2 * _TIE * sigma) / gap)
+    share = np.minimum(1.0, (high - low + 2 * TIE * sigma) / gap)
     likelihood = np.where(on, (1 - _MISTAKE) / share + _MISTAKE, _MISTAKE)
-    ceiling = sigma * (radii(trials, trials, alpha) + _TIE)
+    ceiling = sigma * (radii(trials, trials, alpha) + TIE)
     return Candidate(
         trials,
         alpha,
@@ -128,11 +146,14 @@ def candidates(
     """Judge every pair of `trials` and `levels`, the best explanation first.
 
     `sigma` is the noise of the log, in the unit of its radii. Raises ValueError for sigma not
-    positive, trials below 1, levels outside (0, 1), or an empty grid.
+    positive, trials outside 1 to `MAX_TRIALS`, levels outside (0, 1) or below `LEAST_LEVEL`, or an
+    empty grid.
     """
     arguments.positive("sigma", sigma)
-    sizes = arguments.integers("trials", list(trials), least=1)
+    sizes = arguments.integers("trials", list(trials), least=1, most=MAX_TRIALS)
     errors = arguments.level("levels", list(levels))
+    for error in errors:
+        require_level("levels", float(error))
     if not (sizes.size and errors.size):
         raise ValueError("trials or levels is empty: give at least one of each")
     values, rows = np.unique(log.radius[log.certified], return_counts=True)

@@ -1,5 +1,6 @@
 """Certification logs as tab-separated text, and what a printed radius can stand for."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from rs_lib.arguments import FloatArray, IntArray
 ABSTAIN = -1
 COLUMNS = ("idx", "label", "predict", "radius", "correct")
 BoolArray = npt.NDArray[np.bool_]
+
+# What Python and C print; Python's own `float` would take 1_0 as well.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 # Digits beyond the sixteenth are noise of the conversion to text.
 _MOST_DIGITS = 16
@@ -106,6 +111,8 @@ def read_log(path: str | Path) -> Log:
     OSError where the file cannot be read.
     """
     file = Path(path)
+    if file.exists() and not (file.is_file() or file.is_fifo()):
+        raise ValueError(f"log is {str(path)!r}: give a file, this is none")
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     if not lines or tuple(_split(lines[0].lower())[: len(COLUMNS)]) != COLUMNS:
         raise ValueError(
@@ -152,16 +159,11 @@ def _row(line: str) -> tuple[int, int, int, str, int]:
         raise ValueError(f"{len(parts)} columns: give {' '.join(COLUMNS)}, or drop a torn line")
     index, label, predicted = (_whole(*pair) for pair in zip(COLUMNS, parts[:3], strict=False))
     text, correct = parts[3], parts[4]
-    try:
-        radius = float(text)
-    except ValueError:
-        radius = -1.0
+    radius = float(text) if _NUMBER.fullmatch(text) else -1.0
     if not 0 <= radius < np.inf:
-        raise ValueError(f"radius is {text!r}: give a finite number of at least 0")
+        raise ValueError(f"radius is {arguments.shown(text)}: give a finite number of at least 0")
     if correct not in ("0", "1"):
-        raise ValueError(f"correct is {correct!r}: give 0 or 1")
-    if predicted < ABSTAIN:
-        raise ValueError(f"predict is {predicted}: give a class, or {ABSTAIN} for an abstention")
+        raise ValueError(f"correct is {arguments.shown(correct)}: give 0 or 1")
     if predicted == ABSTAIN and radius > 0:
         raise ValueError(f"radius is {text} but predict abstains: give 0.0 there")
     if (predicted == label) != (correct == "1"):
@@ -172,7 +174,13 @@ def _row(line: str) -> tuple[int, int, int, str, int]:
 
 
 def _whole(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise ValueError(f"{name} is {text!r}: give a whole number") from error
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(
+            f"{name} is {arguments.shown(text)}: give a whole number of at most 18 digits"
+        )
+    number = int(text)
+    if name == "predict" and number < ABSTAIN:
+        raise ValueError(f"predict is {number}: give a class, or {ABSTAIN} for an abstention")
+    if name != "predict" and number < 0:
+        raise ValueError(f"{name} is {number}: give a number from 0 on")
+    return number
