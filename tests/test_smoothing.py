@@ -17,7 +17,7 @@ from torch import nn
 
 from rs_lib import smoothing
 from rs_lib.machines import data, models, training
-from rs_lib.noise import Gaussian, Laplace, Rounded, Uniform
+from rs_lib.noise import Ablation, Gaussian, Laplace, Rounded, Uniform
 from rs_lib.smoothing import radii
 from rs_lib.smoothing.executed import Executed, default_tile
 from rs_lib.smoothing.sampling import Tally, count_classes
@@ -257,6 +257,31 @@ def test_counts_depend_on_seed_stream_and_image_id(trained, digits):
     assert (_counts(executed, images, np.array([0, 99]), stream="select") != first).any()
 
 
+def test_ids_beyond_the_whole_numbers_of_floats_have_noise_of_their_own(trained, digits):
+    executed = Executed(trained("small-cnn"), classes=10)
+    images = digits.test_images[[0, 0, 0]]
+    counts = _counts(executed, images, np.array([2**53, 2**53 + 1, 2**63 - 1]))
+    assert (counts[0] != counts[1]).any()
+    assert (counts[1] != counts[2]).any()
+
+
+def test_no_sample_is_counted_twice(trained, digits):
+    executed = Executed(trained("small-cnn"), classes=10)
+    executed.probe(digits.image_shape)
+    law = Rounded(Gaussian(0.5), 16)
+    tally = Tally(executed, digits.test_images[:3], law, None, seed=4, stream="estimate")
+    tally.draw(np.arange(3), 20)
+    for rows, samples, told in (
+        ([0, 0], 30, "rows names an image twice"),
+        ([0, 3], 30, "rows reach 0 and 3"),
+        ([-1], 30, "rows reach -1"),
+        ([1], 10, "samples is 10, but 20 are drawn"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            tally.draw(np.array(rows), samples)
+    assert (tally.counts().sum(axis=1) == 20).all()
+
+
 def test_drawing_in_portions_changes_nothing(trained, digits):
     executed = Executed(trained("small-cnn"), classes=10)
     images, ids, law = digits.test_images[:5], np.arange(5), Rounded(Gaussian(0.5), 16)
@@ -285,8 +310,10 @@ def test_every_sample_has_noise_of_its_own_and_every_tile_its_size():
         model, torch.zeros(2, *SHAPE), Gaussian(1), n0=500, n=500, alpha=0.1, seed=1, classes=2
     )
     assert {len(seen) for seen in model.seen} == {128}
-    # After two tiles to probe, selection and estimation of two images: 2000 rows, none twice.
-    assert len(torch.cat(model.seen[2:]).unique(dim=0)) == 2000
+    # Probes look at made-up images in [0, 1], or again at samples. Selection and estimation of two
+    # images make 2000 rows, none twice.
+    samples = [seen for seen in model.seen if seen.min() < 0]
+    assert len(torch.cat(samples).unique(dim=0)) == 2000
 
 
 def test_sequential_and_fixed_runs_see_the_same_samples(trained, digits):
@@ -385,6 +412,17 @@ def test_batch_normalisation_in_training_mode_is_refused():
         ({"device": "xla"}, "device is 'xla': give one of cpu, cuda"),
         ({"device": "cuda:99"}, "device is 'cuda:99', but torch sees"),
         ({"images": np.zeros((2, *SHAPE), dtype=np.uint8)}, "images is a ndarray: give a torch"),
+        ({"images": None}, "images is a NoneType: give a torch"),
+        ({"images": torch.zeros((2, *SHAPE), device="meta")}, "images is a tensor on meta"),
+        ({"images": torch.zeros((2, *SHAPE)).to_sparse()}, "of layout torch.sparse_coo"),
+        ({"images": torch.zeros((2, *SHAPE), dtype=torch.complex64)}, "type torch.complex64"),
+        ({"noise": "gaussian"}, "noise is 'gaussian': give a law of rs_lib.noise"),
+        ({"noise": Ablation(2, 9, 16)}, "images have 4 positions but the views are of 9"),
+        ({"image_ids": np.array([0, 2**63], np.uint64)}, "image_ids is 9223372036854775808: give"),
+        ({"seed": np.int64(3)}, "seed is"),
+        ({"n": [100]}, r"n is \[100\]: give one whole number"),
+        ({"alpha": [0.1]}, r"alpha is \[0.1"),
+        ({"device": 5.5}, "device is 5.5: give one of cpu, cuda"),
         ({"images": torch.zeros((2, 1, 0, 2), dtype=torch.uint8)}, r"shape \(2, 1, 0, 2\)"),
         ({"n": 2 * 10**7}, "n is 20000000: give at most 10000000"),
     ],
@@ -402,7 +440,8 @@ def test_bad_input_is_named_before_any_sample_is_drawn(changes, message):
     with pytest.raises(ValueError, match=message):
         smoothing.certify(model, images, noise, **options)
     # The model may have been probed, with pixels in [0, 1].
-    assert len(model.seen) <= 2
+    assert len(model.seen) <= 4
+    assert all(0 <= seen.min() <= seen.max() <= 1 for seen in model.seen)
 
 
 def test_an_image_that_does_not_fit_the_model_is_named():
@@ -410,20 +449,6 @@ def test_an_image_that_does_not_fit_the_model_is_named():
     images = torch.zeros((2, 1, 3, 3), dtype=torch.uint8)
     with pytest.raises(ValueError, match=r"\[1, 3, 3\], which the model does not take \(mat1"):
         smoothing.certify(model, images, Rounded(Gaussian(1)), classes=2, seed=0, n=100)
-
-
-@pytest.mark.parametrize("change", ["mean", "noise", "tuple"])
-def test_a_model_that_is_no_function_of_each_row_is_refused(change):
-    class Mixes(nn.Module):
-        def forward(self, images):
-            flat = images.flatten(1)[:, :2]
-            other = {"mean": -flat.mean(0), "noise": torch.randn(len(flat), 2), "tuple": 0}
-            return (flat,) if change == "tuple" else flat + other[change]
-
-    images = torch.zeros((2, *SHAPE), dtype=torch.uint8)
-    told = "model returns a tuple" if change == "tuple" else "other logits in other company"
-    with pytest.raises(ValueError, match=told):
-        smoothing.certify(Mixes().eval(), images, Rounded(Gaussian(1)), classes=2, seed=0, n=100)
 
 
 def test_a_model_of_another_type_is_copied_and_converted():

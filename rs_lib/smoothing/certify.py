@@ -8,8 +8,9 @@ import numpy.typing as npt
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rs_lib.arguments import FloatArray, IntArray, integers, level, nonnegative
+from rs_lib.arguments import FloatArray, IntArray, integer, integers, level, nonnegative, single
 from rs_lib.noise import Law, corrupted_shape
+from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.radii import certified_radius, required_probabilities
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
@@ -30,7 +31,9 @@ class Certification:
     fresh samples fell on it. `looks`: int64 [N], how often the counts were looked at.
     `undecided`: bool [N], whether the budget ended before every radius asked for was either
     certified or given up. For each image by itself, the statement "the smoothed classifier says
-    `predicted` everywhere within `radius`" is false with probability at most `alpha`.
+    `predicted` everywhere within `radius`" is false with probability at most `alpha`; of rounded
+    noise and ablation that holds in floating point too, of continuous noise in exact arithmetic
+    only: floats can be fooled (see `guarantee`).
     """
 
     predicted: IntArray
@@ -57,15 +60,18 @@ def from_counts(
 
     `selected`: classes [N], chosen from `n0` samples; `successes`: [N], how many of `n`
     other samples fell on them; `alpha`: the probability of error that is allowed per image.
+    Raises ValueError for counts, numbers or a law that cannot be.
     """
-    chosen = integers("selected", selected)
-    hits = integers("successes", successes)
-    integers("n0", n0, least=1)
-    level("alpha", alpha)
+    chosen = np.atleast_1d(integers("selected", selected))
+    hits = np.atleast_1d(integers("successes", successes))
+    n0, n = integer("n0", n0, least=1), integer("n", n, least=1)
+    alpha = single("alpha", level("alpha", alpha))
     if chosen.shape != hits.shape:
         raise ValueError(
             f"selected has shape {chosen.shape} and successes {hits.shape}: give equal shapes"
         )
+    if chosen.ndim > 1:
+        raise ValueError(f"selected has shape {chosen.shape}: give one class for each image, [N]")
     p_lower = np.asarray(clopper_pearson_lower(hits, n, alpha))
     certified = p_lower > 0.5
     radius = np.zeros(hits.shape)
@@ -116,8 +122,9 @@ class Certifier:
         tile: int | None = None,
     ) -> None:
         """Check the arguments and compute the boundaries."""
-        self.n0 = int(integers("n0", n0, least=1))
-        self.alpha = float(level("alpha", alpha))
+        self.n0 = integer("n0", n0, least=1)
+        self.alpha = single("alpha", level("alpha", alpha))
+        derive(seed)  # refuses what is no seed, before work starts
         self.seed = seed
         self.noise = noise
         self.radii = np.zeros(0)
@@ -127,12 +134,12 @@ class Certifier:
         if n is not None:
             if max_samples is not None:
                 raise ValueError(f"max_samples is {max_samples}: it goes with radii, not with n")
-            self.budget = int(integers("n", n, least=1))
+            self.budget = integer("n", n, least=1)
             _require_ceiling("n", self.budget, self.alpha)
         elif radii is not None:
             if max_samples is None:
                 raise ValueError("max_samples is missing: give the most samples for an image")
-            self.budget = int(integers("max_samples", max_samples, least=1))
+            self.budget = integer("max_samples", max_samples, least=1)
             _require_ceiling("max_samples", self.budget, self.alpha)
             self.radii = _checked_radii(radii)
             p0s = required_probabilities(noise, self.radii)
@@ -166,32 +173,38 @@ class Certifier:
     ) -> Certification:
         """Certify `images` [N, C, H, W]; `image_ids` (default: the positions) name their noise.
 
-        Raises ValueError for images that do not fit the noise or the model, FloatingPointError
-        for logits that are not finite.
+        Raises ValueError for images that do not fit the noise or the model, and for a model that
+        is not one function of each image, as far as probes can tell; FloatingPointError for logits
+        that are not finite.
         """
-        checked, ids = checked_images(images, self.noise, image_ids)
-        self.executed.probe(corrupted_shape(self.noise, tuple(checked.shape[1:])))
-        every = np.arange(len(ids))
 
         def tally(stream: str) -> Tally:
-            return Tally(self.executed, checked, self.noise, ids, seed=self.seed, stream=stream)
+            return Tally(
+                self.executed, images, self.noise, image_ids, seed=self.seed, stream=stream
+            )
 
-        selection = tally("select")
+        selection, estimation = tally("select"), tally("estimate")
+        shape = corrupted_shape(self.noise, tuple(images.shape[1:]))
+        self.executed.probe(shape)
+        every = np.arange(len(images))
         selection.draw(every, self.n0, report)
         selected: IntArray = selection.counts().argmax(axis=1)
-        estimation = tally("estimate")
         if self._table is not None:
-            return self._decide(self._table, estimation, selected, report)
-        estimation.draw(every, self.budget, report)
-        report(0, len(every))
-        return from_counts(
-            selected,
-            estimation.counts()[every, selected],
-            n0=self.n0,
-            n=self.budget,
-            alpha=self.alpha,
-            noise=self.noise,
-        )
+            found = self._decide(self._table, estimation, selected, report)
+        else:
+            estimation.draw(every, self.budget, report)
+            report(0, len(every))
+            found = from_counts(
+                selected,
+                estimation.counts()[every, selected],
+                n0=self.n0,
+                n=self.budget,
+                alpha=self.alpha,
+                noise=self.noise,
+            )
+        # Before anybody relies on the counts: was it one function all the time?
+        self.executed.require_unchanged(shape)
+        return found
 
     def _decide(
         self, table: SequentialTable, tally: Tally, selected: IntArray, report: Report
@@ -250,8 +263,9 @@ def certify(
     """Certify the smoothed `model` at each of `images` [N, C, H, W].
 
     `images` are uint8 for rounded noise, whose certificates also hold in floating point, and
-    float32 for continuous noise. `image_ids` (default: the positions) name the random
-    streams; give each image its index in the data set. The rest is explained at `Certifier`.
+    float32 for continuous noise, whose certificates hold in exact arithmetic only: floats can be
+    fooled, and have been (Voráček and Hein 2023). `image_ids` (default: the positions) name the
+    random streams; give each image its index in the data set. The rest is explained at `Certifier`.
     Each certificate is false with probability at most `alpha` (Cohen et al. 2019,
     proposition 2); of M images the expected number of false ones is at most `alpha` M.
     """
@@ -270,6 +284,7 @@ def certify(
         precision=precision,
         compile_model=compile_model,
     )
+    checked_images(images, noise, image_ids)
     with tqdm(total=len(images), desc="certify", unit="image", disable=not progress) as bar:
         return certifier.certify(images, image_ids, lambda _, done: bar.update(done))
 

@@ -7,8 +7,10 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from rs_lib.arguments import integers, one_of
+from rs_lib.arguments import integer, one_of, shown
+from rs_lib.machines.forward import refused
 from rs_lib.machines.models import require_evaluation_mode
+from rs_lib.smoothing import consistency
 
 TILE = {"cpu": 128, "cuda": 4096}
 """Most rows of a forward pass. On a CPU small tiles stay in the cache; a GPU wants many at once."""
@@ -29,8 +31,8 @@ def default_tile(kind: str, pixels: int) -> int:
 def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device is {name!r}: give one of {', '.join(TILE)}") from error
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device is {shown(name)}: give one of {', '.join(TILE)}") from error
     one_of("device", device.type, list(TILE))
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
@@ -68,18 +70,23 @@ class Executed:
         tile: int | None = None,
     ) -> None:
         """Check the arguments and put the model in place."""
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"model is {shown(model)}: give a torch.nn.Module")
         require_evaluation_mode(model)
-        self.classes = int(integers("classes", classes, least=2))
-        self._probed: dict[tuple[int, ...], str] = {}
+        self.classes = integer("classes", classes, least=2)
+        self._probed: dict[tuple[int, ...], tuple[str, float]] = {}
         self.device = _device(device)
         self.kind = self.device.type
-        self._tile = None if tile is None else int(integers("tile", tile, least=_MULTIPLE))
+        self._tile = None if tile is None else integer("tile", tile, least=_MULTIPLE)
         if self._tile is not None and self._tile % _MULTIPLE:
             raise ValueError(f"tile is {tile}: give a multiple of {_MULTIPLE}")
         self.precision = one_of("precision", precision, list(PRECISIONS))
+        self._tolerance = consistency.TOLERANCE[self.kind, self.precision]
         self.compiled = compile_model
         self._dtype = PRECISIONS[precision]
         parameters = [*model.parameters(), *model.buffers()]
+        if any(parameter.is_complex() for parameter in parameters):
+            raise ValueError("model has complex weights: give a model of real weights")
         foreign = any(p.is_floating_point() and p.dtype != self._dtype for p in parameters)
         network = (copy.deepcopy(model) if foreign else model).to(self.device, self._dtype)
         if all(parameter.ndim < 5 for parameter in parameters):
@@ -98,49 +105,45 @@ class Executed:
 
         Equal digests speak for equal functions: the weights, the code around them, and the
         kernels that ran. Raises ValueError unless the model gives `classes` logits for images
-        of `shape` [C, H, W], and unless those of a row stay when its companions change: only
-        a function of each row by itself can be smoothed.
+        of `shape` [C, H, W], and unless it is one function of each row by itself, as far as
+        `consistency.probed` can tell.
         """
         if shape not in self._probed:
             if self._tile is None:
                 self._tile = default_tile(self.kind, prod(shape))
-            draw = torch.Generator().manual_seed(0)
-            images = torch.rand((self.tile, *shape), generator=draw).to(self.device)
-            logits = self._tried(images)
-            half = self.tile // 2
-            images = torch.cat((torch.zeros_like(images[:half]), images[:half].flip(0)))
-            again = self._tried(images)[half:].flip(0)
-            # Rounding, of bfloat16 too, stays far below a twentieth of the largest logit.
-            slack = 0.05 * float(logits[:half].nan_to_num(0, 0, 0).abs().max())
-            if not torch.allclose(logits[:half], again, rtol=0, atol=slack, equal_nan=True):
-                raise ValueError(
-                    "model gives an image other logits in other company: give a deterministic "
-                    "model that treats each image of a batch by itself"
-                )
-            self._probed[shape] = hashlib.sha256(logits.numpy().tobytes()).hexdigest()
-        return self._probed[shape]
+            logits, moved = consistency.probed(self._tried, self._fixed(shape), self._tolerance)
+            self._probed[shape] = _digest(logits), moved
+        return self._probed[shape][0]
+
+    def rows(self, shape: tuple[int, ...]) -> str:
+        """Return in words how equal a row's logits stayed in other company, by `probe`."""
+        self.probe(shape)
+        return consistency.told(self._probed[shape][1])
+
+    def watch(self, inputs: Tensor) -> None:
+        """Raise ValueError if the rows of a tile that is being sampled move in other company.
+
+        `inputs`: float32 [tile, C, H, W], real noisy images, where `probe` has made-up ones.
+        """
+        turned = self._tried(inputs.flip(0)).flip(0)
+        consistency.company(self._tried(inputs), turned, self._tolerance)
+
+    def require_unchanged(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError if the fixed tile of `probe` has other logits now than it had then."""
+        if _digest(self._tried(self._fixed(shape))) != self.probe(shape):
+            raise ValueError(
+                "model gives the same images other logits than before the run: give a "
+                "deterministic model that keeps no state between calls"
+            )
+
+    def _fixed(self, shape: tuple[int, ...]) -> Tensor:
+        draw = torch.Generator().manual_seed(0)
+        return torch.rand((self.tile, *shape), generator=draw).to(self.device)
 
     def _tried(self, images: Tensor) -> Tensor:
-        """Return the tile's logits as float32 on the CPU; ValueError if they are none."""
-        try:
-            logits = self._logits(images)
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, IndexError, TypeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(
-                f"images have shape {list(images.shape[1:])}, which the model does not take "
-                f"({reason}): give images of the shape that it was trained on"
-            ) from error
-        if not isinstance(logits, Tensor):
-            raise ValueError(f"model returns a {type(logits).__name__}: let it return its logits")
-        if tuple(logits.shape) != (self.tile, self.classes):
-            raise ValueError(
-                f"classes is {self.classes} but the model gives logits of shape "
-                f"{tuple(logits.shape)} for {self.tile} images: give the number of its logits"
-            )
+        """Return the tile's logits as float32 on the CPU, in memory of their own."""
         # A copy: the model may write its next logits to the same buffer.
-        return logits.to("cpu", torch.float32, copy=True)
+        return self._logits(images).to("cpu", torch.float32, copy=True)
 
     @torch.inference_mode()
     def answers(self, inputs: Tensor) -> Tensor:
@@ -160,7 +163,25 @@ class Executed:
 
     @torch.inference_mode()
     def _logits(self, inputs: Tensor) -> Tensor:
-        if inputs.ndim == 4:
-            inputs = inputs.to(self._dtype, memory_format=torch.channels_last)
-        logits: Tensor = self._network(inputs.to(self._dtype))
+        """Return the network's logits [tile, classes]; ValueError if they are none."""
+        form = torch.channels_last if inputs.ndim == 4 else torch.preserve_format
+        try:
+            logits = self._network(inputs.to(self._dtype, memory_format=form))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # the network is the reader's own and may fail in any way
+            raise ValueError(refused(error, tuple(inputs.shape[1:]))) from error
+        if not isinstance(logits, Tensor):
+            raise ValueError(f"model returns a {type(logits).__name__}: let it return its logits")
+        if tuple(logits.shape) != (self.tile, self.classes):
+            raise ValueError(
+                f"classes is {self.classes} but the model gives logits of shape "
+                f"{tuple(logits.shape)} for {len(inputs)} images: give the number of its logits"
+            )
+        if not logits.is_floating_point():
+            raise ValueError(f"model gives logits of type {logits.dtype}: let them be real floats")
         return logits
+
+
+def _digest(logits: Tensor) -> str:
+    return hashlib.sha256(logits.numpy().tobytes()).hexdigest()

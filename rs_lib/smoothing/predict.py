@@ -7,8 +7,9 @@ import numpy.typing as npt
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rs_lib.arguments import IntArray, integers, level
+from rs_lib.arguments import IntArray, integer, level, single
 from rs_lib.noise import Law, corrupted_shape
+from rs_lib.seeds import derive
 from rs_lib.smoothing.certify import ABSTAIN
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
@@ -48,8 +49,9 @@ class Predictor:
         tile: int | None = None,
     ) -> None:
         """Check the arguments."""
-        self.n = int(integers("n", n, least=1))
-        self.alpha = float(level("alpha", alpha))
+        self.n = integer("n", n, least=1)
+        self.alpha = single("alpha", level("alpha", alpha))
+        derive(seed)  # refuses what is no seed, before work starts
         self.seed = seed
         self.noise = noise
         if binomial_test_two_sided(self.n, self.n) > self.alpha:
@@ -73,17 +75,26 @@ class Predictor:
         report: Report = ignore,
     ) -> Prediction:
         """Predict `images` [N, C, H, W]; errors as for `Certifier.certify`."""
-        checked, ids = checked_images(images, self.noise, image_ids)
-        self.executed.probe(corrupted_shape(self.noise, tuple(checked.shape[1:])))
-        tally = Tally(self.executed, checked, self.noise, ids, seed=self.seed, stream="predict")
-        tally.draw(np.arange(len(ids)), self.n, report)
+        tally = Tally(
+            self.executed, images, self.noise, image_ids, seed=self.seed, stream="predict"
+        )
+        shape = corrupted_shape(self.noise, tuple(images.shape[1:]))
+        self.executed.probe(shape)
+        tally.draw(np.arange(len(images)), self.n, report)
         counts = tally.counts()
-        report(0, len(ids))
+        report(0, len(images))
+        self.executed.require_unchanged(shape)
         order = np.argsort(-counts, axis=1, kind="stable")[:, :2]
         top, runner_up = np.take_along_axis(counts, order, axis=1).T
-        p_value = np.asarray(binomial_test_two_sided(top, top + runner_up))
-        predicted = np.where(p_value <= self.alpha, order[:, 0], ABSTAIN)
+        predicted = np.where(decided(top, runner_up, self.alpha), order[:, 0], ABSTAIN)
         return Prediction(predicted, top, runner_up, self.n, self.alpha)
+
+
+def decided(top: IntArray, runner_up: IntArray, alpha: float) -> npt.NDArray[np.bool_]:
+    """Whether the two-sided binomial test at `alpha` tells the first two counts apart; bool [N]."""
+    p_value = np.asarray(binomial_test_two_sided(top, top + runner_up))
+    told_apart: npt.NDArray[np.bool_] = p_value <= alpha
+    return told_apart
 
 
 def predict(
@@ -120,6 +131,7 @@ def predict(
         precision=precision,
         compile_model=compile_model,
     )
+    checked_images(images, noise, image_ids)
     with tqdm(total=len(images), desc="predict", unit="image", disable=not progress) as bar:
         answers = predictor.predict(images, image_ids, lambda _, done: bar.update(done))
     return answers.predicted

@@ -63,3 +63,13 @@ def _inverse(noise: Law, radii: FloatArray) -> FloatArray:
         case Ablation(kept=kept, pixels=pixels):
             return ablation.required_probability(np.ceil(radii), pixels, kept)
     raise ValueError(f"noise is {noise!r}: give Gaussian, uniform or Laplace noise, or ablation")
+
+
+def guarantee(noise: Law) -> str:
+    """Return in words where the certificates of `noise` hold, for summaries and headers of logs."""
+    match noise:
+        case Rounded():
+            return "in floating point too, of images of whole pixel levels"
+        case Ablation():
+            return "in floating point too"
+    return "in exact arithmetic; floats can be fooled, see the chapter What a certificate assumes"

@@ -1,14 +1,15 @@
 """Class counts of a base classifier under noise: the Monte Carlo half of every certificate."""
 
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from rs_lib.arguments import IntArray, integers
-from rs_lib.noise import Ablation, Law, Rounded, corrupted_shape
+from rs_lib.arguments import IntArray, integer, integers, shown
+from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform, corrupted_shape
 from rs_lib.noise.streams import noisy_images
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
@@ -36,7 +37,7 @@ class Tally:
     [N, classes + 1], all on the device.
 
     `images`: uint8 [N, C, H, W] for rounded noise, float32 for continuous noise; `image_ids`:
-    N different integers. Raises ValueError for bad arguments.
+    N different integers (default: the positions). Raises ValueError for bad arguments.
     """
 
     def __init__(
@@ -44,24 +45,31 @@ class Tally:
         executed: Executed,
         images: Tensor,
         noise: Law,
-        image_ids: IntArray,
+        image_ids: npt.ArrayLike | None,
         *,
         seed: int,
         stream: str,
     ) -> None:
         """Check the images and clear the table."""
+        images, ids = checked_images(images, noise, image_ids)
         self._executed = executed
+        self._watched = False
         self._images = images.to(executed.device, memory_format=torch.channels_last)
         self._noise = noise
-        self._ids = image_ids
+        self._ids = ids
         self._key = derive(seed, stream)
         self._drawn = np.zeros(len(images), dtype=np.int64)
         shape = (len(images), executed.classes + 1)
         self._table = torch.zeros(shape, dtype=torch.int64, device=executed.device)
 
     def draw(self, rows: IntArray, samples: int, report: Report = ignore) -> None:
-        """Go on with the images at `rows` until each has `samples` samples."""
+        """Go on with the images at `rows`, int64 and all different, up to `samples` samples each.
+
+        Raises ValueError for rows that are none, or that have more samples already; and for a model
+        whose logits of the first tile depend on the company there (see `Executed.watch`).
+        """
         tile = self._executed.tile
+        samples = self._checked(rows, samples)
         # Noise is made for several tiles at once, where that is cheaper.
         pixels = tile * self._images[0].numel() if len(rows) else 1
         block = tile * max(1, min(MOST_TILES, MOST_PIXELS // pixels))
@@ -77,11 +85,29 @@ class Tally:
                 sample[padded],
                 key=self._key,
             )
+            if not self._watched:
+                self._executed.watch(noisy[:tile])
+                self._watched = True
             place = self._executed.answers(noisy)[:used]
             place = place + torch.from_numpy(row * (self._executed.classes + 1)).to(place.device)
             self._table.view(-1).index_add_(0, place, torch.ones_like(place))
             report(used, 0)
         self._drawn[rows] = samples
+
+    def _checked(self, rows: IntArray, samples: int) -> int:
+        """Return `samples`; ValueError if some would be counted twice, or belong to no image."""
+        samples = integer("samples", samples)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self._images):
+            raise ValueError(
+                f"rows reach {rows.min()} and {rows.max()}: give 0 to {len(self._images) - 1}"
+            )
+        if len(np.unique(rows)) != len(rows):
+            raise ValueError("rows names an image twice: its samples would be counted twice")
+        if (self._drawn[rows] > samples).any():
+            raise ValueError(
+                f"samples is {samples}, but {self._drawn[rows].max()} are drawn: give no fewer"
+            )
+        return samples
 
     def counts(self) -> IntArray:
         """Return the counts so far, int64 [N, classes]: the one wait for the device.
@@ -118,11 +144,16 @@ def checked_images(
     images: Tensor, noise: Law, image_ids: npt.ArrayLike | None
 ) -> tuple[Tensor, IntArray]:
     """Return `images` and their ids (default: the positions), or raise ValueError."""
-    if not isinstance(images, Tensor):
-        raise ValueError(f"images is a {type(images).__name__}: give a torch tensor")
+    if not isinstance(noise, Gaussian | Uniform | Laplace | Rounded | Ablation):
+        raise ValueError(f"noise is {shown(noise)}: give a law of rs_lib.noise")
+    if not isinstance(images, Tensor) or images.layout is not torch.strided or images.is_meta:
+        raise ValueError(f"images is a {_kind(images)}: give a torch tensor that holds its pixels")
     if images.ndim != 4 or 0 in images.shape[1:]:
         raise ValueError(f"images has shape {tuple(images.shape)}: give [N, C, H, W]")
-    ids = np.arange(len(images)) if image_ids is None else integers("image_ids", image_ids)
+    if image_ids is None:
+        ids = np.arange(len(images))
+    else:
+        ids = integers("image_ids", image_ids, most=2**63 - 1)
     if ids.shape != (len(images),):
         raise ValueError(f"image_ids has shape {ids.shape}: give one for each of {len(images)}")
     if len(np.unique(ids)) != len(ids):
@@ -138,11 +169,23 @@ def checked_images(
                 f"images holds {int(images.max())} but noise has levels {noise.levels}: "
                 "give the value that stands for white"
             )
+        if isinstance(noise, Ablation) and prod(images.shape[2:]) != noise.pixels:
+            raise ValueError(
+                f"images have {prod(images.shape[2:])} positions but the views are of "
+                f"{noise.pixels}: let pixels be height times width"
+            )
     elif images.dtype != torch.float32:
         raise ValueError(f"images has type {images.dtype}: give float32, see Dataset.as_float")
     elif not bool(images.isfinite().all()):
         raise ValueError("images holds NaN or infinite pixels: give finite ones")
-    return images, ids
+    return images.detach(), ids
+
+
+def _kind(images: object) -> str:
+    """Return what stands in the place of images, in words."""
+    if not isinstance(images, Tensor):
+        return type(images).__name__
+    return f"tensor on {images.device} of layout {images.layout}"
 
 
 def count_classes(
@@ -163,10 +206,12 @@ def count_classes(
     Images, ids and streams as for `Tally`; the result is int64 [N, `classes`], rows summing
     to `n`. Raises ValueError for bad arguments, FloatingPointError for logits that are not finite.
     """
-    integers("n", n, least=1)
-    checked, ids = checked_images(images, noise, image_ids)
+    n = integer("n", n, least=1)
     executed = Executed(model, classes=classes, device=device)
-    executed.probe(corrupted_shape(noise, tuple(checked.shape[1:])))
-    tally = Tally(executed, checked, noise, ids, seed=seed, stream=stream)
-    tally.draw(np.arange(len(ids)), n, report)
-    return tally.counts()
+    tally = Tally(executed, images, noise, image_ids, seed=seed, stream=stream)
+    shape = corrupted_shape(noise, tuple(images.shape[1:]))
+    executed.probe(shape)
+    tally.draw(np.arange(len(images)), n, report)
+    counts = tally.counts()
+    executed.require_unchanged(shape)
+    return counts

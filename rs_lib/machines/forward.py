@@ -1,0 +1,20 @@
+"""What a forward pass of somebody's network failed with, in one sentence."""
+
+import re
+
+_OF_TYPES = re.compile(r"dtype|scalar type|Input type|not implemented for '|complex")
+
+
+def refused(error: Exception, shape: tuple[int, ...]) -> str:
+    """Return a sentence with a remedy for a network that fails on images of `shape` [C, H, W]."""
+    lines = str(error).strip().splitlines()
+    reason = lines[0].rstrip(".:") if lines else type(error).__name__
+    if _OF_TYPES.search(reason):
+        return (
+            f"model mixes number formats ({reason}): let all its layers compute in the format of "
+            "their input, float32 or that of precision"
+        )
+    return (
+        f"images have shape {list(shape)}, which the model does not take ({reason}): give images "
+        "of the shape that it was trained on"
+    )

@@ -1,0 +1,110 @@
+"""Whether a classifier is one function of each image by itself: every time, in any company.
+
+A certificate is about a function. The kernels that we measured (dense, convolutional and residual
+networks, float32 and bfloat16, tiles of 16 and 128, one thread and two) give a row the same bits
+wherever it stands in a tile and whatever stands beside it. So bits are compared first; what other
+kernels may differ by is a few units of the last place, and more is refused.
+"""
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Logits = Callable[[Tensor], Tensor]
+"""Maps a tile [T, C, H, W] to its logits [T, ...] as float32 on the CPU, in memory of their own."""
+
+TOLERANCE = {
+    ("cpu", "float32"): 32 * torch.finfo(torch.float32).eps,
+    ("cpu", "bfloat16"): 0.0,
+    ("cuda", "float32"): 32 * torch.finfo(torch.float32).eps,
+    ("cuda", "bfloat16"): torch.finfo(torch.bfloat16).eps,
+}
+"""Most by which company may move a logit on a device, as a share of the tile's largest.
+
+In float32 32 units of its last place, 4e-6: rounding in another order, layer after layer. In
+bfloat16 nothing on a CPU, where a single unit would already hide a leak of nearly a hundredth; one
+unit on GPUs, some of whose kernels split their sums by the place of a row.
+"""
+
+BITWISE = "bitwise"
+
+
+def probed(logits: Logits, images: Tensor, tolerance: float) -> tuple[Tensor, float]:
+    """Return the logits of the tile `images`, and by how much company moved them; four passes.
+
+    The second is a share of the largest logit, 0 where all bits stayed. The tile runs as it is,
+    in reverse order, half of it among black and white images, and again as it is. Raises ValueError
+    for a model that draws from a global generator, answers the same tile in two ways, or whose
+    logits move by more than `tolerance` in other company.
+    """
+    before = _global_states()
+    first = logits(images)
+    if _global_states() != before:
+        raise ValueError(
+            "model draws random numbers: give a deterministic model (no dropout, no noise)"
+        )
+    half = len(images) // 2
+    strangers = torch.zeros_like(images[half:])
+    strangers[::2] = 1
+    moved = max(
+        company(first, logits(images.flip(0)).flip(0), tolerance),
+        company(
+            first[:half],
+            logits(torch.cat((strangers, images[:half].flip(0))))[-half:].flip(0),
+            tolerance,
+        ),
+    )
+    require_same(first, logits(images))
+    return first, moved
+
+
+def require_same(first: Tensor, again: Tensor) -> None:
+    """Raise ValueError unless two answers to one tile are equal to the last bit."""
+    if not bool(_equal(first, again).all()):
+        raise ValueError(
+            "model gives the same images other logits the second time: give a deterministic model "
+            "that keeps no state between calls"
+        )
+
+
+def company(first: Tensor, again: Tensor, tolerance: float) -> float:
+    """Return by how much the logits of the same images differ, as a share of the largest logit.
+
+    Raises ValueError above `tolerance`.
+    """
+    equal = _equal(first, again)
+    if bool(equal.all()):
+        return 0.0
+    largest = float(first.nan_to_num(0, 0, 0).abs().max())
+    gap = float((first - again).masked_fill(equal, 0).abs().nan_to_num(torch.inf).max())
+    if not gap <= tolerance * largest:
+        raise ValueError(
+            "model gives an image other logits in other company: give a deterministic "
+            "model that treats each image of a batch by itself"
+        )
+    return gap / largest
+
+
+def told(moved: float) -> str:
+    """Return in words what `probed` measured, for the header of a log."""
+    return BITWISE if moved == 0 else f"within {moved:.2g} of the largest logit"
+
+
+def _equal(first: Tensor, again: Tensor) -> Tensor:
+    return (first == again) | (first.isnan() & again.isnan())
+
+
+def _global_states() -> list[object]:
+    """Return the states of the generators that a model can reach without being given one."""
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - a model may use it
+    states: list[object] = [
+        torch.get_rng_state().numpy().tobytes(),
+        repr(numpy_state["state"]["pos"]) + numpy_state["state"]["key"].tobytes().hex(),
+        random.getstate(),
+    ]
+    if torch.cuda.is_available():
+        states += [state.numpy().tobytes() for state in torch.cuda.get_rng_state_all()]
+    return states

@@ -1,0 +1,158 @@
+"""Models that are no function of each image are refused, however little they stray."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+from rs_lib import smoothing
+from rs_lib.machines import models
+from rs_lib.noise import Gaussian, Rounded
+from rs_lib.smoothing import consistency
+from rs_lib.smoothing.executed import PRECISIONS, Executed
+
+SHAPE = (1, 6, 6)
+LAW = Rounded(Gaussian(0.5))
+
+
+class Strays(nn.Module):
+    """An affine map, and what `stray` adds to its logits [N, 3], given the images and calls."""
+
+    def __init__(self, stray):
+        super().__init__()
+        self.layer = nn.Linear(36, 3)
+        with torch.no_grad():
+            draw = torch.Generator().manual_seed(1)
+            self.layer.weight.copy_(torch.randn(3, 36, generator=draw))
+        self.stray, self.calls = stray, 0
+        self.own = torch.Generator().manual_seed(2)
+
+    def forward(self, images):
+        self.calls += 1
+        flat = images.flatten(1)
+        return self.layer(flat) + self.stray(self, flat)
+
+
+def _noise(model, flat):
+    return 1e-3 * torch.randn((len(flat), 3), generator=model.own)
+
+
+STRAYS = {
+    "noise of 0.001": _noise,
+    "noise of the last digits": lambda model, flat: 1e-3 * _noise(model, flat),
+    "global noise, drawn and not used": lambda model, flat: 0 * torch.rand(1),
+    "noise of NumPy": lambda model, flat: 1e-3 * np.random.rand(),  # noqa: NPY002
+    "noise of Python": lambda model, flat: 1e-3 * random.random(),  # noqa: S311
+    "dropout": lambda model, flat: nn.functional.dropout(flat[:, :3], 0.1, training=True),
+    "a counter": lambda model, flat: 1e-3 * model.calls,
+    "two per cent of the mean": lambda model, flat: 0.02 * flat[:, :3].mean(0),
+    "two per cent of the largest": lambda model, flat: 0.02 * flat[:, :3].amax(0),
+    "the first row": lambda model, flat: 0.01 * flat[:1, :3],
+    "the row before": lambda model, flat: 0.01 * flat.roll(1, 0)[:, :3],
+    "the place in the tile": lambda model, flat: 1e-4 * torch.arange(len(flat))[:, None],
+}
+
+
+@pytest.mark.parametrize("stray", STRAYS)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_model_that_is_no_function_of_each_image_is_refused(stray, precision):
+    model = Strays(STRAYS[stray]).eval()
+    told = "model (draws random numbers|gives (an image|the same images) other logits)"
+    if precision == "bfloat16" and stray == "noise of the last digits":
+        pytest.skip("bfloat16 rounds noise of one millionth away")
+    with pytest.raises(ValueError, match=told):
+        Executed(model, classes=3, precision=precision).probe(SHAPE)
+
+
+def test_a_change_during_the_run_is_found():
+    images = torch.zeros((1, *SHAPE), dtype=torch.uint8)
+
+    def late(model, flat):
+        return 1e-3 * (model.calls > 12)
+
+    for run in (smoothing.certify, smoothing.predict):
+        with pytest.raises(ValueError, match="other logits than before the run"):
+            run(Strays(late).eval(), images, LAW, classes=3, seed=0, n=3000)
+
+
+def test_company_that_matters_for_real_images_only_is_found():
+    """No image of the probe is negative; noisy ones are."""
+    images = torch.zeros((1, *SHAPE), dtype=torch.uint8)
+
+    def dark(model, flat):
+        return 0.01 * flat.clamp(max=0).roll(1, 0)[:, :3]
+
+    model = Strays(dark).eval()
+    Executed(model, classes=3).probe(SHAPE)
+    with pytest.raises(ValueError, match="other logits in other company"):
+        smoothing.certify(model, images, LAW, classes=3, seed=0, n=100)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", [*models.NAMES, "resnet"])
+def test_networks_of_the_book_are_functions_to_the_last_bit(name, precision):
+    shape = (3, 16, 16)
+    torch.manual_seed(3)
+    network = resnet18(num_classes=4).eval() if name == "resnet" else None
+    network = network or models.build(name, shape, 4, seed=1)
+    executed = Executed(network, classes=4, precision=precision, tile=16)
+    assert executed.rows(shape) == consistency.BITWISE
+    executed.require_unchanged(shape)
+
+
+def test_the_last_digits_may_follow_the_company_and_are_told():
+    """Two units of the last place of float32, as other kernels may differ by."""
+    unit = 2 * torch.finfo(torch.float32).eps
+
+    def digits(model, flat):
+        return unit * model.layer(flat) * torch.where(flat.flip(0)[:, :1] > 0.5, 1.0, 0.0)
+
+    executed = Executed(Strays(digits).eval(), classes=3)
+    told = executed.rows(SHAPE)
+    assert told.startswith("within ")
+    assert 0 < float(told.split()[1]) <= 2 * unit
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda flat: (flat,), "model returns a tuple: let it return its logits"),
+        (lambda flat: flat[:, :3].long(), "model gives logits of type torch.int64"),
+        (lambda flat: flat[:, :3].to(torch.complex64), "logits of type torch.complex64"),
+        (lambda flat: flat[:1, :3], r"logits of shape \(1, 3\) for 128 images"),
+        (lambda flat: flat @ torch.zeros(36, 3).half(), "model mixes number formats"),
+        (lambda flat: flat @ torch.zeros(35, 3), "which the model does not take"),
+        (lambda flat: {}["logits"], "the model does not take .*logits"),
+        (lambda flat: flat.nothing, "the model does not take .*nothing"),
+    ],
+)
+def test_what_is_no_logits_has_a_remedy_of_its_own(answer, told):
+    class Answers(nn.Module):
+        def forward(self, images):
+            return answer(images.flatten(1))
+
+    with pytest.raises(ValueError, match=told):
+        Executed(Answers().eval(), classes=3).probe(SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (None, "model is None: give a torch.nn.Module"),
+        (len, "model is <built-in function len>: give"),
+        (nn.Linear(4, 3, dtype=torch.complex64).eval(), "model has complex weights"),
+    ],
+)
+def test_what_is_no_model_is_told(model, told):
+    with pytest.raises(ValueError, match=told):
+        Executed(model, classes=3)
+
+
+def test_a_model_in_half_precision_is_converted():
+    model = models.build("mlp", SHAPE, 3, seed=1).half()
+    images = torch.zeros((1, *SHAPE), dtype=torch.uint8)
+    smoothing.certify(model, images, LAW, classes=3, seed=0, n=100)
+    assert next(model.parameters()).dtype == torch.float16
