@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from rs_lib.commands import audit, certify, experiments, failures, predict
+from rs_lib.commands.ranks import StoppedError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -23,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.execute(options)
+        sys.stdout.flush()
+    except StoppedError as stop:
+        return stop.status
     except Exception as failure:
         return failures.report(failure)
     except KeyboardInterrupt:

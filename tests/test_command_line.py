@@ -1,5 +1,6 @@
 """The command line: logs that survive kills and ranks, weights, refusals, summaries, help."""
 
+import argparse
 import csv
 import importlib
 import json
@@ -16,7 +17,7 @@ import torch
 
 from rs_lib import __main__ as command_line
 from rs_lib import provenance
-from rs_lib.commands import classifier, summary
+from rs_lib.commands import classifier, given, options, summary
 from rs_lib.machines import data
 from rs_lib.machines.band_classifier import probabilities
 from rs_lib.machines.bands import MaskedNetwork, masks
@@ -33,6 +34,8 @@ import torch
 from torch import nn
 
 from rs_lib.machines import data
+from rs_lib.machines.band_classifier import BandClassifier
+from rs_lib.machines.bands import masks
 
 
 class Classifier(nn.Module):
@@ -109,6 +112,62 @@ def fails():
 
 def text():
     return "model"
+
+
+def leaves():
+    raise SystemExit(0)
+
+
+def converted(form):
+    return getattr(trained(), form)()
+
+
+class Unruly:
+    """Answers until its call number `at`, and then in another way."""
+
+    def set(self, way, at):
+        self.way, self.at, self.seen = way, at, 0
+        return self.eval()
+
+    def checked(self, logits):
+        self.seen += 1
+        if self.seen < self.at:
+            return logits
+        if self.way == "quits":
+            raise SystemExit(0)
+        if self.way == "stumbles":
+            return {}[logits.shape]
+        return {"logits": logits}
+
+
+class UnrulyClassifier(Unruly, Classifier):
+    def forward(self, images):
+        return self.checked(super().forward(images))
+
+
+class UnrulyBands(Unruly, BandClassifier):
+    positions = 8
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(64, 80)
+
+    def lesson(self, labels, draw):
+        raise NotImplementedError
+
+    def sees(self, height, width):
+        return masks("columns", 3, height, width)
+
+    def forward(self, images):
+        return self.checked(self.linear(images.flatten(1)).view(-1, 8, 10))
+
+
+def unruly(way, at):
+    return UnrulyClassifier().set(way, at)
+
+
+def unruly_bands(way, at):
+    return UnrulyBands().set(way, at)
 
 
 number = 5
@@ -326,12 +385,15 @@ def test_bfloat16_is_certified_with_a_guard_of_its_own(place):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--scale", "0.5"], "scale: views are not random, leave this out"),
-        (["--n", "500", "--compile"], "n and compile: views are not random"),
+        (["--scale", "0.5"], "scale is 0.5: --defence patch does not use it, leave it out"),
+        (["--compile", "--n", "500"], "compile is True and n is 500: --defence patch does not use"),
         (["--band", "9"], "band is 9: give at most 8 for columns"),
         (["--theta", "0"], "theta is 0.0: give a probability above 0"),
         (["--model", "means:of_columns", "--views", "blocks"], "answers for 8 positions"),
-        (["--model", "means:trained"], "model fails on an image of shape [2, 8, 8]"),
+        (
+            ["--model", "means:trained"],
+            "images have shape [2, 8, 8], which the model does",
+        ),
     ],
 )
 def test_a_patch_defence_that_cannot_be_is_told(place, capsys, arguments, told):
@@ -427,8 +489,11 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--weights", "none.pt"], "weights in none.pt cannot be read (FileNotFoundError"),
         (["--weights", "none.safetensors"], "weights in none.safetensors cannot be read"),
         (["--weights", "means.py"], "give a .pt, .pth or .safetensors file"),
-        (["--weights", "junk.pt"], "weights in junk.pt cannot be read"),
-        (["--weights", "code.pt"], "weights in code.pt cannot be read"),
+        (["--weights", "junk.pt"], "weights in junk.pt cannot be read (UnpicklingError): give"),
+        (
+            ["--weights", "code.pt"],
+            "weights in code.pt hold print, not tensors alone: save",
+        ),
         (["--weights", "number.pt"], "weights in number.pt are no state dict"),
         (["--weights", "other.pt"], "linear.bias is missing; extra is not in the model"),
         (["--weights", "wide.pt"], "linear.bias has shape [11], not [10]"),
@@ -442,21 +507,24 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--data", "short.npz"], "labels in short.npz have shape (1,): give one for each of 2"),
         (["--data", "beyond.npz"], "labels in beyond.npz hold 10, but the model knows"),
         (["--data", "negative.npz"], "labels in negative.npz is -1"),
-        (["--data", "large.npz"], "model fails on an image of shape [1, 9, 9]"),
+        (["--data", "large.npz"], "images have shape [1, 9, 9], which the model does not take"),
         (["--data", "beyond.npz", "--levels", "3"], "images in beyond.npz hold 4"),
         (["--levels", "255"], "levels is 255: digits has 16"),
         (["--skip", "0"], "skip is 0"),
         (["--max-images", "0"], "max-images is 0"),
         (["--chunk", "0"], "chunk is 0"),
-        (["--scale", "-1"], "sigma is -1.0"),
-        (["--kept", "3"], "noise is gaussian: give --scale, and no --kept"),
-        (["--noise", "ablation", "--kept", "3"], "give --kept, and neither --scale nor"),
+        (["--scale", "-1"], "scale is -1.0: give a number from 1e-06 to"),
+        (["--scale", "1e-155"], "scale is 1e-155: give a number from 1e-06 to"),
+        (["--scale", "nan"], "scale is nan: give a number from 1e-06 to"),
+        (["--kept", "3"], "kept is 3: --noise gaussian does not use it, leave it out"),
+        (["--noise", "ablation", "--kept", "3"], "scale is 0.25: --noise ablation does not use"),
         (["--alpha", "1"], "alpha is 1.0"),
         (["--n", "5"], "n is 5: at alpha = 0.001 even unanimous samples certify nothing"),
         (["--n0", "0"], "n0 is 0"),
         (["--n", "20000000"], "n is 20000000: give at most 10000000"),
-        (["--rule", "union"], "max-samples and rule go with --radii or --step"),
-        (["--max-samples", "99"], "max-samples and rule go with --radii or --step"),
+        (["--rule", "union"], "rule is union: --n does not use it, leave it out"),
+        (["--max-samples", "99"], "max-samples is 99: --n does not use it, leave it out"),
+        (["--n0", "1000000000000000000"], "n0 is 1000000000000000000: give whole numbers of at"),
         (["--device", "abacus"], "device is 'abacus': torch cannot use it here"),
         (["--out", "run.txt"], "give a file name that ends in .tsv"),
     ],
@@ -469,6 +537,155 @@ def test_bad_input_gives_status_2_and_one_sentence(place, capsys, arguments, tol
     assert error.startswith("rs_lib: ")
     assert error.count("\n") == 1
     assert not (place / "run.tsv").exists()
+
+
+IGNORED = {
+    "--n": [["--max-samples", "99"], ["--rule", "union"]],
+    "--defence noise": [["--theta", "0.3"], ["--views", "rows"], ["--method", "counts"]],
+    "--defence patch": [
+        *(["--alpha", "7"], ["--seed", "0"], ["--n0", "100"], ["--rule", "union"]),
+        *(["--noise", "gaussian"], ["--continuous"], ["--max-samples", "9"], ["--kept", "4"]),
+        *(["--radii", "1"], ["--step", "1"]),
+    ],
+    "--noise ablation": [["--scale", "1"], ["--continuous"]],
+    "--noise uniform": [["--kept", "4"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "option"), [(reason, option) for reason, many in IGNORED.items() for option in many]
+)
+def test_an_option_that_nothing_reads_is_refused_by_name(place, capsys, reason, option):
+    if reason == "--defence patch":
+        arguments = [*PATCH, "--model", "means:of_bands"]
+    elif reason == "--noise ablation":
+        arguments = ["certify", *VIEWS, "--n", "500"]
+    else:
+        arguments = [*FIXED, *(reason.split() if reason.startswith("--noise") else [])]
+    assert command_line.main([*arguments, *option, "--out", "run.tsv"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"rs_lib: {option[0].removeprefix('--')} is ")
+    assert error.endswith(f": {reason} does not use it, leave it out\n")
+    assert not (place / "run.tsv").exists()
+
+
+def test_options_that_are_left_out_have_the_defaults_that_help_tells(place, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        command_line.main(["certify", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for value in given.DEFAULTS.values():
+        assert value is False or f"(default: {value})" in text
+    chosen = argparse.Namespace(**dict.fromkeys(given.DEFAULTS), n=None, arguments=[])
+    given.settle(chosen)
+    read = set(given.DEFAULTS) - {"views", "theta", "method"}
+    assert {name: getattr(chosen, name) for name in read} == {
+        name: given.DEFAULTS[name] for name in read
+    }
+    assert chosen.theta is None
+
+
+@pytest.mark.parametrize("at", [1, 3, 8])
+@pytest.mark.parametrize("way", ["quits", "stumbles", "packs"])
+@pytest.mark.parametrize("command", ["certify", "predict", "patch"])
+def test_a_model_that_fails_at_any_call_is_an_error_in_one_sentence(
+    place, capsys, command, way, at
+):
+    if command == "patch":
+        run = [*PATCH, "--model", "means:unruly_bands", "--chunk", "1"]
+    else:
+        run = [command, *BASE, "--n", "500", "--model", "means:unruly", "--chunk", "1"]
+    run += ["--out", "run.tsv", "--arguments", f"way={way}", f"at={at}"]
+    assert command_line.main(run) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("rs_lib: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("model", ["leaves:anything", "means:leaves", "sys:exit"])
+def test_code_that_ends_the_program_does_not_end_the_run_as_done(place, capsys, model):
+    (place / "leaves.py").write_text("import sys\nsys.exit(0)\n")
+    assert command_line.main([*FIXED, "--out", "run.tsv", "--model", model]) == 2
+    error = capsys.readouterr().err
+    assert "fails with SystemExit, it ends the program" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["half", "double", "bfloat16"])
+def test_weights_of_another_precision_are_computed_in_the_one_asked_for(place, form):
+    whole, _ = _certified(*FIXED, "--max-images", "2", out="whole.tsv")
+    changed = ("--model", "means:converted", "--arguments", f"form={form}")
+    table, _ = _certified(*FIXED, "--max-images", "2", *changed)
+    if form == "double":
+        assert table == whole
+    assert table.count(b"\n") == 3
+
+
+@pytest.mark.parametrize(
+    "value", ["-" * 100_000, "[" * 100_000, "(" * 3000 + ")" * 3000, "1+" * 50_000 + "1", "{[]}"]
+)
+def test_a_value_of_many_brackets_is_a_string_or_refused(value):
+    refused, found = "", None
+    try:
+        found = options.assignment(f"seed={value}")
+    except argparse.ArgumentTypeError as error:
+        refused = str(error)
+    if found is None:
+        assert "nested too deeply: write a simpler value" in refused
+        assert len(refused) < 200
+    else:
+        assert found == ("seed", value)
+
+
+def test_a_refused_value_is_shown_in_short(place, capsys):
+    arguments = ["--arguments", f"seed={'[' * 100_000}"]
+    assert command_line.main([*FIXED, "--out", "run.tsv", *arguments]) == 2
+    assert len(capsys.readouterr().err) < 400
+
+
+def test_an_argument_that_is_given_twice_is_refused(place, capsys):
+    twice = ["--arguments", "classes=10", "classes=11"]
+    assert command_line.main([*FIXED, "--out", "run.tsv", *twice]) == 2
+    assert capsys.readouterr().err == "rs_lib: arguments gives 'classes' twice: give it once\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["audit", "none", "--sigma", "1"],
+            "none cannot be used (No such file or directory)",
+        ),
+        (["audit", ".", "--sigma", "1"], "log is '.': give a file, this is none"),
+        (
+            ["audit", "means.py/x", "--sigma", "1"],
+            "(Not a directory): give a folder, a part",
+        ),
+        (["audit", "x" * 300, "--sigma", "1"], "(File name too long): give a shorter name"),
+        (["audit", "log", "--sigma", "1", "--n", str(10**18)], f"n is {10**18}: give whole"),
+        (["audit", "log", "--sigma", "1", "--alpha", "1e-320"], "give a level of at least 1e-60"),
+        (["audit", "log", "--sigma", "1e300"], "sigma is 1e+300: give the noise of the log"),
+        ([*FIXED, "--out", "means.py/run.tsv"], "means.py cannot be used (File exists): give a"),
+    ],
+)
+def test_a_file_or_an_extreme_that_cannot_be_used_is_told(place, capsys, arguments, told):
+    (place / "log").write_text("idx label predict radius correct\n0 3 3 0.5 1\n")
+    assert command_line.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_torchs_advice_to_run_what_a_file_holds_is_not_passed_on(place, capsys):
+    sys.path.insert(0, str(place))
+    torch.save(importlib.import_module("means").trained(), "whole.pt")
+    torch.save({"linear.weight": torch.zeros(10, 64), "step": os.stat}, "mixed.pt")
+    for name, culprit in (("whole.pt", "means.Classifier"), ("mixed.pt", "posix.stat")):
+        assert command_line.main([*FIXED, "--out", "run.tsv", "--weights", name]) == 2
+        error = capsys.readouterr().err
+        assert f"weights in {name} hold {culprit}, not tensors alone: save them anew" in error
+        assert "weights_only" not in error
+        assert "\x1b" not in error
 
 
 def _bad_files():
@@ -496,7 +713,11 @@ def _bad_files():
     ("arguments", "told"),
     [
         ([], "samples are missing: give one of --n, --radii and --step"),
-        (["--n", "500", "--band", "3"], "band is 3: it goes with --defence patch"),
+        (["--n", "500", "--band", "3"], "band is 3: --defence noise does not use it, leave it out"),
+        (["--radii", "1e-300", "1e-299"], "radii holds 1e-300 and 1e-299, which the same"),
+        (["--radii", "nan"], "radii holds NaN: give real numbers"),
+        (["--radii", "0.1", "inf"], "radii is inf: give a finite number"),
+        (["--radii", *(str(k / 1e4) for k in range(1001))], "radii are 1001: give at most 1000"),
         (["--radii", "0.2", "0.1"], "radii is [0.2, 0.1]: give one or more radii that increase"),
         (["--radii", "0.1", "9"], "radii holds 9.0, but"),
         (["--radii", "0.2", "0.2000001"], "radii are equal in the six digits"),
@@ -504,8 +725,8 @@ def _bad_files():
         (["--step", "9"], "step is 9.0: 100000 samples certify at most 0.95"),
         (["--step", "0.00001"], "give a step that leaves 1 to 1000"),
         (["--step", "1e-320"], "give a step that leaves 1 to 1000"),
-        (["--step", "0.25", "--max-samples", "20000000"], "max-samples is 20000000: give at most"),
-        (["--radii", "0.1", "--max-samples", "20000000"], "max_samples is 20000000: give at most"),
+        (["--step", "0.25", "--max-samples", "20000000"], "max-samples is 20000000: give whole"),
+        (["--radii", "0.1", "--max-samples", "20000000"], "max-samples is 20000000: give whole"),
         (["--step", "0"], "step is 0.0: give a positive finite number"),
         (["--step", "0.25", "--max-samples", "0"], "max-samples is 0"),
         (["--step", "0.25", "--max-samples", "3"], "step is 0.25: 3 samples certify at most 0"),

@@ -118,9 +118,12 @@ def _candidate(
     low, high = style.cells(values)
     smallest, largest = count_ranges(values, sigma, style, trials, alpha)
     on = largest >= smallest
-    top = np.clip(smallest, 2, trials)
-    gap = sigma * (radii(top, trials, alpha) - radii(top - 1, trials, alpha))
-    share = np.minimum(1.0, (high - low + 2 * TIE * sigma) / gap)
+    top = np.clip(smallest, min(2, trials), trials)
+    # Of one sample there is one radius, which counts from 0.
+    below = np.nan_to_num(radii(top - 1, trials, alpha), neginf=0.0)
+    gap = sigma * (radii(top, trials, alpha) - below)
+    width = high - low + 2 * TIE * sigma
+    share = width / np.maximum(gap, width)
     likelihood = np.where(on, (1 - _MISTAKE) / share + _MISTAKE, _MISTAKE)
     ceiling = sigma * (radii(trials, trials, alpha) + TIE)
     return Candidate(

@@ -1,11 +1,12 @@
 """The command `audit`."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from rs_lib import audit as audits
-from rs_lib.arguments import integers
+from rs_lib.arguments import integer
+from rs_lib.commands.options import place
+from rs_lib.statistics import MAX_TRIALS
 
 _DESCRIPTION = """\
 Recover from the radii of a log, made with Gaussian noise, which number of samples
@@ -29,7 +30,7 @@ def add_to(commands: Any) -> None:
     )
     parser.set_defaults(execute=_execute)
     parser.add_argument(
-        "log", type=Path, help="a table whose columns begin with idx label predict radius correct"
+        "log", type=place, help="a table whose columns begin with idx label predict radius correct"
     )
     parser.add_argument(
         "--sigma", type=float, required=True, help="standard deviation of the noise"
@@ -57,7 +58,7 @@ def add_to(commands: Any) -> None:
 
 
 def _execute(options: argparse.Namespace) -> None:
-    integers("n", options.n, least=1)
+    integer("n", options.n, least=1, most=MAX_TRIALS)
     found = audits.audit(
         options.log,
         options.sigma,

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rs_lib.arguments import IntArray, integers, positive
+from rs_lib.arguments import IntArray, integer, nonnegative, positive
 from rs_lib.commands import options as shared
 from rs_lib.commands import patches, session, summary
+from rs_lib.commands.given import DEFAULTS, default, settle
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.noise import Law
-from rs_lib.smoothing import Certifier, certified_radius, log
+from rs_lib.smoothing import Certifier, certified_radius, log, required_probabilities
 from rs_lib.smoothing.sampling import Report
 from rs_lib.statistics import MAX_TRIALS, RULES, clopper_pearson_lower
 
@@ -59,6 +60,8 @@ def add_to(commands: Any) -> None:
     )
     shared.add_shared(parser)
     patches.add_options(parser)
+    # None tells whether they were given; `settle` fills them in.
+    parser.set_defaults(views=None, theta=None, method=None)
     group = parser.add_argument_group("samples (with noise; give one of --n, --radii, --step)")
     plan = group.add_mutually_exclusive_group()
     shared.add_n(
@@ -80,20 +83,19 @@ def add_to(commands: Any) -> None:
         "--max-samples",
         type=int,
         metavar="N",
-        help="most for an image, with --radii or --step (default: 100000)",
+        help=f"most for an image, with --radii or --step {default('max_samples')}",
     )
     group.add_argument(
         "--rule",
         choices=RULES,
-        help="when to stop, with --radii or --step (default: calibrated, the others are for "
-        "comparison)",
+        help=f"when to stop, with --radii or --step; all but one are for comparison "
+        f"{default('rule')}",
     )
-    group.add_argument(
-        "--n0", type=int, default=100, help="samples that select the class (default: 100)"
-    )
+    group.add_argument("--n0", type=int, help=f"samples that select the class {default('n0')}")
 
 
 def _execute(options: argparse.Namespace) -> None:
+    settle(options)
     if options.defence == "patch":
         patches.execute(options)
         return
@@ -123,13 +125,10 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, C
     sequential = options.n is None
     if sequential and options.radii is None and options.step is None:
         raise ValueError("samples are missing: give one of --n, --radii and --step")
-    if options.band is not None:
-        raise ValueError(f"band is {options.band}: it goes with --defence patch")
-    if not sequential and (options.max_samples is not None or options.rule is not None):
-        raise ValueError("max-samples and rule go with --radii or --step: leave them out with --n")
+    shared.require_scale(options.scale)
+    integer("n0", options.n0, least=1, most=MAX_TRIALS)
     task = session.prepare(options, ranks)
-    most = 100_000 if sequential and options.max_samples is None else options.max_samples
-    radii = _radii(options, task.noise, most) if most is not None else None
+    radii = _radii(options, task.noise) if sequential else None
     certifier = Certifier(
         task.model,
         task.noise,
@@ -137,8 +136,8 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, C
         seed=options.seed,
         n=options.n,
         radii=radii,
-        max_samples=most,
-        rule=options.rule or "calibrated",
+        max_samples=options.max_samples,
+        rule=str(options.rule or DEFAULTS["rule"]),
         n0=options.n0,
         alpha=options.alpha,
         device=task.device,
@@ -148,27 +147,35 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, C
     return task, certifier
 
 
-def _radii(options: argparse.Namespace, noise: Law, most: int) -> list[float]:
-    """Return the radii asked for; raise ValueError for a table that cannot be printed."""
-    radii: list[float] = options.radii or []
+def _radii(options: argparse.Namespace, noise: Law) -> list[float]:
+    """Return the radii asked for; raise ValueError for a table that cannot be made or printed."""
+    most = integer("max-samples", options.max_samples, least=1, most=MAX_TRIALS)
     if options.step is not None:
         radii = _multiples(options.step, noise, most, options.alpha)
-    printed = [float(log.rounded_down(radius)) for radius in radii if radius >= 0]
+    else:
+        radii = nonnegative("radii", options.radii).tolist()
+        if len(radii) > MOST_RADII:
+            raise ValueError(f"radii are {len(radii)}: give at most {MOST_RADII}")
+    printed = [float(log.rounded_down(radius)) for radius in radii]
     if len(set(printed)) < len(printed):
         raise ValueError(
             "radii are equal in the six digits that the log holds: give fewer or other ones"
+        )
+    needed = required_probabilities(noise, radii)
+    if (np.diff(radii) > 0).all() and not (np.diff(needed) > 0).all():
+        place = int(np.argmin(np.diff(needed) > 0))
+        raise ValueError(
+            f"radii holds {radii[place]} and {radii[place + 1]}, which the same probability "
+            f"certifies under {noise.name} noise: leave one of them out"
         )
     return radii
 
 
 def _multiples(step: float, noise: Law, most: int, alpha: float) -> list[float]:
     positive("step", step)
-    integers("max-samples", most, least=1)
-    if most > MAX_TRIALS:
-        raise ValueError(f"max-samples is {most}: give at most {MAX_TRIALS}")
     p_lower = float(clopper_pearson_lower(most, most, alpha))
     ceiling = float(certified_radius(noise, p_lower)) if p_lower > 0.5 else 0.0
-    if not 1 <= ceiling / step <= MOST_RADII:
+    if not step <= ceiling <= MOST_RADII * step:
         raise ValueError(
             f"step is {step}: {most} samples certify at most {ceiling:.4g}; give a step that "
             f"leaves 1 to {MOST_RADII} radii up to there, or more samples"
@@ -185,7 +192,7 @@ def _plan(options: argparse.Namespace, certifier: Certifier) -> dict[str, object
         "n0": certifier.n0,
         "radii": certifier.radii.tolist(),
         "max_samples": certifier.budget,
-        "rule": options.rule or "calibrated",
+        "rule": options.rule,
     }
 
 

@@ -2,10 +2,12 @@
 
 import argparse
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from rs_lib.commands.options import assignment
+from rs_lib.commands.given import assigned
+from rs_lib.commands.options import assignment, place
 from rs_lib.experiments import experiment as experiments
 
 
@@ -41,7 +43,7 @@ def add_to(commands: Any) -> None:
     )
     run.add_argument(
         "--out",
-        type=Path,
+        type=place,
         default=experiments.RESULTS,
         metavar="FOLDER",
         help="where the result goes (default: the book's stored results)",
@@ -58,12 +60,33 @@ def _list(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     experiment = experiments.find(options.experiment)
+    changes = assigned("set", options.changes)
+    experiment.parameters(options.profile, changes)
+    _require_writable(options.out, experiment.path(options.profile).name)
     result = experiment.run(
         options.profile,
         device=options.device,
-        changes=dict(options.changes),
+        changes=changes,
         keep_stages=True,
         progress=True,
     )
     path = experiment.store(result, options.out)
     print(f"{path.name}: stored after {result.run['wall_seconds']} s on {result.run['device']}")
+
+
+def _require_writable(folder: Path, name: str) -> None:
+    """Raise OSError or ValueError if the file `name` cannot be written into `folder`; make none.
+
+    What cannot be stored is not to be computed first.
+    """
+    if (folder / name).is_dir():
+        raise ValueError(f"out is {str(folder)!r}: give another folder, {name} is a folder in it")
+    made = [part for part in (folder, *folder.parents) if not part.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    finally:
+        for part in made:
+            if part.is_dir():
+                part.rmdir()

@@ -2,18 +2,47 @@
 
 import argparse
 import ast
+import warnings
 from pathlib import Path
+
+from rs_lib.arguments import shown
+from rs_lib.commands.given import default
+
+LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
+"""Scales of noise that are taken, as multiples of white."""
 
 
 def assignment(text: str) -> tuple[str, object]:
     """Return NAME and VALUE of `text`; a value that is no Python literal is a string."""
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is no assignment: write NAME=VALUE")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no assignment: write NAME=VALUE")
     try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a doubtful escape in what may be no Python at all
+            return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError, TypeError):
         return name, value
+    except (MemoryError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is nested too deeply: write a simpler value"
+        ) from error
+
+
+def place(text: str) -> Path:
+    """Return the path `text`, which the system must be able to look up."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file: give one")
+    return Path(text)
+
+
+def require_scale(scale: float | None) -> None:
+    """Raise ValueError for noise that is none, or beside which the images vanish."""
+    if scale is not None and not LEAST_SCALE <= scale <= MOST_SCALE:
+        raise ValueError(
+            f"scale is {scale}: give a number from {LEAST_SCALE} to {MOST_SCALE}, in units where "
+            "pixels lie in [0, 1]"
+        )
 
 
 def add_shared(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +84,7 @@ def _add_classifier(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--weights",
-        type=Path,
+        type=place,
         metavar="FILE",
         help="a state dict: .safetensors, or .pt or .pth, bare or under the key state_dict; "
         "code in it is not run (default: as the function returns the model)",
@@ -86,8 +115,7 @@ def _add_noise(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--noise",
         choices=("gaussian", "uniform", "laplace", "ablation"),
-        default="gaussian",
-        help="its law (default: gaussian). ablation shows the classifier a few random pixels, as "
+        help=f"its law {default('noise')}. ablation shows the classifier a few random pixels, as "
         "2 C channels (image and complement, both 0 where not seen); radii count changed pixels",
     )
     group.add_argument(
@@ -102,6 +130,7 @@ def _add_noise(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--continuous",
         action="store_true",
+        default=None,
         help="add float noise (default: noise rounded to pixel levels and added as integers, "
         "whose certificates hold in floating point too)",
     )
@@ -110,7 +139,7 @@ def _add_noise(group: argparse._ArgumentGroup) -> None:
 def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--out",
-        type=Path,
+        type=place,
         required=True,
         metavar="FILE.tsv",
         help="the log; its settings go to FILE.json, times to FILE.times.jsonl. A log that was "
@@ -119,10 +148,9 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--alpha",
         type=float,
-        default=0.001,
-        help="allowed probability of error per image (default: 0.001)",
+        help=f"allowed probability of error per image {default('alpha')}",
     )
-    group.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
+    group.add_argument("--seed", type=int, help=f"of the noise {default('seed')}")
     group.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU")
     group.add_argument(
         "--precision",
@@ -130,7 +158,9 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         default="float32",
         help="what the network computes in (default: float32)",
     )
-    group.add_argument("--compile", action="store_true", help="run it through torch.compile")
+    group.add_argument(
+        "--compile", action="store_true", default=None, help="run it through torch.compile"
+    )
     group.add_argument(
         "--chunk",
         type=int,

@@ -9,6 +9,7 @@ import numpy as np
 from rs_lib.arguments import IntArray
 from rs_lib.commands import options as shared
 from rs_lib.commands import session, summary
+from rs_lib.commands.given import settle
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.smoothing import Predictor, log
 from rs_lib.smoothing.sampling import Report
@@ -41,6 +42,7 @@ def add_to(commands: Any) -> None:
 
 
 def _execute(options: argparse.Namespace) -> None:
+    settle(options)
     with joined() as ranks:
         task, predictor = ranks.each(partial(_prepare, options, ranks))
         plan = {"n": predictor.n}
@@ -61,6 +63,7 @@ def _execute(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, Predictor]:
+    shared.require_scale(options.scale)
     task = session.prepare(options, ranks)
     predictor = Predictor(
         task.model,

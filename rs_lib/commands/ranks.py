@@ -17,6 +17,27 @@ _MEETING = timedelta(minutes=5)
 _PATIENCE = timedelta(days=2)
 
 
+class StoppedError(Exception):
+    """A run that ends with `status`, its reason having been told."""
+
+    def __init__(self, status: int) -> None:
+        """Keep the exit status."""
+        super().__init__(status)
+        self.status = status
+
+
+def _done(work: Callable[[], T]) -> T:
+    """Do `work`; what would end the process, and does not say that all is done, is an error."""
+    try:
+        return work()
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as end:
+        raise ValueError(
+            f"model fails with {failures.told(end)}: let it return its logits"
+        ) from end
+
+
 class Ranks:
     """The processes of this run: this one is number `rank` of `world`."""
 
@@ -43,15 +64,15 @@ class Ranks:
     def agree(self, work: Callable[[], T]) -> list[T]:
         """Do `work` on every rank and return all results, by rank.
 
-        If it fails on any rank, the lowest such rank says so, and all of them exit with its
-        status. A process that runs alone lets the failure pass.
+        If it fails on any rank, the lowest such rank says so, and all of them raise StoppedError
+        with its status. A process that runs alone lets the failure pass.
         """
         if self.world == 1:
-            return [work()]
+            return [_done(work)]
         result: T | None = None
         failure: Exception | None = None
         try:
-            result = work()
+            result = _done(work)
         except Exception as error:  # whatever it is, the others must hear of it
             failure = error
         answers = self._gather((failure is not None, result))
@@ -60,7 +81,7 @@ class Ranks:
             mine = failure is not None and self.rank == failed[0]
             # Nobody leaves before the message is out: torchrun ends the rest at the first exit.
             statuses = self._gather(failures.report(failure) if mine and failure else 0)
-            raise SystemExit(max(statuses))
+            raise StoppedError(max(statuses))
         return [answer for _, answer in answers]
 
     def each(self, work: Callable[[], T]) -> T:

@@ -1,0 +1,76 @@
+"""Which options were given: those that nothing would read are refused, the others get defaults."""
+
+import argparse
+from collections.abc import Iterable
+
+from rs_lib.arguments import shown
+
+DEFAULTS: dict[str, object] = {
+    "noise": "gaussian",
+    "continuous": False,
+    "alpha": 0.001,
+    "seed": 0,
+    "compile": False,
+    "n0": 100,
+    "max_samples": 100_000,
+    "rule": "calibrated",
+    "views": "columns",
+    "theta": 0.3,
+    "method": "positions",
+}
+"""Defaults of the options that only some defences, laws or plans read; their parsers leave None."""
+
+_PATCH = ("band", "views", "theta", "method")
+_SAMPLES = ("n", "radii", "step", "max_samples", "rule", "n0")
+_NOISE = ("noise", "scale", "kept", "continuous", "alpha", "seed", "compile", *_SAMPLES)
+_ADDITIVE = ("scale", "continuous")
+_ABLATION = ("kept",)
+_SEQUENTIAL = ("max_samples", "rule")
+
+
+def default(name: str) -> str:
+    """Return what --help says of an option's default."""
+    return f"(default: {DEFAULTS[name]})"
+
+
+def assigned(option: str, pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Return the values by name; raise ValueError for a name that `option` gives twice."""
+    values: dict[str, object] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f"{option} gives {shown(name)} twice: give it once")
+        values[name] = value
+    return values
+
+
+def settle(options: argparse.Namespace) -> None:
+    """Give options their defaults where the chosen defence, law and plan read them.
+
+    Raises ValueError that names the options that were given and that nothing would read, or an
+    argument of the model that was given twice.
+    """
+    assigned("arguments", options.arguments)
+    known = vars(options)
+    unread = _unread(options)
+    given = [name for name in unread if known.get(name) is not None]
+    if given:
+        reason = unread[given[0]]
+        named = [name for name in given if unread[name] == reason]
+        told = " and ".join(f"{name.replace('_', '-')} is {known[name]}" for name in named)
+        them = "them" if len(named) > 1 else "it"
+        raise ValueError(f"{told}: {reason} does not use {them}, leave {them} out")
+    for name, value in DEFAULTS.items():
+        if name in known and known[name] is None and name not in unread:
+            setattr(options, name, value)
+
+
+def _unread(options: argparse.Namespace) -> dict[str, str]:
+    """Return the options that nothing reads, each with the setting that leaves it out."""
+    if getattr(options, "defence", "noise") == "patch":
+        return dict.fromkeys(_NOISE, "--defence patch")
+    unread = dict.fromkeys(_PATCH, "--defence noise")
+    law = options.noise or DEFAULTS["noise"]
+    unread |= dict.fromkeys(_ADDITIVE if law == "ablation" else _ABLATION, f"--noise {law}")
+    if options.n is not None:
+        unread |= dict.fromkeys(_SEQUENTIAL, "--n")
+    return unread
