@@ -1,13 +1,13 @@
 """The book's command line: `python -m rs_lib.book …`; the Makefile's targets call it."""
 
 import argparse
-import functools
-import http.server
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 from rs_lib import provenance
+from rs_lib.arguments import shown
 from rs_lib.book.house import House
 
 
@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     redraw = commands.add_parser("redraw", help="draw a recorded figure again from its data alone")
     redraw.add_argument("figure", help="its id, such as fig-np-radii")
     redraw.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="keep the files there (default: only compare)"
+        "--out", metavar="FOLDER", help="keep the files there (default: only compare)"
     )
     verify = commands.add_parser("verify", help="run chapters again and compare every figure")
     verify.add_argument("chapters", nargs="*", help="their names (default: all)")
@@ -60,39 +60,67 @@ def _chapter(house: House, name: str, assignments: list[str]) -> int:
     for text in assignments:
         key, equals, value = text.partition("=")
         if not (key and equals):
-            raise ValueError(f"parameter is {text!r}: write NAME=VALUE")
+            raise ValueError(f"parameter is {shown(text)}: write NAME=VALUE")
+        if key in given:
+            raise ValueError(f"parameter {shown(key)} is given twice: give it once")
         given[key] = value
     ran = runner.run(house, name, given)
     print(f"{name}: {'executed' if ran else 'fresh, nothing to run'}")
     return 0
 
 
-def _redraw(house: House, figure: str, out: Path | None) -> int:
-    from rs_lib.book import figures
+def _redraw(house: House, figure: str, out: str | None) -> int:
+    from rs_lib.book import figures, records
 
-    images = figures.redraw(figure)
+    content = records.load(house.figures, figure).content
+    folder = None if out is None else _folder_to_fill(house, out)
+    if folder:
+        for path in (folder / f"{figure}.{kind}" for kind in figures.kinds(content)):
+            if path.is_dir():
+                raise ValueError(f"--out is {shown(out)}: remove the folder {path.name} there")
+    images = figures.redraw(figure, house.figures)
     same = True
     for kind, data in images.items():
         same &= (house.figures / f"{figure}.{kind}").read_bytes() == data
-        if out:
-            provenance.write_atomically(out / f"{figure}.{kind}", data)
+        if folder:
+            provenance.write_atomically(folder / f"{figure}.{kind}", data)
     print(f"{figure}: {'identical to the record' if same else 'differs from the record'}")
     return 0 if same else 1
 
 
-def _verify(house: House, chapters: list[str]) -> int:
-    from rs_lib.book import figures, runner
+def _folder_to_fill(house: House, out: str) -> Path:
+    """Return the folder `out`, which may not exist yet; ValueError if nothing can lie there."""
+    folder = Path(out)
+    names = [os.fsencode(part) for part in folder.absolute().parts]
+    try:
+        if not out or b"\0" in os.fsencode(out) or max(map(len, names)) > 255:
+            raise OSError("it is no name of a folder")
+        if folder.resolve() == house.figures.resolve():
+            raise OSError("only chapters write the record")
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        with tempfile.TemporaryFile(dir=there):  # whoever may write here may make folders here
+            pass
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"--out is {shown(out)}: give another folder ({reason})") from error
+    return folder
 
-    names = chapters or house.chapter_names()
+
+def _verify(house: House, chapters: list[str]) -> int:
+    from rs_lib.book import figures, records, runner
+
+    names = list(dict.fromkeys(chapters)) or house.chapter_names()
+    for name in names:
+        house.source(name)  # a wrong name is told before the first chapter runs
     changed = False
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder)
         for name in names:
             runner.run(house, name, figure_folder=again)
-        ids = set(figures.figure_ids(again)) | {
+        ids = set(records.figure_ids(again)) | {
             figure_id
-            for figure_id in figures.figure_ids(house.figures)
-            if figures.load(house.figures, figure_id).content["chapter"] in names
+            for figure_id in records.figure_ids(house.figures)
+            if records.load(house.figures, figure_id).content["chapter"] in names
         }
         for figure_id in sorted(ids):
             verdict, reason = figures.compare(house.figures, again, figure_id)
@@ -102,10 +130,11 @@ def _verify(house: House, chapters: list[str]) -> int:
 
 
 def _serve(house: House, port: int) -> int:
+    from rs_lib.book.server import open_server
+
     if not (house.html / "index.html").is_file():
         raise ValueError("there is no rendered book: run `make book` first")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(house.html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+    with open_server(house.html, port) as server:
         print(
             f"the book is at http://localhost:{server.server_address[1]} (Ctrl-C stops)", flush=True
         )
@@ -138,6 +167,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (RuntimeError, OSError) as error:
         print(f"rs_lib.book: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "rs_lib.book: interrupted; the same command goes on where it stopped", file=sys.stderr
+        )
+        return 130
 
 
 if __name__ == "__main__":

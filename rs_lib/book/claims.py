@@ -5,10 +5,10 @@ the cell's output, from which the ledger page is made.
 """
 
 import html
-import numbers
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ import sympy
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
+from rs_lib.arguments import shown
+from rs_lib.book import comparisons
 from rs_lib.book.house import House
 
 METADATA = "rs_claim"
@@ -58,10 +60,21 @@ class Claim:
 
 
 def _register(claim: Claim) -> Claim:
+    for name in ("label", "how"):
+        if not isinstance(getattr(claim, name), str):
+            raise ClaimError(f"{name} is {shown(getattr(claim, name))}: give a text")
     data, metadata = claim.page()
     if get_ipython() is not None:
         display(data, metadata=metadata, raw=True)
     return claim
+
+
+def _asked(label: str, question: Callable[..., Any], *given: object) -> Any:
+    """Return what `question` makes of `given`; its ValueError becomes a ClaimError of `label`."""
+    try:
+        return question(*given)
+    except ValueError as error:
+        raise ClaimError(f"{label}: {error}") from error
 
 
 def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
@@ -70,13 +83,8 @@ def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
     What has no difference (truth values, matrices, sets) must be equal as it stands. Raises
     ClaimError with the difference that SymPy could not reduce to zero.
     """
-    if not identities:
-        raise ClaimError(f"{label}: symbolic needs at least one pair to prove equal")
-    for left, right in identities:
-        one: Any = sympy.sympify(left)
-        other: Any = sympy.sympify(right)
-        if one.has(sympy.nan) or other.has(sympy.nan):
-            raise ClaimError(f"{label}: {one} against {other}: not a number equals nothing")
+    for left, right in _asked(label, comparisons.pairs, identities):
+        one, other = (_asked(label, comparisons.expression, side) for side in (left, right))
         if one == other:
             continue
         if not (isinstance(one, sympy.Expr) and isinstance(other, sympy.Expr)):
@@ -94,28 +102,12 @@ def exact(label: str, *pairs: tuple[object, object], how: str) -> Claim:
     Floats are refused: give Fractions, integers, SymPy numbers, truth values, or
     sequences of them. Raises ClaimError with the first pair that differs.
     """
-    if not pairs:
-        raise ClaimError(f"{label}: exact needs at least one pair to compare")
-    for number, (left, right) in enumerate(pairs):
-        _refuse_floats(label, left)
-        _refuse_floats(label, right)
+    for number, (left, right) in enumerate(_asked(label, comparisons.pairs, pairs)):
+        for side in (left, right):
+            _asked(label, comparisons.refuse_inexact, side)
         if not left == right:
             raise ClaimError(f"{label}: pair {number} differs: {left} is not {right}")
     return _register(Claim(label, "exact", how))
-
-
-def _refuse_floats(label: str, value: object) -> None:
-    if isinstance(value, float | np.floating) or (
-        isinstance(value, sympy.Basic) and value.has(sympy.Float, sympy.nan)
-    ):
-        raise ClaimError(f"{label}: {value!r} holds a float: an exact claim needs exact numbers")
-    if isinstance(value, Sequence | Set) and not isinstance(value, str):
-        for part in value:
-            _refuse_floats(label, part)
-    elif not isinstance(value, str | bool | np.bool_ | numbers.Rational | sympy.Basic):
-        raise ClaimError(
-            f"{label}: {type(value).__name__} is no exact value: give Fractions or integers"
-        )
 
 
 def numeric(
@@ -129,28 +121,38 @@ def numeric(
 ) -> Claim:
     """Register `label`, for which |computed - expected| <= atol + rtol |expected| everywhere.
 
-    The ledger states the tolerance. Raises ClaimError with the worst entry.
+    Both hold real numbers and have one shape, or one of them is a single number. Integers and
+    Fractions are compared exactly. The ledger states the tolerance. Raises ClaimError with the
+    worst entry, and for NaN, infinite or no numbers, other shapes, or a tolerance that is
+    negative or infinite.
     """
-    left, right = np.asarray(computed, dtype=float), np.asarray(expected, dtype=float)
-    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is no agreement
-        excess = np.abs(left - right) - (atol + rtol * np.abs(right))
-    if excess.size == 0 or not (excess <= 0).all():
-        worst = np.argmax(np.where(np.isnan(excess), np.inf, excess)) if excess.size else None
-        values = "nothing was computed"
-        if worst is not None:
-            shape = np.broadcast_shapes(left.shape, right.shape)
-            a, b = (np.broadcast_to(x, shape).flat[worst] for x in (left, right))
-            values = f"{a!r} against {b!r}"
-        raise ClaimError(f"{label}: {values}, outside rtol={rtol:g}, atol={atol:g}")
-    bounds = [f"{name} {value:g}" for name, value in (("rtol", rtol), ("atol", atol)) if value]
-    return _register(Claim(label, "numeric", f"{how} ({', '.join(bounds) or 'equal'})"))
+    relative, absolute = (
+        _asked(label, comparisons.tolerance, *given) for given in (("rtol", rtol), ("atol", atol))
+    )
+    left, right = _asked(label, comparisons.sides, computed, expected)
+    exactly: Any = Fraction if left.dtype == object else float
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, which is no agreement
+        excess = abs(left - right) - (exactly(absolute) + exactly(relative) * abs(right))
+    finite = np.asarray((abs(left) < np.inf) & (abs(right) < np.inf), dtype=bool)
+    if not (finite & np.asarray(excess <= 0, dtype=bool)).all():
+        worst = np.argmax(np.where(finite, excess, np.inf))
+        values = " against ".join(shown(side.flat[worst]) for side in (left, right))
+        raise ClaimError(f"{label}: {values}, outside rtol={relative:g}, atol={absolute:g}")
+    stated = (("rtol", relative), ("atol", absolute))
+    bounds = ", ".join(f"{name} {value:g}" for name, value in stated if value)
+    return _register(Claim(label, "numeric", f"{how} ({bounds or 'equal'})"))
 
 
 def at_most(label: str, smaller: npt.ArrayLike, larger: npt.ArrayLike, *, how: str) -> Claim:
-    """Register `label`, a numeric claim that smaller <= larger holds everywhere, without slack."""
-    left, right = np.asarray(smaller, dtype=float), np.asarray(larger, dtype=float)
-    holds = left <= right
-    if holds.size == 0 or not holds.all():
+    """Register `label`, a numeric claim that smaller <= larger holds everywhere, without slack.
+
+    Both hold real numbers and have one shape, or one of them is a single number. Integers and
+    Fractions are compared exactly. Raises ClaimError where it fails, and for NaN, no numbers or
+    other shapes.
+    """
+    left, right = _asked(label, comparisons.sides, smaller, larger)
+    holds = np.asarray(left <= right, dtype=bool)
+    if not holds.all():
         raise ClaimError(f"{label}: {int((~holds).sum())} of {holds.size} comparisons fail")
     return _register(Claim(label, "numeric", f"{how} ({holds.size:,} comparisons)"))
 
@@ -186,14 +188,26 @@ def labels(source: str) -> list[str]:
 
 
 def collect(notebook: dict[str, Any]) -> list[Claim]:
-    """Return the claims that the outputs of an executed notebook hold, in order."""
+    """Return the claims that the outputs of an executed notebook hold, in order.
+
+    Raises ValueError for an output that pretends to be one.
+    """
     records = (
         output.get("metadata", {}).get(METADATA)
         for cell in notebook["cells"]
         if cell["cell_type"] == "code"
         for output in cell["outputs"]
     )
-    return [Claim(**record) for record in records if record]
+    return [_claim(record) for record in records if record]
+
+
+def _claim(record: object) -> Claim:
+    fields = record if isinstance(record, dict) else {}
+    if set(fields) != {"label", "kind", "how"} or not (
+        all(isinstance(text, str) for text in fields.values()) and fields["kind"] in KINDS
+    ):
+        raise ValueError(f"claim is {shown(record)}: run the chapter again")
+    return Claim(**fields)
 
 
 def disagreements(source: str, claims: Iterable[Claim]) -> list[str]:

@@ -1,11 +1,8 @@
 """The figure record: every figure is drawn from its CSV and kept with what made it."""
 
-import importlib
 import io
-import json
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,35 +14,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rs_lib import provenance
+from rs_lib.arguments import shown
 from rs_lib.book import style
 from rs_lib.book.house import ChapterContext, House, current_context
+from rs_lib.book.records import (
+    DRAWINGS,
+    MOST_FRAMES,
+    Draw,
+    Record,
+    Tolerance,
+    drawing,
+    figure_ids,
+    is_drawing,
+    is_figure_id,
+    load,
+    require,
+)
 from rs_lib.book.snippets import bibtex, frame_kind, snippet
-
-Draw = Callable[[pd.DataFrame], Figure]
-MOST_FRAMES = 16
-DRAWINGS = "rs_lib.book.drawings"
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How far the data of a figure may differ on another machine, and why."""
-
-    rtol: float
-    atol: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class Record:
-    """A published figure: `content` is equal on every re-run, `run` tells of the first such run."""
-
-    content: dict[str, Any]
-    run: dict[str, Any]
-
-    @property
-    def digest(self) -> str:
-        """The first 12 hexadecimal digits of the content's SHA-256 digest."""
-        return provenance.sha256(provenance.canonical_json(self.content))[:12]
 
 
 def publish(
@@ -80,9 +65,15 @@ def publish(
     Raises ValueError that names the offending argument, or the chapter that owns the id.
 
     """
-    _check(figure_id, draw, data, caption, alt)
-    _check_frames(figure_id, data, frames)
+    _check(figure_id, draw, data)
+    kept_inputs = dict(inputs) if isinstance(inputs, Mapping) else inputs or {}
+    words = {"caption": caption, "alt": alt, "statistics": statistics, "inputs": kept_inputs}
+    for field, value in words.items():
+        require(field, value, figure_id)
+    if not isinstance(tolerance, Tolerance | None):
+        raise ValueError(f"tolerance of {figure_id} is {shown(tolerance)}: give a Tolerance")
     csv = to_csv(data)
+    labels = _checked_labels(figure_id, from_csv(csv), frames)
     context = current_context()
     if context is None:
         return render(draw, csv)
@@ -98,45 +89,49 @@ def publish(
         "chapter": context.chapter,
         "draw": f"{draw.__module__}:{draw.__name__}",
         "parameters": context.parameters,
-        "inputs": dict(inputs or {}),
+        "inputs": kept_inputs,
         "data": provenance.sha256(csv),
         "code": context.code,
         "statistics": statistics,
         "tolerance": asdict(tolerance) if tolerance else None,
     }
     if frames:
-        content["frames"] = {"column": frames, "labels": _labels(from_csv(csv), frames)}
+        content["frames"] = {"column": frames, "labels": labels}
     _write(folder, content, csv, draw, context)
     return None
 
 
-def _check(figure_id: str, draw: Draw, data: pd.DataFrame, caption: str, alt: str) -> None:
-    if not re.fullmatch(r"fig(-[a-z0-9]+)+", figure_id):
-        raise ValueError(f"figure_id is {figure_id!r}: give `fig-` and lower-case words")
+def _check(figure_id: str, draw: Draw, data: pd.DataFrame) -> None:
+    if not is_figure_id(figure_id):
+        raise ValueError(f"figure_id is {shown(figure_id)}: give `fig-` and lower-case words")
     # What `redraw` can find again by its name; a lambda or a partial it cannot.
-    module, name = getattr(draw, "__module__", ""), getattr(draw, "__name__", "")
-    if (
-        not module.startswith(f"{DRAWINGS}.")
-        or getattr(importlib.import_module(module), name, None) is not draw
-    ):
-        raise ValueError(f"draw is {draw!r}: give a function of {DRAWINGS}")
+    name = f"{getattr(draw, '__module__', '')}:{getattr(draw, '__name__', '')}"
+    if not (is_drawing(name) and drawing(name) is draw):
+        raise ValueError(f"draw is {shown(draw)}: give a function of {DRAWINGS}")
+    if not isinstance(data, pd.DataFrame):
+        raise ValueError(f"data of {figure_id} is {shown(data)}: give a data frame")
     if data.empty:
         raise ValueError(f"data of {figure_id} holds no row: give the points that are drawn")
-    if len(alt.split()) < 5:
-        raise ValueError(f"alt of {figure_id} is {alt!r}: say in a sentence what the figure shows")
-    if not caption.strip():
-        raise ValueError(f"caption of {figure_id} is empty: say what is drawn")
+    names = list(data.columns)
+    if not all(isinstance(column, str) for column in names) or len(set(names)) < len(names):
+        raise ValueError(f"data of {figure_id} has the columns {shown(names)}: name each once")
 
 
-def _check_frames(figure_id: str, data: pd.DataFrame, frames: str) -> None:
-    if frames and frames not in data.columns:
+def _checked_labels(figure_id: str, data: pd.DataFrame, frames: str) -> list[str]:
+    """Return the texts of the frames, if any; ValueError for none, one or too many of them."""
+    if isinstance(frames, str) and not frames:
+        return []
+    if not isinstance(frames, str) or frames not in data.columns:
         raise ValueError(
-            f"frames of {figure_id} is {frames!r}: give a column of the data, one of "
+            f"frames of {figure_id} is {shown(frames)}: give a column of the data, one of "
             f"{', '.join(map(str, data.columns))}"
         )
-    count = data[frames].nunique() if frames else 2
-    if not 2 <= count <= MOST_FRAMES:
-        raise ValueError(f"frames of {figure_id} has {count} values: give from 2 to {MOST_FRAMES}")
+    labels = _labels(data, frames)
+    if not 2 <= len(labels) <= MOST_FRAMES:
+        raise ValueError(
+            f"frames of {figure_id} has {len(labels)} values: give from 2 to {MOST_FRAMES}"
+        )
+    return labels
 
 
 def _labels(data: pd.DataFrame, column: str) -> list[str]:
@@ -195,10 +190,8 @@ def _write(
 ) -> None:
     figure_id = content["id"]
     images = image_bytes(draw, figure_id, csv, content.get("frames", {"column": ""})["column"])
-    known = folder / f"{figure_id}.json"
-    if known.is_file() and json.loads(known.read_text())["content"] == content:
-        record = Record(**json.loads(known.read_text()))
-    else:
+    record = load(folder, figure_id) if figure_id in figure_ids(folder) else None
+    if record is None or record.content != content:
         run = {
             "commit": provenance.commit(),
             "device": provenance.processor(),
@@ -223,32 +216,26 @@ def _write(
             provenance.write_atomically(path, data)
 
 
-def figure_ids(folder: Path) -> list[str]:
-    """Return the ids of all figures recorded in `folder`, sorted."""
-    return sorted(path.stem for path in folder.glob("fig-*.json"))
-
-
-def load(folder: Path, figure_id: str) -> Record:
-    """Return a figure's record, or raise ValueError that lists the ids."""
-    path = folder / f"{figure_id}.json"
-    if not path.is_file():
-        raise ValueError(f"figure is {figure_id!r}: give one of {', '.join(figure_ids(folder))}")
-    return Record(**json.loads(path.read_text()))
-
-
 def redraw(figure_id: str, folder: Path | None = None) -> dict[str, bytes]:
     """Return the pictures, as `image_bytes` names them, drawn from the recorded CSV alone.
 
-    Raises ValueError if the id is unknown or the CSV is not the one the record names.
+    Raises ValueError if the id is unknown, if the CSV is not the one the record names, or if
+    the function that the record names cannot draw it.
     """
     folder = folder or House().figures
     content = load(folder, figure_id).content
     csv = (folder / f"{figure_id}.csv").read_bytes().decode()
     if provenance.sha256(csv) != content["data"]:
         raise ValueError(f"data of {figure_id} is not what its record names: publish it again")
-    module, _, name = content["draw"].partition(":")
-    draw = getattr(importlib.import_module(module), name)
-    return image_bytes(draw, figure_id, csv, content.get("frames", {"column": ""})["column"])
+    draw, column = drawing(content["draw"]), content.get("frames", {"column": ""})["column"]
+    _checked_labels(figure_id, from_csv(csv), column)
+    try:
+        return image_bytes(draw, figure_id, csv, column)
+    except Exception as error:  # any drawing function, on data that it may not be meant for
+        raise ValueError(
+            f"draw of {figure_id} is {content['draw']}, which cannot draw its data "
+            f"({type(error).__name__}: {error}): publish the figure again"
+        ) from error
 
 
 def compare(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:
@@ -277,7 +264,8 @@ def compare(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:
     if list(old.columns) != list(new.columns) or len(old) != len(new):
         return "changed", "the data have another shape"
     for column in old.columns:
-        if pd.api.types.is_numeric_dtype(old[column]):
+        numeric = [pd.api.types.is_numeric_dtype(side[column]) for side in (old, new)]
+        if all(numeric):
             close = np.isclose(
                 new[column],
                 old[column],
@@ -287,6 +275,6 @@ def compare(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:
             )
             if not close.all():
                 return "changed", f"column {column} in {int((~close).sum())} rows"
-        elif not old[column].equals(new[column]):
+        elif any(numeric) or not old[column].equals(new[column]):
             return "changed", f"column {column}"
     return "within tolerance", str(tolerance["reason"])

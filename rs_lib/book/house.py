@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rs_lib import provenance
+from rs_lib.arguments import shown
 
 CONTEXT_VARIABLE = "RS_CHAPTER_CONTEXT"
+CHAPTER_NAME = "[a-z0-9]+(-[a-z0-9]+)*"
+"""The pattern of chapter names: no name that matches it leads out of a folder."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,10 @@ class House:
 
     def source(self, chapter: str) -> Path:
         """Return the chapter's source, or raise ValueError that lists the chapters."""
-        path = self.notebooks / f"{chapter}.md"
-        if not path.is_file():
-            raise ValueError(
-                f"chapter is {chapter!r}: give one of {', '.join(self.chapter_names())}"
-            )
-        return path
+        names = [name for name in self.chapter_names() if re.fullmatch(CHAPTER_NAME, name)]
+        if chapter not in names:
+            raise ValueError(f"chapter is {shown(chapter)}: give one of {', '.join(names)}")
+        return self.notebooks / f"{chapter}.md"
 
     def executed(self, chapter: str) -> Path:
         """Return where the executed chapter lies."""
@@ -94,6 +96,16 @@ class ChapterContext:
 
 
 def current_context() -> ChapterContext | None:
-    """Return the context that the chapter runner gave, or None in an interactive session."""
+    """Return the context that the chapter runner gave, or None in an interactive session.
+
+    Raises ValueError that names the variable if it holds something else.
+    """
     text = os.environ.get(CONTEXT_VARIABLE)
-    return ChapterContext(**json.loads(text)) if text else None
+    if not text:
+        return None
+    try:
+        return ChapterContext(**json.loads(text))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{CONTEXT_VARIABLE} is {shown(text)}: unset it, the chapter runner sets it"
+        ) from error

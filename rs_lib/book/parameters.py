@@ -1,6 +1,7 @@
 """Strict chapter parameters: a wrong name, type or value is an error before anything runs."""
 
 import ast
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,14 +10,25 @@ from typing import Any
 import jupytext
 import nbformat
 import papermill
+import yaml
+from papermill.exceptions import PapermillException
+
+from rs_lib.arguments import shown
 
 TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 PROFILES = ("quick", "full")
 
 
 def read_source(path: Path) -> Any:
-    """Return the chapter source as a notebook whose cell ids are its name and the cell's index."""
-    notebook = jupytext.reads(path.read_text(), fmt="md:myst")
+    """Return the chapter source as a notebook whose cell ids are its name and the cell's index.
+
+    Raises ValueError for a file that is no MyST text.
+    """
+    try:
+        notebook = jupytext.reads(path.read_text(), fmt="md:myst")
+    except (ValueError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise ValueError(f"chapter {path.name} is no MyST text ({told}): mend it") from error
     set_cell_ids(notebook, path.stem)
     return notebook
 
@@ -33,10 +45,13 @@ def declared(notebook: Any) -> dict[str, tuple[type, object]]:
     Raises ValueError for a parameter without one of the types int, float, str, bool, and
     for a default that is not of its type.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "chapter.ipynb"
-        nbformat.write(notebook, path)
-        found = papermill.inspect_notebook(str(path))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "chapter.ipynb"
+            nbformat.write(notebook, path)
+            found = papermill.inspect_notebook(str(path))
+    except PapermillException as error:
+        raise ValueError(f"the chapter's kernel is not Python ({error}): mend its head") from error
     parameters: dict[str, tuple[type, object]] = {}
     for name, details in found.items():
         kind = details["inferred_type_name"]
@@ -45,7 +60,7 @@ def declared(notebook: Any) -> dict[str, tuple[type, object]]:
                 f"parameter {name} has the type {kind}: annotate it with one of {', '.join(TYPES)}"
             )
         default = _literal(details["default"])
-        if type(default) is not TYPES[kind]:
+        if type(default) is not TYPES[kind] or not _is_finite(default):
             raise ValueError(
                 f"parameter {name} has the default {details['default']}: give a literal {kind}"
             )
@@ -64,11 +79,13 @@ def resolve(
     for name, text in given.items():
         if name not in known:
             raise ValueError(
-                f"parameter {name!r} is unknown to {chapter}: give one of {', '.join(known)}"
+                f"parameter {shown(name)} is unknown to {chapter}: give one of {', '.join(known)}"
             )
         values[name] = _convert(name, known[name][0], text)
     if values.get("profile", "quick") not in PROFILES:
-        raise ValueError(f"profile is {values['profile']!r}: give one of {', '.join(PROFILES)}")
+        raise ValueError(
+            f"profile is {shown(values['profile'])}: give one of {', '.join(PROFILES)}"
+        )
     return values
 
 
@@ -76,16 +93,29 @@ def _literal(text: str) -> object:
     """Return the Python value that `text` writes, or None where it is no literal."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        # The last two come of brackets in brackets.
         return None
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _convert(name: str, kind: type, text: str) -> object:
     if kind is str:
+        if not text or not text.isprintable():
+            raise ValueError(f"parameter {name} is {shown(text)}: give a text on one line")
         return text
     value = _literal(text)
     if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise ValueError(f"parameter {name} is {text!r}: give a value of type {kind.__name__}")
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
+    if type(value) is not kind or not _is_finite(value):
+        article = "a finite value" if kind is float else "a value"
+        raise ValueError(
+            f"parameter {name} is {shown(text)}: give {article} of type {kind.__name__}"
+        )
     return value

@@ -20,7 +20,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from rs_lib import provenance
-from rs_lib.book import claims, figures, parameters
+from rs_lib.book import claims, parameters, records
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
 
 # Mending these changes no picture, so it must not change what a citation of one names.
@@ -31,11 +31,15 @@ RECORD_KEEPING = {
     "rs_lib.experiments.experiment",
     "rs_lib.book",
     "rs_lib.book.claims",
+    "rs_lib.book.comparisons",
     "rs_lib.book.drawings",
     "rs_lib.book.figures",
     "rs_lib.book.house",
+    "rs_lib.book.markup",
     "rs_lib.book.notes",
     "rs_lib.book.published",
+    "rs_lib.book.records",
+    "rs_lib.book.snippets",
 }
 CELL_SECONDS = {"quick": 300, "full": 24 * 3600}
 
@@ -69,8 +73,8 @@ class Chapter:
 def prepare(house: House, name: str, given: Mapping[str, str] | None = None) -> Chapter:
     """Read a chapter and check its parameters and labels; raises ValueError or ChapterError."""
     path = house.source(name)
-    source = path.read_text()
     notebook = parameters.read_source(path)
+    source = path.read_text()
     known = parameters.declared(notebook)
     values = parameters.resolve(name, known, given or {})
     changed = {key: value for key, value in values.items() if value != known[key][1]}
@@ -118,16 +122,16 @@ def fresh(house: House, chapter: Chapter) -> bool:
     file = _key_file(house, chapter.name)
     if not (file.is_file() and house.executed(chapter.name).is_file()):
         return False
-    kept = json.loads(file.read_text())
-    executed = provenance.sha256(house.executed(chapter.name).read_bytes())
-    if kept["key"] != key(house, chapter) or kept.get("notebook") != executed:
+    try:
+        kept = json.loads(file.read_text())
+        digests = dict(kept["figures"])
+    except (KeyError, TypeError, ValueError, RecursionError):  # another's file: run and replace it
         return False
-    recorded = {path: provenance.sha256(path.read_bytes()) for path in _figure_files(house, kept)}
-    return bool({path.name: digest for path, digest in recorded.items()} == kept["figures"])
-
-
-def _figure_files(house: House, kept: dict[str, Any]) -> list[Path]:
-    return [house.figures / name for name in kept["figures"] if (house.figures / name).is_file()]
+    executed = provenance.sha256(house.executed(chapter.name).read_bytes())
+    if kept.get("key") != key(house, chapter) or kept.get("notebook") != executed:
+        return False
+    present = [path for path in house.figures.glob("fig-*") if path.name in digests]
+    return {path.name: provenance.sha256(path.read_bytes()) for path in present} == digests
 
 
 def run(
@@ -253,8 +257,8 @@ def _check(chapter: Chapter, executed: Any, folder: Path) -> list[str]:
     code = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "code")
     published = [
         figure_id
-        for figure_id in figures.figure_ids(folder)
-        if figures.load(folder, figure_id).content["chapter"] == chapter.name
+        for figure_id in records.figure_ids(folder)
+        if records.load(folder, figure_id).content["chapter"] == chapter.name
         and f'"{figure_id}"' in code
     ]
     wrong += [

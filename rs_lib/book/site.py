@@ -10,7 +10,8 @@ import nbformat
 import yaml
 
 from rs_lib import provenance
-from rs_lib.book import claims, figures
+from rs_lib.arguments import shown
+from rs_lib.book import claims, markup, records
 from rs_lib.book.house import House
 from rs_lib.book.published import TRUST, load
 
@@ -20,8 +21,14 @@ class SiteError(RuntimeError):
 
 
 def pages(house: House) -> list[str]:
-    """Return the documents that the table of contents names."""
-    contents = yaml.safe_load((house.book / "_toc.yml").read_text())
+    """Return the documents that the table of contents names.
+
+    Raises SiteError for a file that is no such table, or an entry that leads out of the book.
+    """
+    try:
+        contents = yaml.safe_load((house.book / "_toc.yml").read_text())
+    except (yaml.YAMLError, ValueError) as error:
+        raise SiteError(f"book/_toc.yml is no YAML ({' '.join(str(error).split())})") from error
 
     def walk(node: object) -> list[str]:
         if isinstance(node, list):
@@ -33,7 +40,11 @@ def pages(house: House) -> list[str]:
             ]
         return []
 
-    return walk(contents)
+    named = walk(contents)
+    for page in named:
+        if not (isinstance(page, str) and re.fullmatch(r"[\w-]+(/[\w-]+)*", page, re.ASCII)):
+            raise SiteError(f"book/_toc.yml names {shown(page)}: give a page of the book")
+    return named
 
 
 def check_sources(house: House) -> None:
@@ -48,8 +59,8 @@ def check_sources(house: House) -> None:
         f"book/_toc.yml names chapters/{name}, but notebooks/{name}.md does not exist"
         for name in sorted(listed - written - generated)
     ]
-    for figure_id in figures.figure_ids(house.figures):
-        chapter = figures.load(house.figures, figure_id).content["chapter"]
+    for figure_id in records.figure_ids(house.figures):
+        chapter = records.load(house.figures, figure_id).content["chapter"]
         source = house.notebooks / f"{chapter}.md"
         if not source.is_file() or f'"{figure_id}"' not in source.read_text():
             wrong.append(
@@ -72,9 +83,9 @@ def write_generated_pages(house: House) -> None:
 
 
 def chapter_title(house: House, name: str) -> str:
-    """Return a chapter's first heading."""
+    """Return a chapter's first heading, as Markdown."""
     match = re.search(r"^# (.+)$", house.source(name).read_text(), re.MULTILINE)
-    return match.group(1) if match else name
+    return markup.inline(match.group(1)) if match else name
 
 
 def _claims_page(house: House) -> str:
@@ -87,7 +98,7 @@ def _claims_page(house: House) -> str:
     for name in house.chapter_names():
         notebook = nbformat.read(house.executed(name), as_version=4)
         rows = [
-            f"* - {_reference(claim.label)}\n  - {claim.kind}\n  - {claim.how or '—'}"
+            f"* - {_reference(claim.label)}\n  - {claim.kind}\n  - {markup.plain(claim.how) or '—'}"
             for claim in claims.collect(notebook)
         ]
         table = "\n".join(["* - Claim", "  - Kind", "  - How", *rows])
@@ -100,6 +111,8 @@ def _claims_page(house: House) -> str:
 
 
 def _reference(label: str) -> str:
+    if not re.fullmatch(r"[\w:.-]+", label):
+        return markup.plain(label)
     return f"{{eq}}`{label}`" if label.startswith("eq-") else f"{{prf:ref}}`{label}`"
 
 
@@ -111,8 +124,8 @@ def _figures_page(house: House) -> str:
             f"{{download}}`{kind} <../figures/{name}.{kind}>`"
             for kind in ("svg", "pdf", "csv", "json", "bib")
         )
-        caption = record.content["caption"].split(". ")[0].rstrip(".")
-        alt = " ".join(record.content["alt"].split())
+        caption = markup.inline(record.content["caption"].split(". ")[0].rstrip("."))
+        alt = markup.option(record.content["alt"])
         rows.append(
             f"* - ```{{image}} ../figures/{name}.svg\n    :alt: {alt}\n    ```\n"
             f"  - {{numref}}`{name}`. {caption}.\n\n"
@@ -128,17 +141,17 @@ def _figures_page(house: House) -> str:
     )
 
 
-def _figures_in_order(house: House) -> list[figures.Record]:
+def _figures_in_order(house: House) -> list[records.Record]:
     """Return the records in the order in which a reader meets the figures."""
     read = pages(house)
 
-    def place(record: figures.Record) -> tuple[int, int]:
+    def place(record: records.Record) -> tuple[int, int]:
         chapter = record.content["chapter"]
         text = house.source(chapter).read_text()
         return read.index(f"chapters/{chapter}"), text.find(f'"{record.content["id"]}"')
 
-    ids = figures.figure_ids(house.figures)
-    return sorted((figures.load(house.figures, name) for name in ids), key=place)
+    ids = records.figure_ids(house.figures)
+    return sorted((records.load(house.figures, name) for name in ids), key=place)
 
 
 def _published_page(house: House) -> str:
@@ -150,7 +163,8 @@ def _published_page(house: House) -> str:
             values = [f"{value} at {at:g}" for value, at in zip(values, entry.at, strict=True)]
         quantity = entry.quantity[:1].upper() + entry.quantity[1:]
         rows.append(
-            f"* - {{cite:t}}`{entry.source}`\n  - {quantity}.\n\n    {entry.setting}\n"
+            f"* - {{cite:t}}`{entry.source}`\n  - {markup.plain(quantity)}.\n\n"
+            f"    {markup.plain(entry.setting)}\n"
             f"  - {', '.join(values) or '—'}\n  - {entry.trust}"
         )
     trust = "\n".join(f"- **{name}**: {meaning}." for name, meaning in TRUST.items())

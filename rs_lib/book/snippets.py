@@ -1,14 +1,12 @@
 """What the pages include of a figure: picture, slider, caption, downloads and citation."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rs_lib.book.figures import Record
+from rs_lib.book import markup
+from rs_lib.book.records import Record
 
 TITLE = "Randomized Smoothing, Derived and Reproduced"
 
@@ -45,10 +43,11 @@ def snippet(record: Record) -> str:
             ("cite", "bib"),
         )
     )
-    alt = " ".join(record.content["alt"].split())
+    caption, alt = markup.inline(record.content["caption"]), record.content["alt"]
+    fence = markup.fence(caption)
     return _slider(name, alt, record.content.get("frames")) + (
-        f"```{{figure}} ../figures/{name}.svg\n:name: {name}\n:alt: {alt}\n\n"
-        f"{record.content['caption'].strip()}\n```\n\n"
+        f"{fence}{{figure}} ../figures/{name}.svg\n:name: {name}\n"
+        f":alt: {markup.option(alt)}\n\n{caption}\n{fence}\n\n"
         f"```{{div}} rs-downloads\n{links} · content `{record.digest}`\n```\n"
     )
 
@@ -60,7 +59,8 @@ def _slider(name: str, alt: str, frames: Mapping[str, Any] | None) -> str:
     """
     if not frames:
         return ""
-    labels = frames["labels"]
+    # On one line each: a line of its own could close the raw block below.
+    labels = [markup.one_line(label) for label in frames["labels"]]
     shared = re.match(r"(.*= )?", labels[0]).group()  # type: ignore[union-attr]
     if not all(label.startswith(shared) for label in labels):
         shared = ""
@@ -69,9 +69,10 @@ def _slider(name: str, alt: str, frames: Mapping[str, Any] | None) -> str:
         f'<label for="{name}-{k}">{html.escape(label.removeprefix(shared))}</label>'
         for k, label in enumerate(labels)
     )
-    legend = html.escape(shared.strip() or frames["column"])
+    legend = html.escape(shared.strip() or markup.one_line(frames["column"]))
     pictures = "\n".join(
-        f"```{{image}} ../figures/{name}.{frame_kind(k)}\n:alt: {label}. {alt}\n```"
+        f"```{{image}} ../figures/{name}.{frame_kind(k)}\n"
+        f":alt: {markup.option(f'{label}. {alt}')}\n```"
         for k, label in enumerate(labels)
     )
     return (

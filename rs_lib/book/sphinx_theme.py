@@ -30,8 +30,8 @@ def _set_proofs(app: Sphinx, doctree: nodes.document) -> None:
             continue
         proof["ids"] = []
         proof["classes"].append("rs-proof")
-        opening = next(iter(proof.findall(nodes.Text)))
-        if opening.startswith(word):
+        opening = next(iter(proof.findall(nodes.Text)), None)
+        if opening is not None and opening.startswith(word):
             opening.parent.replace(
                 opening, [nodes.emphasis(text=word), nodes.Text(opening[len(word) :])]
             )

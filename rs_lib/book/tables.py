@@ -1,13 +1,15 @@
 """Data frames that chapters draw and print: curves with bands, summaries with intervals."""
 
+import math
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from rs_lib import statistics
+from rs_lib.arguments import integer, integers, nonnegative, numbers, shown, single
 
 
 def certified_curve(
@@ -18,7 +20,9 @@ def certified_curve(
     `radii` and `correct` have shape (images,); columns: series, radius, share, low, high.
     The band speaks of the population from which the test images were drawn. Beyond the
     ceiling nothing can be certified, whatever the population, so there the curve drops.
+    Raises ValueError for a ceiling that is negative or infinite, and as `certified_accuracy`.
     """
+    ceiling = single("ceiling", nonnegative("ceiling", ceiling))
     images = np.asarray(radii).size
     grid = np.linspace(0, ceiling, 101)
     share = statistics.certified_accuracy(radii, correct, grid)
@@ -30,13 +34,23 @@ def certified_curve(
 def shares(
     series: str, radii: npt.ArrayLike, successes: npt.ArrayLike, images: int
 ) -> pd.DataFrame:
-    """Return shares of `images` with pointwise 95 % Clopper–Pearson bands, a row per radius."""
-    low, high = statistics.binomial_interval(successes, images)
+    """Return shares of `images` with pointwise 95 % Clopper–Pearson bands, a row per radius.
+
+    `radii` and `successes` have one shape (rows,); columns: series, radius, share, low, high.
+    Raises ValueError for other shapes, and for counts that are not from 0 to `images`.
+    """
+    images = integer("images", images, least=1)
+    at, hits = numbers("radii", radii), integers("successes", successes, most=images)
+    if at.ndim != 1 or at.shape != hits.shape:
+        raise ValueError(
+            f"successes has shape {hits.shape}, radii {at.shape}: give one number for each radius"
+        )
+    low, high = statistics.binomial_interval(hits, images)
     return pd.DataFrame(
         {
             "series": series,
-            "radius": np.asarray(radii, dtype=float),
-            "share": np.asarray(successes) / images,
+            "radius": at,
+            "share": hits / images,
             "low": low,
             "high": high,
         }
@@ -44,11 +58,19 @@ def shares(
 
 
 def rounded_down(value: float, digits: int) -> str:
-    """Return a certified quantity as text that never claims more than `value`."""
-    if not np.isfinite(value):
-        return f"{value}"
-    exact = Decimal(float(value)).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_FLOOR)
-    return f"{exact}"
+    """Return a certified quantity as text that never claims more than `value`.
+
+    `value` is one real number or NaN, `digits` from 0 to 100 are its decimals; ValueError else.
+    """
+    places = integer("digits", digits, most=100)
+    if isinstance(value, float | np.floating) and math.isnan(value):
+        return "nan"
+    low = single("value", numbers("value", value, rounding="down"))
+    if math.isinf(low):
+        return f"{low}"
+    units = math.floor(Fraction(low) * 10**places)
+    whole, rest = divmod(abs(units), 10**places)
+    return f"{'-' * (units < 0)}{whole}" + (f".{rest:0{places}d}" if places else "")
 
 
 @dataclass(frozen=True)
@@ -57,6 +79,12 @@ class Table:
 
     frame: pd.DataFrame
     digits: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be shown, before the page is made."""
+        integer("digits", self.digits, most=100)
+        if not isinstance(self.frame, pd.DataFrame):
+            raise ValueError(f"frame is {shown(self.frame)}: give a data frame")
 
     def _repr_html_(self) -> str:
         # Not pandas' Styler, whose random ids would make every build a different page.
