@@ -110,6 +110,25 @@ def test_the_largest_square_is_where_certificates_of_blocks_end():
         (lambda: blocks.certified(np.zeros((1, 8, 8, 3)), (1, 1), 1, "luck"), "method is 'luck'"),
         (lambda: votes.votes(np.zeros((1, 8)), 0.3), "scores has shape"),
         (lambda: votes.votes(np.full((1, 8, 3), np.nan), 0.3), "scores holds NaN"),
+        (lambda: votes.votes(np.full((1, 8, 3), np.inf), 0.3), "scores holds NaN or infinite"),
+        (lambda: votes.votes(np.full((1, 8, 3), np.nan, np.float32), 0.3), "scores holds NaN"),
+        (lambda: votes.votes(np.zeros((1, 8, 3), complex), 0.3), "scores is"),
+        (lambda: votes.votes(np.zeros((1, 0, 3)), 0.3), "scores has shape"),
+        (lambda: votes.votes(np.zeros((1, 8, 1)), 0.3), "scores has shape"),
+        (lambda: votes.votes(np.zeros((1, 8, 3)), np.nan), "theta holds NaN"),
+        (lambda: votes.votes(np.zeros((1, 8, 3)), [0.3]), "theta is .*0.3.*: give one number"),
+        (lambda: votes.votes(np.zeros((1, 8, 3)), "0.3"), "theta is '0.3'"),
+        (lambda: votes.answers(np.zeros((1, 8, 3)), 1.5), "theta is 1.5: give a threshold"),
+        (lambda: votes.guarded(np.zeros((1, 8, 3)), 0.3, -1), "guard is -1"),
+        (lambda: votes.guarded(np.zeros((1, 8, 3)), 0.3, np.nan), "guard holds NaN"),
+        (lambda: votes.guarded(np.zeros((1, 8, 3)), 0.3, np.inf), "guard is inf"),
+        (lambda: votes.guarded(np.zeros((1, 8, 3)), 0.3, [0.1]), "guard is"),
+        (lambda: votes.largest_certified(np.zeros((1, 8, 3)), 0.3, 2, guard=-1), "guard is -1"),
+        (lambda: votes.largest_certified(np.zeros((1, 8, 3)), 0.3, 0), "band is 0"),
+        (lambda: votes.largest_of_guarded(np.ones((1, 8, 3)), np.zeros(1, int), 2), "counted is"),
+        (lambda: votes.largest_of_guarded(np.ones((1, 8, 3), np.uint8), [0, 0], 2), "chosen has"),
+        (lambda: votes.margins(np.zeros((3, 1))), "probabilities has shape"),
+        (lambda: votes.margins(0.5), "probabilities has shape"),
         (lambda: bands.masks("slits", 1, 8, 8), "kind is 'slits'"),
         (lambda: bands.masks("blocks", 7, 8, 6), "band is 7: give at most 6"),
         (lambda: bands.masked_network((1, 3, 3), 10, "rows", 1, 0), "image_shape is"),
@@ -288,6 +307,9 @@ class _Sum(band_classifier.BandClassifier):
     def forward(self, images):
         excess = 3 * (images.sum(dim=(1, 2)) - self.least)
         return torch.stack((torch.zeros_like(excess), excess), dim=-1)
+
+    def sees(self, height, width):
+        return bands.masks("columns", 1, height, width)
 
     def lesson(self, labels, draw):
         raise NotImplementedError

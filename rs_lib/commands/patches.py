@@ -16,11 +16,10 @@ from rs_lib.commands import classifier, selection, session, summary
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.machines.band_classifier import BandClassifier, images_of_a_pass, probabilities
 from rs_lib.machines.bands import KINDS, MaskedNetwork, masks
-from rs_lib.smoothing import log, votes
+from rs_lib.smoothing import locality, log, votes
 from rs_lib.smoothing.sampling import Report
 
 COLUMNS = ("idx", "label", "predict", "patch", "correct", "time", "votes", "runner_up")
-_GIVEN = ("scale", "kept", "n", "radii", "step", "max_samples", "rule")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +51,8 @@ def execute(options: argparse.Namespace) -> None:
     """Certify the images that the options name against patches."""
     with joined() as ranks:
         chosen, device, model = ranks.each(partial(_prepare, options, ranks))
-        settings = session.agreed_header(ranks, partial(_header, options, chosen, device, model))
+        watched = locality.Watched(model, precision=options.precision)
+        settings = session.agreed_header(ranks, partial(_header, options, chosen, device, watched))
         session.Session(
             options,
             ranks,
@@ -61,7 +61,8 @@ def execute(options: argparse.Namespace) -> None:
             settings=settings,
             per_image=model.positions,
             continuous=True,
-        ).run(partial(_answer, options, device, model))
+            each=100,
+        ).run(partial(_answer, options, device, watched))
         if ranks.rank == 0:
             print(summary.of_patches(log.read(options.out)))
 
@@ -74,34 +75,32 @@ def _prepare(
         raise ValueError("band is missing: give --band with --defence patch")
     if not 0 < options.theta <= 1:
         raise ValueError(f"theta is {options.theta}: give a probability above 0, at most 1")
-    given = [name.replace("_", "-") for name in _GIVEN if getattr(options, name) is not None]
-    given += [name for name in ("continuous", "compile") if getattr(options, name)]
-    if given:
-        raise ValueError(f"{' and '.join(given)}: views are not random, leave this out")
     chosen, device = session.images_and_device(options, ranks)
     seen = masks(options.views, options.band, *chosen.images.shape[2:])
     network = classifier.load(options.model, dict(options.arguments), options.weights)
     model = network if isinstance(network, BandClassifier) else MaskedNetwork(network, seen).eval()
-    if model.positions != len(seen):
-        raise ValueError(
-            f"model answers for {model.positions} positions, but images of {chosen.name} have "
-            f"{len(seen)} for {options.views}: give the views that it was made for"
-        )
     shape = tuple(chosen.images.shape[1:])
-    if model is not network:
-        shape = (2 * shape[0], *shape[1:])
-        session.require_labels(chosen, classifier.classes_of(network, shape))
+    if model is network:
+        classes = classifier.classes_of_bands(model, shape)
+    else:
+        classes = classifier.classes_of(network, (2 * shape[0], *shape[1:]))
+    told = f"--views {options.views} --band {options.band}"
+    locality.require_views(model, seen, shape, told)
+    session.require_labels(chosen, classes)
     return chosen, device, model.to(device)
 
 
 def _header(
-    options: argparse.Namespace, chosen: selection.Selection, device: str, model: BandClassifier
+    options: argparse.Namespace, chosen: selection.Selection, device: str, watched: locality.Watched
 ) -> dict[str, Any]:
     """Return all settings on which the rows depend, as JSON holds them."""
+    model = watched.model
     shape = tuple(chosen.images.shape[1:])
     tile = images_of_a_pass(model, shape, torch.device(device).type)
-    probe = torch.rand((tile, *shape), generator=torch.Generator().manual_seed(0))
-    scores = probabilities(model, probe.to(device), options.precision)
+    images = chosen.pixels(np.arange(min(tile, len(chosen.ids))), continuous=True)
+    probed = watched.probe(images.to(device))
+    fixed = torch.rand((tile, *shape), generator=torch.Generator().manual_seed(0))
+    scores = probabilities(model, fixed.to(device), options.precision)
     return {
         "command": options.command,
         "defence": {
@@ -111,6 +110,7 @@ def _header(
             "theta": options.theta,
             "guard": votes.GUARDS[options.precision],
             "method": options.method,
+            "probed": probed,
         },
         "model": session.described_model(
             options,
@@ -123,19 +123,19 @@ def _header(
         "precision": options.precision,
         "tile": tile,
         "versions": session.versions(),
-        "code": provenance.code_digest(["rs_lib.smoothing.votes", "rs_lib.machines.bands"]),
+        "code": provenance.code_digest(["rs_lib.smoothing.locality"]),
     }
 
 
 def _answer(
     options: argparse.Namespace,
     device: str,
-    model: BandClassifier,
+    watched: locality.Watched,
     images: Tensor,
     ids: IntArray,
     report: Report,
 ) -> session.Columns:
-    scores = probabilities(model, images.to(device), options.precision).numpy()
+    scores = watched.scores(images.to(device), ids).numpy()
     if options.views == "blocks":
         scores = scores.reshape(len(scores), *images.shape[2:], -1)
     broken = np.flatnonzero(~np.isfinite(scores).reshape(len(scores), -1).all(axis=1))
@@ -145,7 +145,7 @@ def _answer(
         )
     counts = votes.votes(scores, options.theta).reshape(len(scores), -1, scores.shape[-1]).sum(1)
     order = np.argsort(-counts.astype(np.int64), axis=1, kind="stable")
-    report(model.positions * len(ids), len(ids))
+    report(watched.model.positions * len(ids), len(ids))
     return {
         "predict": order[:, 0],
         "patch": votes.largest_certified(
@@ -157,5 +157,5 @@ def _answer(
         ),
         "votes": np.take_along_axis(counts, order[:, :1], axis=1)[:, 0],
         "runner_up": np.take_along_axis(counts, order[:, 1:2], axis=1)[:, 0],
-        "drawn": np.full(len(ids), model.positions),
+        "drawn": np.full(len(ids), watched.model.positions),
     }

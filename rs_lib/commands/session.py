@@ -21,6 +21,7 @@ from rs_lib.experiments.experiment import check_device
 from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform, corrupted_shape
 from rs_lib.smoothing import log
 from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.radii import guarantee
 from rs_lib.smoothing.sampling import Report
 
 Additive = Gaussian | Uniform | Laplace
@@ -105,6 +106,7 @@ def noise_header(
         "alpha": options.alpha,
         **plan,
         "noise": {"law": task.noise.name, **dataclasses.asdict(task.law), "norm": task.noise.norm},
+        "guarantee": guarantee(task.noise),
         "seed": options.seed,
         "model": described_model(options, task.model, logits, task.classes),
         "data": described_data(options, task.chosen),
@@ -112,6 +114,7 @@ def noise_header(
         "precision": executed.precision,
         "compiled": executed.compiled,
         "tile": executed.tile,
+        "rows": executed.rows(shape),
         "versions": versions(),
         "code": provenance.code_digest(["rs_lib.smoothing"], without=["rs_lib.smoothing.log"]),
     }
@@ -184,11 +187,13 @@ class Session:
         settings: dict[str, Any],
         per_image: int | None,
         continuous: bool,
+        each: int | None = None,
     ) -> None:
         """Keep what the run needs.
 
         `per_image` is the number of samples where it is fixed; `continuous` asks for images in
-        float32 instead of uint8.
+        float32 instead of uint8. `each` images are written at a time unless `options.chunk` says
+        otherwise (default: 10 of a fixed number of samples, else 100).
         """
         self._out = options.out
         self._continuous = continuous
@@ -197,7 +202,7 @@ class Session:
         self._columns = columns
         self._settings = settings
         self._per_image = per_image
-        each = options.chunk or (100 if per_image is None else 10)
+        each = options.chunk or each or (100 if per_image is None else 10)
         self._chunk = each * ranks.world
         self._writer: log.Writer | None = None
 

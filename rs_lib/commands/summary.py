@@ -38,8 +38,9 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
     ]
     lines = [
         f"{count} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
-        f"{settings['noise']['norm']} radii; each certificate errs with probability at most "
-        f"{settings['alpha']:g}",
+        f"{settings['noise']['norm']} radii",
+        f"each certificate errs with probability at most {settings['alpha']:g}, "
+        f"{settings['guarantee']}",
         "",
         *_aligned(("radius", "certified accuracy", "95 % interval"), rows),
         "",

@@ -2,14 +2,16 @@
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from rs_lib.arguments import integers, one_of
+from rs_lib.arguments import integer, one_of
 from rs_lib.machines import training
 from rs_lib.machines.augmentation import augmented
+from rs_lib.machines.forward import refused
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.seeds import derive
 
@@ -33,6 +35,13 @@ class BandClassifier(nn.Module, ABC):
     def numbers(self, shape: tuple[int, ...]) -> int:
         """Return how many numbers the layers take in for one image of `shape` [C, H, W]."""
         return torch.Size(shape).numel()
+
+    @abstractmethod
+    def sees(self, height: int, width: int) -> Tensor:
+        """Return the pixels of an image that each position sees; bool [positions, height, width].
+
+        Raises ValueError for images that the network does not take.
+        """
 
     @abstractmethod
     def lesson(self, labels: Tensor, draw: torch.Generator) -> tuple[nn.Module, Tensor]:
@@ -76,7 +85,7 @@ def fit(
     and so are the errors. The result depends on the arguments only. `model` is left on `device`,
     in evaluation mode.
     """
-    integers("shift", shift)
+    shift = integer("shift", shift)
     draw = torch.Generator(device).manual_seed(derive(seed, "bands", "positions"))
     lesson, targets = model.lesson(labels, draw)
     if shift or flip:
@@ -116,25 +125,70 @@ def images_of_a_pass(model: BandClassifier, shape: tuple[int, ...], device: str 
     return max(1, min(MOST_IMAGES[device], MOST_NUMBERS[device] // model.numbers(shape)))
 
 
-@torch.inference_mode()
-def probabilities(model: BandClassifier, images: Tensor, precision: str = "float32") -> Tensor:
-    """Return the softmax of every image at every position; float32 [N, positions, classes].
-
-    `images`: float32 [N, C, H, W], on the model's device; the result is on the CPU. Each pass
-    has `images_of_a_pass` images, the last one filled up with black ones: kernels choose their
-    order of summation by shape. With `precision` "bfloat16" a copy of the model computes the
-    logits in that format, and the softmax is taken of these in float32. All thresholds, patch
-    sizes and methods of certification follow from this one tensor.
+def executed(model: BandClassifier, precision: str = "float32") -> BandClassifier:
+    """Return `model`, or a copy whose numbers are converted where they are not of `precision`.
 
     Raises ValueError for a model in training mode or an unknown precision.
     """
     require_evaluation_mode(model)
     form = getattr(torch, one_of("precision", precision, PRECISIONS))
-    network = model if precision == "float32" else copy.deepcopy(model).to(form)
+    weights = [*model.parameters(), *model.buffers()]
+    if all(weight.dtype == form for weight in weights if weight.is_floating_point()):
+        return model
+    return copy.deepcopy(model).to(form)
+
+
+@torch.inference_mode()
+def pass_of(network: BandClassifier, images: Tensor, precision: str = "float32") -> Tensor:
+    """Return the logits of one pass of an `executed` network; float32 [N, positions, classes].
+
+    `images`: float32 [N, C, H, W], on the network's device; the result is on the CPU, in memory of
+    its own. Raises ValueError if the network does not take the images, or gives something else.
+    """
+    try:
+        logits = network(images.to(getattr(torch, precision)))
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # the network is the reader's own and may fail in any way
+        raise ValueError(refused(error, tuple(images.shape[1:]))) from error
+    if not isinstance(logits, Tensor):
+        raise ValueError(f"model returns a {type(logits).__name__}: let it return its logits")
+    places = network.positions
+    if logits.ndim != 3 or tuple(logits.shape[:2]) != (len(images), places) or logits.shape[2] < 2:
+        raise ValueError(
+            f"model gives logits of shape {tuple(logits.shape)} for {len(images)} images of "
+            f"{places} positions: let it give [images, positions, classes], two classes or more"
+        )
+    if not logits.is_floating_point():
+        raise ValueError(f"model gives logits of type {logits.dtype}: let them be real floats")
+    return logits.to("cpu", torch.float32, copy=True)
+
+
+def passes(
+    model: BandClassifier, images: Tensor, precision: str = "float32"
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield for each pass its images [tile, C, H, W] and logits [tile, positions, classes].
+
+    The last pass is filled up with black images: kernels choose their order of summation by
+    shape. Arguments and errors as for `probabilities`.
+    """
+    network = executed(model, precision)
     tile = images_of_a_pass(model, tuple(images.shape[1:]), images.device.type)
-    parts = [torch.zeros(0)]
-    for some in torch.split(images, tile):
+    for some in torch.split(images, tile) if len(images) else ():
         whole = pad(some, (0, 0, 0, 0, 0, 0, 0, tile - len(some)))
-        logits = network(whole.to(form))[: len(some)]
-        parts.append(logits.float().softmax(dim=-1).cpu())
-    return torch.cat(parts[1:] or parts)
+        yield whole, pass_of(network, whole, precision)
+
+
+def probabilities(model: BandClassifier, images: Tensor, precision: str = "float32") -> Tensor:
+    """Return the softmax of every image at every position; float32 [N, positions, classes].
+
+    `images`: float32 [N, C, H, W], on the model's device; the result is on the CPU. Each pass
+    has `images_of_a_pass` images. With `precision` "bfloat16" a copy of the model computes the
+    logits in that format, and the softmax is taken of these in float32. All thresholds, patch
+    sizes and methods of certification follow from this one tensor.
+
+    Raises ValueError for a model in training mode, an unknown precision, or logits that are none.
+    """
+    executed(model, precision)  # its errors, also where there are no images
+    parts = [logits.softmax(dim=-1) for _, logits in passes(model, images, precision)]
+    return torch.cat(parts)[: len(images)] if parts else torch.zeros(0)

@@ -9,7 +9,7 @@ Attacks", section 3 and the official code.
 import torch
 from torch import Tensor, nn
 
-from rs_lib.arguments import integers, one_of
+from rs_lib.arguments import integer, one_of
 from rs_lib.machines.band_classifier import BandClassifier, initialise
 from rs_lib.seeds import derive
 
@@ -25,8 +25,10 @@ def masks(kind: str, band: int, height: int, width: int) -> Tensor:
     Raises ValueError for an unknown kind or a band that does not fit into the image.
     """
     one_of("kind", kind, KINDS)
+    height, width = integer("height", height, least=1), integer("width", width, least=1)
+    band = integer("band", band, least=1)
     limit = {"columns": width, "rows": height, "blocks": min(height, width)}[kind]
-    if not 1 <= int(integers("band", band, least=1)) <= limit:
+    if band > limit:
         raise ValueError(f"band is {band}: give at most {limit} for {kind} of this image")
 
     def around(size: int) -> Tensor:
@@ -62,6 +64,10 @@ class MaskedNetwork(BandClassifier):
     def __init__(self, network: nn.Module, seen: Tensor) -> None:
         """Wrap `network`, which maps [N, 2 C, H, W] to logits [N, classes]."""
         super().__init__()
+        if seen.ndim != 3 or seen.dtype != torch.bool or not len(seen):
+            raise ValueError(
+                f"seen is {seen.dtype} of shape {tuple(seen.shape)}: give bool [positions, H, W]"
+            )
         self.network = network
         self.positions = len(seen)
         self.register_buffer("seen", seen, persistent=False)
@@ -70,7 +76,20 @@ class MaskedNetwork(BandClassifier):
         """Return logits [N, positions, classes]: one pass of the network for each position."""
         shown = views(images[:, None], self.seen).flatten(0, 1)
         logits: Tensor = self.network(shown)
+        if logits.ndim != 2 or len(logits) != len(shown):
+            raise ValueError(
+                f"network gives {tuple(logits.shape)} for {len(shown)} views, not their logits"
+            )
         return logits.view(len(images), self.positions, -1)
+
+    def sees(self, height: int, width: int) -> Tensor:
+        """Return `seen`; ValueError for images of another size."""
+        if tuple(self.seen.shape[1:]) != (height, width):
+            raise ValueError(
+                f"images are {height}x{width}, but the model sees {self.seen.shape[1]}x"
+                f"{self.seen.shape[2]}: give images of that size"
+            )
+        return self.seen
 
     def numbers(self, shape: tuple[int, ...]) -> int:
         """Return how many numbers the views of one image of `shape` [C, H, W] hold."""
@@ -109,7 +128,7 @@ def masked_network(
     Raises ValueError for an unknown kind or a bad size.
     """
     channels, height, width = image_shape
-    integers("classes", classes, least=2)
+    integer("classes", classes, least=2)
     if min(height, width) < 4:
         raise ValueError(f"image_shape is {image_shape}: give images of at least 4x4 pixels")
     seen = masks(kind, band, height, width)

@@ -8,8 +8,9 @@ first columns are repeated behind the last, so that bands wrap around the border
 import torch
 from torch import Tensor, nn
 
-from rs_lib.arguments import integers
+from rs_lib.arguments import integer
 from rs_lib.machines.band_classifier import BandClassifier, initialise
+from rs_lib.machines.bands import masks
 from rs_lib.seeds import derive
 
 
@@ -24,9 +25,19 @@ class ColumnClassifier(BandClassifier):
     def __init__(self, width: int, band: int) -> None:
         """Raise ValueError for a band wider than the image."""
         super().__init__()
-        if not 1 <= int(integers("band", band, least=1)) <= width:
+        width, band = integer("width", width, least=1), integer("band", band, least=1)
+        if band > width:
             raise ValueError(f"band is {band}: give at most the width of the image, {width}")
         self.positions, self.band = width, band
+
+    def sees(self, height: int, width: int) -> Tensor:
+        """Return `band` columns from each column on; ValueError for images of another width."""
+        if width != self.positions:
+            raise ValueError(
+                f"images are {width} columns wide, but the model sees {self.positions}: give "
+                "images of that width"
+            )
+        return masks("columns", self.band, height, width)
 
     def lesson(self, labels: Tensor, draw: torch.Generator) -> tuple[nn.Module, Tensor]:
         """Return a module that answers for all bands at once; nothing is random."""
@@ -91,7 +102,7 @@ def column_network(
     Raises ValueError for a bad size or a band wider than the image.
     """
     _, height, _ = image_shape
-    integers("classes", classes, least=2)
+    integer("classes", classes, least=2)
     channels, hidden = ((32, 64), 256) if height >= 16 else ((16, 32), 64)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "initialisation", "column network"))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 from torchvision.models import ResNet, resnet18
 
-from rs_lib.arguments import integers
+from rs_lib.arguments import integer
 from rs_lib.machines.band_classifier import BandClassifier
 from rs_lib.machines.bands import MaskedNetwork, masks
 from rs_lib.machines.column_network import ColumnClassifier, ring
@@ -69,7 +69,7 @@ def residual_columns(
     Raises ValueError for a bad size or a band wider than the image.
     """
     channels, _, width = image_shape
-    integers("band", band, least=1)
+    band = integer("band", band, least=1)
     network = _resnet(channels, classes, seed, band)
     columns = ResidualColumns(network, width, band)
     return columns.to(memory_format=torch.channels_last).eval()
@@ -96,7 +96,7 @@ def _resnet(channels: int, classes: int, seed: int, band: int | None = None) -> 
     With `band` the stem is that many columns wide, and all other convolutions are one column wide
     and have strides down the rows only.
     """
-    integers("classes", classes, least=2)
+    integer("classes", classes, least=2)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "initialisation", "residual"))
         network = resnet18(num_classes=classes)

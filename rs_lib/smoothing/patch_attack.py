@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import integers
+from rs_lib.arguments import integer, positive, single
 from rs_lib.certificates.patch import BoolArray
 from rs_lib.machines.band_classifier import BandClassifier
-from rs_lib.smoothing import votes
+from rs_lib.smoothing import locality, votes
 
 
 def fooled(
@@ -28,12 +28,21 @@ def fooled(
     `restarts` random contents each pixel takes `steps` steps of `step_size` up the sign of the
     gradient of the loss of the mean softmax over all bands (as in Levine & Feizi 2020); every
     content on the way is tried.
-    Raises ValueError for a patch wider than the images.
+    Raises ValueError for a patch wider than the images, numbers that cannot be, and a model that
+    is not what it declares (`locality`): what an attack on it finds would say nothing of
+    certificates.
     """
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.dtype != torch.float32:
+        raise ValueError("images are no pixels: give a float32 tensor [N, C, H, W]")
     count, width = len(images), images.shape[-1]
-    if not 1 <= int(integers("patch", patch, least=1)) <= width:
+    patch = integer("patch", patch, least=1)
+    steps, restarts = integer("steps", steps), integer("restarts", restarts, least=1)
+    step_size = single("step_size", positive("step_size", step_size))
+    if patch > width:
         raise ValueError(f"patch is {patch}: give at most the width of the images, {width}")
-    draw = torch.Generator().manual_seed(seed)
+    if count:
+        locality.Watched(model, seed=seed).probe(images)
+    draw = torch.Generator().manual_seed(integer("seed", seed))
     with torch.inference_mode():
         clean = votes.answers(model(images).softmax(-1).cpu().numpy(), theta)
     answer = torch.from_numpy(clean).to(images.device)

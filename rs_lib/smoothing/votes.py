@@ -32,28 +32,43 @@ def votes(scores: npt.ArrayLike, theta: float) -> Votes:
 
     `scores`: [images, positions, classes] or [images, rows, columns, classes], such as softmax
     probabilities. With theta at most 1/2 a band may vote for several classes, or for none.
-    Raises ValueError for other shapes or NaN.
+    Raises ValueError for other shapes, numbers that are not finite, or a threshold outside
+    [-1, 1], where probabilities and their margins lie.
     """
-    array = _real(scores)
-    if array.ndim not in (3, 4):
-        raise ValueError(
-            f"scores has shape {array.shape}: give [images, positions, classes] or "
-            "[images, rows, columns, classes]"
-        )
-    least = array.dtype.type(arguments.numbers("theta", theta))
+    return _at_least(_real(scores), _threshold(theta))
+
+
+def _at_least(scores: npt.NDArray[np.float32] | npt.NDArray[np.float64], theta: float) -> Votes:
+    least = scores.dtype.type(theta)
     if float(least) < theta:
         # The least float32 from theta on: a score below theta itself casts no vote.
-        least = np.nextafter(least, array.dtype.type(np.inf))
-    return (array >= least).view(np.uint8)
+        least = np.nextafter(least, scores.dtype.type(np.inf))
+    return (scores >= least).view(np.uint8)
+
+
+def _threshold(theta: float) -> float:
+    value = arguments.single("theta", arguments.numbers("theta", theta))
+    if not -1 <= value <= 1:
+        raise ValueError(f"theta is {value}: give a threshold from -1 to 1, as scores are")
+    return value
 
 
 def _real(scores: npt.ArrayLike) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:
-    """Return float32 `scores` as they are and others as float64; ValueError for NaN."""
-    if isinstance(scores, np.ndarray) and scores.dtype == np.float32:
-        if np.isnan(scores.max(initial=-np.inf)):
-            raise ValueError("scores holds NaN: give real numbers")
-        return scores
-    return arguments.numbers("scores", scores)
+    """Return float32 `scores` as they are and others as float64; ValueError for odd ones."""
+    array: npt.NDArray[np.float32] | npt.NDArray[np.float64]
+    if type(scores) is np.ndarray and scores.dtype == np.float32:
+        array = scores
+    else:
+        array = arguments.numbers("scores", scores)
+    if array.ndim not in (3, 4) or 0 in array.shape[1:-1] or array.shape[-1] < 2:
+        raise ValueError(
+            f"scores has shape {array.shape}: give [images, positions, classes] or "
+            "[images, rows, columns, classes], at least one position and two classes"
+        )
+    # The extremes tell of each entry: NaN passes through both.
+    if not np.isfinite([array.min(initial=0), array.max(initial=0)]).all():
+        raise ValueError("scores holds NaN or infinite numbers: give finite ones")
+    return array
 
 
 def margins(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -61,8 +76,11 @@ def margins(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
     At threshold 0 these scores are the votes for the class of largest probability ("top-1"; for
     all of them where several are equal). A margin moves by at most twice what probabilities do.
+    Raises ValueError for fewer than two classes.
     """
     array = arguments.numbers("probabilities", probabilities)
+    if array.ndim < 1 or array.shape[-1] < 2:
+        raise ValueError(f"probabilities has shape {array.shape}: give at least two classes, last")
     ordered = np.sort(array, axis=-1)
     best = array == ordered[..., -1:]
     return array - np.where(best, ordered[..., -2:-1], ordered[..., -1:])
@@ -78,11 +96,16 @@ def guarded(scores: npt.ArrayLike, theta: float, guard: float = GUARD) -> tuple[
 
     The answer's votes need theta + guard, the others' theta - guard. Whatever is certified of the
     first array, where its own answer is that of the second, holds of all scores within the guard.
+    Raises ValueError as `votes` does, and for a guard that is negative or not finite.
     """
-    chosen = answers(scores, theta)
-    counted = votes(scores, theta - guard)
+    width = arguments.single("guard", arguments.nonnegative("guard", guard))
+    array, least = _real(scores), _threshold(theta)
+    chosen = _answers(_at_least(array, least))
+    # Rounded outwards: the sums are rounded themselves.
+    counted = _at_least(array, math.nextafter(least - width, -math.inf) if width else least)
     place = chosen.reshape(-1, *[1] * (counted.ndim - 1))
-    sure = np.take_along_axis(votes(scores, theta + guard), place, axis=-1)
+    high = math.nextafter(least + width, math.inf) if width else least
+    sure = np.take_along_axis(_at_least(array, high), place, axis=-1)
     np.put_along_axis(counted, place, sure, axis=-1)
     return counted, chosen
 
@@ -106,7 +129,17 @@ def largest_certified(
 def largest_of_guarded(
     counted: Votes, chosen: IntArray, band: int, method: str = "positions"
 ) -> IntArray:
-    """Return what `largest_certified` does, of the two arrays that `guarded` returns."""
+    """Return what `largest_certified` does, of the two arrays that `guarded` returns.
+
+    Raises ValueError for arrays that `guarded` does not return.
+    """
+    counted, chosen = np.asarray(counted), np.asarray(chosen)
+    if counted.dtype != np.uint8 or counted.ndim not in (3, 4) or 0 in counted.shape[1:]:
+        raise ValueError(
+            f"counted is {counted.dtype} of shape {counted.shape}: give the votes of guarded"
+        )
+    if chosen.shape != counted.shape[:1] or chosen.dtype != np.int64:
+        raise ValueError(f"chosen has shape {chosen.shape}: give the answers of guarded")
     search = patch.largest_patch if counted.ndim == 3 else blocks.largest_patch
     largest: IntArray = np.where(_answers(counted) == chosen, search(counted, band, method), 0)
     return largest
