@@ -14,7 +14,9 @@ from rs_lib import __main__ as command_line
 from rs_lib import provenance
 from rs_lib.book import notes
 from rs_lib.book.house import House
+from rs_lib.experiments import bounds
 from rs_lib.experiments import experiment as experiments
+from rs_lib.experiments.bounds import kinds
 
 RUN_FIELDS = {"device", "started", "wall_seconds", "stages_reused", "commit", "versions"}
 TOY = '''"""A toy: sums of squares, a stage for each term."""
@@ -81,6 +83,10 @@ def toy(tmp_path, monkeypatch, library_copy):
     monkeypatch.setattr(rs_lib.experiments, "__path__", [str(folder)])
     monkeypatch.setattr(experiments, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(experiments, "STAGES", tmp_path / "stages")
+    inner = {"levels": kinds.each(kinds.real(0, 9), least=0), "name": lambda *_: None}
+    fields = {"terms": kinds.whole(0, 99), "rate": kinds.real(0, 1), "exact": kinds.truth}
+    monkeypatch.setitem(bounds.FIELDS, "toy-sum", {"inner": kinds.part(inner), **fields})
+    monkeypatch.setitem(bounds.RULES, "toy-sum", lambda _: None)
     name = "rs_lib.experiments.toy_sum"
     importlib.invalidate_caches()
     yield importlib.import_module(name)

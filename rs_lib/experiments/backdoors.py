@@ -261,37 +261,46 @@ def clean(
     }
 
 
+def changed_by(
+    parameters: Parameters, attack: Attack, dataset: data.Dataset
+) -> backdoor_attack.Attacked:
+    """Return what an attack leaves; ValueError for more images or pixels than there are."""
+    _, name, examples, *_ = parameters.attacked
+    kind, pixels, images = attack
+    own = task(parameters, name, examples, dataset)
+    arrays = (own.train_features, own.train_labels, own.test_features[own.test_labels == 0])
+    if kind == "trigger":
+        return backdoor_attack.trigger(*arrays, pixels=pixels, images=images, source=0, target=1)
+    return backdoor_attack.test_pixels(*arrays, pixels=pixels, source=0, target=1)
+
+
 def under_attack(
     parameters: Parameters, attack: Attack, dataset: data.Dataset, context: Context
 ) -> dict[str, Any]:
     """Return cost and counts of each test image of the first class after an attack."""
-    run = parameters.attacked
-    kind, pixels, images = attack
-    own = task(parameters, run[1], run[2], dataset)
-    tests = own.test_features[own.test_labels == 0]
-    arrays = (own.train_features, own.train_labels, tests)
-    if kind == "trigger":
-        changed = backdoor_attack.trigger(*arrays, pixels=pixels, images=images, source=0, target=1)
-    else:
-        changed = backdoor_attack.test_pixels(*arrays, pixels=pixels, source=0, target=1)
+    changed = changed_by(parameters, attack, dataset)
+    classes = task(parameters, parameters.attacked[1], 1, dataset).classes
     poisoned = Task(
         changed.train_features,
         changed.train_labels,
         changed.test_features,
-        torch.zeros(len(tests), dtype=torch.int64),
-        own.classes,
+        torch.zeros(len(changed.test_features), dtype=torch.int64),
+        classes,
     )
     inputs: dict[str, object] = {"data": dataset.digest, "attack": list(attack)}
-    cast = votes(parameters, run, poisoned, context, inputs)
+    cast = votes(parameters, parameters.attacked, poisoned, context, inputs)
     return {
         "attack": list(attack),
         "cost": changed.cost.tolist(),
-        "counts": counted(cast, own.classes),
+        "counts": counted(cast, classes),
     }
 
 
 def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     dataset = data.load(parameters.dataset)
+    # An attack that cannot be made is told before any model is trained.
+    for attack in parameters.attacks:
+        changed_by(parameters, attack, dataset)
     labels = {
         name: task(parameters, name, 1, dataset).test_labels.tolist()
         for name in TASKS

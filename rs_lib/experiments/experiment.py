@@ -16,9 +16,12 @@ from typing import Any
 import torch
 
 from rs_lib import provenance
+from rs_lib.arguments import shown
 
 RESULTS = provenance.ROOT / "book" / "results"
+BOUNDS = "rs_lib.experiments.bounds"
 STAGES = provenance.ROOT / "_build" / "stages"
+NO_EXPERIMENTS = ("experiment", "bounds")
 # Modules that keep books and compute no value: mending them makes no result stale.
 BOOKKEEPING = ("rs_lib", "rs_lib.provenance", "rs_lib.experiments", __name__)
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
@@ -99,7 +102,8 @@ def _changed(parameters: Any, name: str, path: str, value: object) -> Any:
         value = _changed(default, name, rest, value)
     if not _same_type(value, default):
         raise ValueError(
-            f"parameter {name} is {value!r}: give a {type(default).__name__}, such as {default!r}"
+            f"parameter {name} is {shown(value)}: give a {type(default).__name__}, "
+            f"such as {shown(default)}"
         )
     return dataclasses.replace(parameters, **{head: value})
 
@@ -136,13 +140,17 @@ class Experiment:
     def parameters(self, profile: str, changes: Mapping[str, object] | None = None) -> Any:
         """Return the profile's parameters with `changes`.
 
-        Raises ValueError that names an unknown profile or parameter or a value of a wrong type.
+        Raises ValueError that names an unknown profile or parameter, a value of a wrong type, or
+        one outside of its bounds.
         """
         if profile not in self.profiles:
             raise ValueError(f"profile is {profile!r}: give one of {', '.join(self.profiles)}")
         parameters = self.profiles[profile]
         for name, value in (changes or {}).items():
             parameters = _changed(parameters, name, name, value)
+        if changes:
+            # By name, as `find`: bounds decide no value, so that no result depends on their code.
+            importlib.import_module(BOUNDS).check(self.name, parameters)
         return parameters
 
     def run(
@@ -255,7 +263,7 @@ def names() -> list[str]:
     import rs_lib.experiments
 
     modules = (module.name for module in pkgutil.iter_modules(rs_lib.experiments.__path__))
-    return sorted(name.replace("_", "-") for name in modules if name != "experiment")
+    return sorted(name.replace("_", "-") for name in modules if name not in NO_EXPERIMENTS)
 
 
 def find(name: str) -> Experiment:

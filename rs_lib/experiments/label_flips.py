@@ -273,9 +273,17 @@ def _certified_rows(
 
 def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     dataset = data.load(parameters.dataset)
+    problems = {"two": parameters.two, "ten": parameters.ten}
+    splits = {name: split(problem.digits, dataset) for name, problem in problems.items()}
+    fewest = min(len(parts.train) for parts in splits.values())
+    if parameters.features > fewest:
+        raise ValueError(
+            f"parameter features is {parameters.features}: give at most {fewest}, the training "
+            "images of a problem"
+        )
     values: dict[str, Any] = {}
-    for name, problem in (("two", parameters.two), ("ten", parameters.ten)):
-        parts = split(problem.digits, dataset)
+    for name, problem in problems.items():
+        parts = splits[name]
         values[name] = _measured(parameters, problem, parts, context)
         if name == "two":
             values["cluster"] = cluster(parameters, parts)

@@ -347,6 +347,11 @@ def neighbours(parameters: Parameters, name: str, examples: int, sigma: float) -
 
 def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     images = pair(*(getattr(parameters, name) for name in _OF_AN_ENSEMBLE[:5]))
+    training_set(parameters, images, "none")
+    # What cannot be had or poisoned is told before any model is trained.
+    digests = {
+        source: neighbour_points(parameters, *source)[-1] for source in parameters.nearest.datasets
+    }
     names = [name for name, _ in parameters.attacks]
     runs = [
         ensemble(parameters, images, trigger, sigma, context)
@@ -355,8 +360,7 @@ def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
         if sigma == 0 or trigger != "clean"
     ]
     near = []
-    for name, examples in parameters.nearest.datasets:
-        digest = neighbour_points(parameters, name, examples)[-1]
+    for (name, examples), digest in digests.items():
         for sigma in parameters.nearest.sigmas:
             inputs = {**asdict(parameters.nearest), "set": name, "sigma": sigma, "data": digest}
             inputs |= {"target": parameters.target, "other": parameters.other}

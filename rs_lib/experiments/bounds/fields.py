@@ -1,0 +1,218 @@
+"""The kind of every parameter of every experiment, by its name on the command line."""
+
+from rs_lib.experiments import backdoors, patch_bands, weak_generators
+from rs_lib.experiments.bounds.kinds import (
+    BATCH,
+    EPOCHS,
+    IMAGES,
+    RATE,
+    SAMPLES,
+    SCALE,
+    SEED,
+    STEPS,
+    Fields,
+    decimal,
+    each,
+    level,
+    one_of,
+    part,
+    real,
+    row,
+    truth,
+    whole,
+    zero_or,
+)
+from rs_lib.geometry import grids
+from rs_lib.machines import bands, data, models, triggers
+
+_SETS = one_of(data.NAMES)
+_CLASS = whole(0, 9)
+_TRAINING: Fields = {
+    "dataset": _SETS,
+    "model": one_of(models.NAMES),
+    "epochs": EPOCHS,
+    "batch_size": BATCH,
+    "learning_rate": RATE,
+    "images": IMAGES,
+    "n": SAMPLES,
+    "seed": SEED,
+}
+
+_CERTIFIED: Fields = {
+    **_TRAINING,
+    "sigmas": each(SCALE, distinct=True),
+    "n0": SAMPLES,
+    "alpha": level,
+    "attack_radii": each(real(0, 1000)),
+    "attack_steps": STEPS,
+}
+
+_ABLATION: Fields = {
+    **_TRAINING,
+    "kept": each(whole(1, 1024), distinct=True),
+    "n0": SAMPLES,
+    "alpha": level,
+    "attacked_kept": whole(1, 1024),
+    "attacked": IMAGES,
+    "attack_changes": whole(1, 1024),
+    "attack_views": whole(1, 10_000),
+    "attack_tries": whole(1, 1024),
+    "judged": SAMPLES,
+}
+
+_ATTACK: Fields = {
+    "base": part(_CERTIFIED),
+    "attacked": IMAGES,
+    "multiples": each(real(0, 1000)),
+    "steps": STEPS,
+    "draws": whole(1, 1024),
+    "n": SAMPLES,
+}
+
+_RUN = row(
+    one_of(backdoors.LEARNERS),
+    one_of(backdoors.TASKS),
+    IMAGES,
+    decimal,
+    decimal,
+    whole(1, 100_000),
+)
+_BACKDOORS: Fields = {
+    "dataset": _SETS,
+    "pair": each(_CLASS, least=2, most=2, distinct=True),
+    "runs": each(_RUN, distinct=True),
+    "tests": IMAGES,
+    "hidden": whole(1, 4096),
+    "epochs": EPOCHS,
+    "batch_size": BATCH,
+    "learning_rate": RATE,
+    "penalty": real(1e-9, 1e9),
+    "attacked": _RUN,
+    "attacks": each(row(one_of(("trigger", "test pixels")), whole(0, 3072), whole(0, 60_000))),
+    "chunk": whole(1, 100_000),
+    "seed": SEED,
+}
+
+_FEASIBLE: Fields = {
+    "datasets": each(_SETS, distinct=True),
+    "per_unit": whole(1, 1000),
+    "largest_radius": whole(1, 100),
+    "listed": real(0, 1),
+    "sigmas": each(SCALE),
+    "margins": each(real(0, 0.5)),
+}
+
+_PROBLEM: Fields = {
+    "digits": each(_CLASS, least=2, most=10, distinct=True),
+    "flips": each(decimal),
+    "tested": IMAGES,
+    "swept": IMAGES,
+    "swept_flips": each(decimal, least=0),
+}
+_FLIPS: Fields = {
+    "dataset": _SETS,
+    "features": whole(1, 10_000),
+    "penalties": each(real(1e-12, 1e12), distinct=True),
+    "sacrifice": real(0, 1),
+    "two": part(_PROBLEM),
+    "ten": part(_PROBLEM),
+    "seed": SEED,
+}
+
+_MAP: Fields = {
+    **_TRAINING,
+    "train_sigmas": each(zero_or(SCALE), distinct=True),
+    "test_sigmas": each(zero_or(SCALE), distinct=True),
+}
+
+_BANDS: Fields = {
+    "dataset": _SETS,
+    "bases": each(row(one_of(patch_bands.NETWORKS), one_of(bands.KINDS), whole(1, 32))),
+    "masked_epochs": EPOCHS,
+    "column_epochs": EPOCHS,
+    "batch_size": BATCH,
+    "learning_rate": RATE,
+    "shift": whole(0, 32),
+    "flip": truth,
+    "thetas": each(real(1e-6, 1)),
+    "seed": SEED,
+}
+
+_BALLS: Fields = {
+    "side": whole(1, 1000),
+    "radius": whole(1, 500),
+    "gaps": each(whole(0, 1000), distinct=True),
+    "tries": whole(1, 100_000),
+    "train": each(whole(0, 1000)),
+    "test": each(whole(0, 1000)),
+    "borders": each(one_of(grids.BORDERS), distinct=True),
+    "draws": whole(1, 10_000),
+    "seed": SEED,
+}
+
+_LOGS: Fields = {
+    "trials": SAMPLES,
+    "alpha": level,
+    "grid_trials": each(SAMPLES),
+    "grid_levels": each(level),
+    "made": each(row(SAMPLES, level), least=0),
+    "images": whole(0, 100_000),
+    "sigma": zero_or(SCALE),
+    "seed": SEED,
+}
+
+_NEIGHBOURS: Fields = {
+    "datasets": each(row(one_of((*data.NAMES, "spambase")), IMAGES), distinct=True),
+    "tests": IMAGES,
+    "sigmas": each(SCALE),
+    "neighbours": each(whole(1, 1000), distinct=True),
+    "buckets": whole(1, 10_000),
+    "norm": real(0, 1000),
+    "poisoned": IMAGES,
+}
+_RAB: Fields = {
+    "dataset": _SETS,
+    "target": _CLASS,
+    "other": _CLASS,
+    "examples": IMAGES,
+    "tests": IMAGES,
+    "attacks": each(row(one_of(triggers.TRIGGERS), real(1e-6, 1000))),
+    "poisoned": IMAGES,
+    "sigmas": each(SCALE, distinct=True),
+    "models": whole(1, 100_000),
+    "plain_models": whole(1, 100_000),
+    "hidden": whole(1, 4096),
+    "epochs": EPOCHS,
+    "batch_size": BATCH,
+    "learning_rate": RATE,
+    "nearest": part(_NEIGHBOURS),
+    "seed": SEED,
+}
+
+_GENERATORS: Fields = {
+    "attacks": each(row(one_of(tuple(weak_generators.TAMPER)), real(0, 1e6)), distinct=True),
+    "normals": whole(20, 30_000_000),
+    "pixels": whole(1, 10_000),
+    "n": SAMPLES,
+    "alpha": level,
+    "margins": each(real(-10, 10)),
+    "streams": whole(1, 10_000),
+    "sizes": each(whole(20, 2**24), distinct=True),
+    "p_value": level,
+    "seed": SEED,
+}
+
+FIELDS: dict[str, Fields] = {
+    "ablation-l0": _ABLATION,
+    "attack-in-ball": _ATTACK,
+    "backdoors": _BACKDOORS,
+    "certified-accuracy": _CERTIFIED,
+    "feasible-labels": _FEASIBLE,
+    "label-flips": _FLIPS,
+    "noise-map": _MAP,
+    "patch-bands": _BANDS,
+    "placed-balls": _BALLS,
+    "published-logs": _LOGS,
+    "rab": _RAB,
+    "weak-generators": _GENERATORS,
+}

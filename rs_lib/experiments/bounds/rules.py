@@ -1,0 +1,191 @@
+"""Rules between parameters: what fits the data set, the images, the level and the memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, log2
+from typing import Any
+
+from rs_lib.experiments.bounds.kinds import refused
+from rs_lib.machines import models
+from rs_lib.statistics import clopper_pearson_lower
+
+Rule = Callable[[Any], None]
+"""Takes parameters whose fields are of their kinds; raises ValueError."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Training and test images of a data set, and their shape [C, H, W]."""
+
+    train: int
+    tests: int
+    shape: tuple[int, int, int]
+
+
+SIZES = {
+    "digits": Size(1_297, 500, (1, 8, 8)),
+    "mnist": Size(60_000, 10_000, (1, 28, 28)),
+    "fashion-mnist": Size(60_000, 10_000, (1, 28, 28)),
+    "cifar10": Size(50_000, 10_000, (3, 32, 32)),
+}
+"""The data sets have fixed contents (see `rs_lib.machines.data.DIGESTS`), hence fixed sizes."""
+
+_MOST_PIXELS = 10**9
+
+
+def _at_most(name: str, value: int, most: int, what: str) -> None:
+    if value > most:
+        raise refused(f"parameter {name}", value, f"at most {most}, {what}")
+
+
+def _certifying(p: Any) -> None:
+    """Unanimous samples must certify something."""
+    if clopper_pearson_lower(p.n, p.n, p.alpha) > 0.5:
+        return
+    enough = max(p.n, ceil(-log2(p.alpha)))
+    while clopper_pearson_lower(enough, enough, p.alpha) <= 0.5:
+        enough += 1
+    raise refused(
+        "parameter n", p.n, f"at least {enough}, at alpha = {p.alpha:g} fewer are too few"
+    )
+
+
+def _images(p: Any) -> None:
+    _at_most("images", p.images, SIZES[p.dataset].tests, f"the test images of {p.dataset}")
+
+
+def _network(p: Any, channels: int = 1) -> None:
+    """Raise ValueError if the images are too small for the network."""
+    size = SIZES[p.dataset].shape
+    models.build(p.model, (channels * size[0], *size[1:]), 10, 0)
+
+
+def _certified_accuracy(p: Any) -> None:
+    _images(p)
+    _certifying(p)
+    _network(p)
+
+
+def _attack_in_ball(p: Any) -> None:
+    _certified_accuracy(p.base)
+
+
+def _ablation(p: Any) -> None:
+    _images(p)
+    _certifying(p)
+    _network(p, channels=2)
+    _, height, width = SIZES[p.dataset].shape
+    pixels = height * width
+    for kept in p.kept:
+        _at_most("kept", kept, pixels, f"the pixels of an image of {p.dataset}")
+    if p.attacked_kept not in p.kept:
+        raise refused("parameter attacked_kept", p.attacked_kept, f"one of kept, {p.kept}")
+    _at_most("attack_changes", p.attack_changes, pixels, f"the pixels of an image of {p.dataset}")
+    rest = pixels - p.attack_changes + 1
+    _at_most("attack_tries", p.attack_tries, rest, "the pixels that are left in the last step")
+
+
+def _noise_map(p: Any) -> None:
+    _images(p)
+    _network(p)
+
+
+def _backdoors(p: Any) -> None:
+    size = SIZES[p.dataset]
+    for run in (*p.runs, p.attacked):
+        _, task, examples, keep, label_keep, _ = run
+        _at_most("runs", examples, size.train, f"the training images of {p.dataset}")
+        classes = 2 if task == "pair" else 10
+        if Fraction(keep) <= Fraction(1, 2) or Fraction(label_keep) <= Fraction(1, classes):
+            raise refused(
+                "parameter runs",
+                run,
+                f"a keep of pixels above 1/2 and one of labels above 1/{classes}",
+            )
+    if p.attacked[1] != "pair":
+        raise refused("parameter attacked", p.attacked, "a run of the task pair")
+    numbers = size.shape[0] * size.shape[1] * size.shape[2]
+    for kind, pixels, images in p.attacks:
+        _at_most("attacks", pixels, numbers, "the numbers of an image")
+        _at_most("attacks", images, p.attacked[2], "the training images of the attacked run")
+        if kind == "test pixels" and images:
+            raise refused("parameter attacks", (kind, pixels, images), "0 training images there")
+
+
+def _feasible_labels(p: Any) -> None:
+    if 0.5 in p.margins:
+        raise refused("parameter margins", p.margins, "margins below 0.5")
+
+
+def _label_flips(p: Any) -> None:
+    if len(p.two.digits) != 2:
+        raise refused("parameter two.digits", p.two.digits, "two digits")
+    for name, problem in (("two", p.two), ("ten", p.ten)):
+        if list(problem.digits) != sorted(problem.digits):
+            raise refused(f"parameter {name}.digits", problem.digits, "digits that increase")
+        classes = len(problem.digits)
+        for flip in (*problem.flips, *problem.swept_flips):
+            if Fraction(flip) >= 1 - Fraction(1, classes):
+                raise refused(f"parameter {name}.flips", flip, f"less than 1 - 1/{classes}")
+
+
+def _patch_bands(p: Any) -> None:
+    _, height, width = SIZES[p.dataset].shape
+    for base in p.bases:
+        network, kind, band = base
+        _at_most("bases", band, min(height, width), f"the side of an image of {p.dataset}")
+        if network.endswith("column") and kind == "blocks":
+            raise refused("parameter bases", base, "columns or rows for that network")
+    _at_most("shift", p.shift, min(height, width) - 1, "less than the side of an image")
+
+
+def _placed_balls(p: Any) -> None:
+    _at_most("radius", p.radius, p.side, "the side")
+    for name in ("gaps", "train", "test"):
+        _at_most(name, max(getattr(p, name)), p.side, "the side")
+    most = _MOST_PIXELS // (p.side**2 * (len(p.train) + 1))
+    _at_most("draws", p.draws, max(most, 1), "what the memory holds at that side")
+
+
+def _published_logs(p: Any) -> None:
+    if p.made and not (p.images and p.sigma):
+        raise refused("parameter images", p.images, "images and sigma above 0 for logs to be made")
+    if not p.made and (p.images or p.sigma):
+        raise refused("parameter made", p.made, "logs to make, or leave images and sigma at 0")
+
+
+def _rab(p: Any) -> None:
+    if p.target == p.other:
+        raise refused("parameter other", p.other, "a class that is not the target")
+    names = [name for name, _ in p.attacks]
+    if len(set(names)) < len(names):
+        raise refused("parameter attacks", p.attacks, "every trigger once")
+    _at_most("poisoned", p.poisoned, p.examples, "the examples")
+    for name, examples in p.nearest.datasets:
+        _at_most("nearest.poisoned", p.nearest.poisoned, examples, f"the examples of {name}")
+        _at_most("nearest.neighbours", max(p.nearest.neighbours), examples, f"those of {name}")
+
+
+def _weak_generators(p: Any) -> None:
+    for attack, strength in p.attacks:
+        if attack == "alpha" and strength < 0.5:
+            raise refused("parameter attacks", (attack, strength), "a strength of at least 0.5")
+        if attack in ("beta", "gamma") and strength != int(strength):
+            raise refused("parameter attacks", (attack, strength), "a whole number as strength")
+
+
+RULES: dict[str, Rule] = {
+    "ablation-l0": _ablation,
+    "attack-in-ball": _attack_in_ball,
+    "backdoors": _backdoors,
+    "certified-accuracy": _certified_accuracy,
+    "feasible-labels": _feasible_labels,
+    "label-flips": _label_flips,
+    "noise-map": _noise_map,
+    "patch-bands": _patch_bands,
+    "placed-balls": _placed_balls,
+    "published-logs": _published_logs,
+    "rab": _rab,
+    "weak-generators": _weak_generators,
+}
