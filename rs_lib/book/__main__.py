@@ -90,14 +90,17 @@ def _redraw(house: House, figure: str, out: str | None) -> int:
 
 def _folder_to_fill(house: House, out: str) -> Path:
     """Return the folder `out`, which may not exist yet; ValueError if nothing can lie there."""
-    folder = Path(out)
-    names = [os.fsencode(part) for part in folder.absolute().parts]
     try:
-        if not out or b"\0" in os.fsencode(out) or max(map(len, names)) > 255:
+        if not out or "\0" in out:
             raise OSError("it is no name of a folder")
-        if folder.resolve() == house.figures.resolve():
+        folder = Path(out).resolve()
+        if folder.is_relative_to(house.figures.resolve()):
             raise OSError("only chapters write the record")
-        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        # Room for the names of files below, at the limits that file systems share.
+        longest = max(len(os.fsencode(part)) for part in folder.parts)
+        if longest > 255 or len(os.fsencode(folder)) > 3_800:
+            raise OSError("the name is too long")
+        there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         with tempfile.TemporaryFile(dir=there):  # whoever may write here may make folders here
             pass
     except (OSError, RuntimeError) as error:
