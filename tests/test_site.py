@@ -1,12 +1,16 @@
 """The rendered book: sources that name each other, pages made from the records, no dead links."""
 
+import html
+import json
 import re
 import shutil
 
+import nbformat
 import pytest
 import yaml
+from conftest import CONTENTS, PUBLISHED
 
-from rs_lib.book import site
+from rs_lib.book import claims, records, site, snippets
 from rs_lib.book.house import House
 from rs_lib.book.site import SiteError
 
@@ -26,8 +30,8 @@ def test_what_sources_do_not_say_of_each_other_is_told_at_once(tiny):
     (tiny.notebooks / "other.md").write_text("# Other\n")
     contents = tiny.book / "_toc.yml"
     contents.write_text(contents.read_text() + "  - file: chapters/lost\n")
-    for path in sorted(tiny.figures.glob("fig-tiny.*")):
-        shutil.copy(path, path.with_name(path.name.replace("tiny", "orphan")))
+    record = (tiny.figures / "fig-tiny.json").read_text()
+    (tiny.figures / "fig-orphan.json").write_text(record.replace("fig-tiny", "fig-orphan"))
     with pytest.raises(SiteError) as error:
         site.check_sources(tiny)
     assert str(error.value).splitlines() == [
@@ -35,6 +39,30 @@ def test_what_sources_do_not_say_of_each_other_is_told_at_once(tiny):
         "book/_toc.yml names chapters/lost, but notebooks/lost.md does not exist",
         "figure fig-orphan is recorded, but tiny does not publish it: remove it",
     ]
+
+
+def test_the_record_of_another_figure_is_refused(tiny):
+    shutil.copy(tiny.figures / "fig-tiny.json", tiny.figures / "fig-copy.json")
+    with pytest.raises(ValueError, match=r"fig-copy\.json is no record .*of fig-tiny"):
+        site.check_sources(tiny)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["../evil", "/etc/passwd", "chapters/../../x", "a b", "a\0", "https://a.b", "''", "3", "[a]"],
+)
+def test_contents_that_lead_out_of_the_book_are_refused(tiny, entry):
+    text = entry if entry in ("''", "3", "[a]") else f'"{entry}"'.replace("\0", "\\0")
+    (tiny.book / "_toc.yml").write_text(CONTENTS + f"  - file: {text}\n")
+    with pytest.raises(SiteError, match=r"book/_toc\.yml names .*: give a page of the book"):
+        site.check_sources(tiny)
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: b: c", "\t- x", "!!python/object:os.system {}"])
+def test_contents_that_are_no_yaml_are_one_sentence(tiny, text):
+    (tiny.book / "_toc.yml").write_text(text)
+    with pytest.raises(SiteError, match=r"^book/_toc\.yml is no YAML .*$"):
+        site.pages(tiny)
 
 
 def test_a_figure_whose_chapter_is_gone_is_an_orphan(tiny):
@@ -93,6 +121,55 @@ def test_the_key_of_the_pages_sees_every_source(tiny, file):
     path = tiny.root / file
     path.write_text(path.read_text() + " ")
     assert site.key(tiny) != before
+
+
+EVIL = '<script>alert(1)</script> &lt;b&gt; | * `x` ``` {y} $z :::{note} # "q"'
+
+
+def _with_evil_words(tiny):
+    """Put EVIL wherever a record, a stored claim or a published value holds words."""
+    stored = json.loads((tiny.figures / "fig-tiny.json").read_text())
+    words = f"Evil words that say nothing\n\n```\n:name: evil\n{EVIL}"
+    stored["content"] |= {"caption": f"{words}. {words}", "alt": words, "statistics": EVIL}
+    stored["content"]["frames"] = {"column": EVIL, "labels": [f"a = {EVIL}", f"b\n```\n{EVIL}"]}
+    (tiny.figures / "fig-tiny.json").write_text(json.dumps(stored))
+    record = records.load(tiny.figures, "fig-tiny")
+    (tiny.figures / "fig-tiny.md").write_text(snippets.snippet(record))
+    for index in range(2):
+        shutil.copy(tiny.figures / "fig-tiny.svg", tiny.figures / f"fig-tiny.{index:02d}.svg")
+    notebook = nbformat.read(tiny.executed("tiny"), as_version=4)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if claims.METADATA in output.get("metadata", {}):
+                output.metadata[claims.METADATA]["how"] = f"{EVIL}\n* - {EVIL}"
+    nbformat.write(notebook, tiny.executed("tiny"))
+    setting = json.dumps(f"1. {EVIL}")
+    published = PUBLISHED.replace('"a setting"', setting).replace(
+        '"accuracy', json.dumps(EVIL)[:-1]
+    )
+    tiny.published.write_text(published)
+    source = tiny.source("tiny")
+    source.write_text(source.read_text().replace("# A tiny", "# <script>alert(2)</script> tiny"))
+    intro = tiny.book / "intro.md"
+    intro.write_text(intro.read_text() + "\n```{bibliography}\n```\n")
+
+
+def test_words_of_the_records_are_shown_on_the_pages_and_bring_no_html(tiny):
+    _with_evil_words(tiny)
+    site.render(tiny)  # Sphinx finds nothing to warn of
+    shown = html.escape(EVIL, quote=False)
+    for name, least in (("tiny", 2), ("figures", 1), ("claims", 2), ("published", 2)):
+        page = (tiny.html / "chapters" / f"{name}.html").read_text()
+        article = page[page.index("<article") : page.index("</article>")]
+        assert "<script>alert" not in page
+        assert article.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= least, name
+        assert 'id="evil"' not in page
+        if name in ("claims", "published"):
+            text = re.sub("<[^>]+>", "", article).translate({0x201C: '"', 0x201D: '"'})
+            assert text.count(shown) >= least, name
+    chapter = (tiny.html / "chapters" / "tiny.html").read_text()
+    alts = re.findall(r'<img alt="([^"]*)"', chapter)
+    assert sum(html.unescape(alt).endswith(EVIL) for alt in alts) == 3
 
 
 def test_a_dead_cross_reference_stops_the_build_and_is_named(tiny):
