@@ -1,5 +1,6 @@
 """The ledger refuses what is false, and every label of every chapter stands in it."""
 
+from decimal import Decimal
 from fractions import Fraction
 
 import nbformat
@@ -53,6 +54,56 @@ def test_a_claim_without_anything_to_check_is_refused():
         claims.symbolic("thm-a", how="")
     with pytest.raises(ClaimError, match="at least one pair"):
         claims.exact("thm-a", how="")
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ([], []),
+        ((), ()),
+        (set(), frozenset()),
+        ([[], ()], [[], ()]),
+        (range(0), range(0)),
+        ("", []),
+    ],
+)
+def test_pairs_that_hold_nothing_prove_nothing(pair):
+    with pytest.raises(ClaimError, match="thm-a: "):
+        claims.exact("thm-a", pair, pair, how="counted")
+    assert claims.exact("thm-a", ([], []), (1, 1), how="one of two is empty").kind == "exact"
+
+
+@pytest.mark.parametrize(
+    "pair", [(sp.zeros(0, 2), sp.zeros(0, 2)), (sp.S.EmptySet, sp.FiniteSet())]
+)
+def test_expressions_that_hold_nothing_prove_nothing(pair):
+    with pytest.raises(ClaimError, match="thm-a: both sides of every pair are empty"):
+        claims.symbolic("thm-a", pair, how="by SymPy")
+
+
+@pytest.mark.parametrize("pair", [1, (1,), (1, 1, 1), "11", [1, 1, 1], None, {1: 1}])
+def test_what_is_no_pair_is_refused(pair):
+    for register in (claims.exact, claims.symbolic):
+        with pytest.raises(ClaimError, match=r"thm-a: .* is no pair"):
+            register("thm-a", (1, 1), pair, how="counted")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0.5, np.float32(0.5), 1j, "x", b"x", "__import__('os')", sp.Float("0.5"), x + 0.5),
+        *([1], None, np.nan, object(), np.array([1.5])),
+    ],
+    ids=repr,
+)
+def test_symbolic_refuses_floats_text_and_what_is_no_expression(value):
+    with pytest.raises(ClaimError, match="thm-a"):
+        claims.symbolic("thm-a", (x, x), (value, value), how="by SymPy")
+
+
+def test_a_float_that_swallows_a_difference_proves_nothing():
+    with pytest.raises(ClaimError, match="holds a float"):
+        claims.symbolic("thm-a", (x + 1 + 1e-20, x + 1), how="by SymPy")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +188,99 @@ def test_at_most_has_no_slack():
     ):
         with pytest.raises(ClaimError, match="eq-a"):
             claims.at_most("eq-a", smaller, larger, how="grid")
+
+
+NO_NUMBERS = [
+    *(1j, [1 + 0j], "1", ["1", "2"], b"1", None, [None], {}, object(), np.datetime64("2020-01-01")),
+    *(np.nan, [1.0, np.nan], np.ma.masked_array([1.0, 2.0], [0, 1]), [[1.0], [1.0, 2.0]]),
+    *(Decimal("nan"), sp.nan, x, [], [[]], np.zeros((0, 3))),
+]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: ascii(value)[:30])
+def test_numeric_claims_refuse_what_is_no_real_number_on_either_side(value):
+    for sides in ((value, 1.0), (1.0, value), (value, value)):
+        with pytest.raises(ClaimError, match="eq-a"):
+            claims.numeric("eq-a", *sides, how="", rtol=1e300, atol=1e300)
+        with pytest.raises(ClaimError, match="eq-a"):
+            claims.at_most("eq-a", *sides, how="")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [((1,), (5,)), ((5,), (1,)), ((3, 1), (3,)), ((3, 1), (1, 3)), ((2, 3), (3,)), ((1,), (1, 1))],
+)
+def test_shapes_that_broadcasting_would_stretch_are_refused(one, other):
+    left, right = np.ones(one), np.ones(other)
+    with pytest.raises(ClaimError, match=r"eq-a: the shapes .* differ"):
+        claims.numeric("eq-a", left, right, how="")
+    with pytest.raises(ClaimError, match=r"eq-a: the shapes .* differ"):
+        claims.at_most("eq-a", left, right, how="")
+
+
+def test_all_may_stand_against_one_number():
+    assert claims.at_most("eq-a", np.zeros((2, 3)), 0.5, how="grid").how == "grid (6 comparisons)"
+    assert claims.numeric("eq-a", 1, [1.0, Fraction(1)], how="sum").how == "sum (equal)"
+
+
+@pytest.mark.parametrize("value", [-1e-9, np.inf, np.nan, 1j, "1", None, [0.1, 0.2]])
+def test_a_tolerance_is_one_finite_number_that_is_not_negative(value):
+    for name in ("rtol", "atol"):
+        with pytest.raises(ClaimError, match=f"eq-a: {name} "):
+            claims.numeric("eq-a", 1.0, 1.0, how="", **{name: value})
+
+
+THIRD = Fraction(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("smaller", "larger"),
+    [
+        (2**53, 2**53 + 1),
+        (THIRD, THIRD + Fraction(1, 10**30)),
+        (np.float64(2**53), np.int64(2**53 + 1)),
+        (-(10**400), 10**400),
+        (Decimal("0.1"), 0.1),  # the float is the larger one
+        (-np.inf, THIRD),
+        (np.float32(0.1), 0.1000001),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_numbers_finer_than_floats_are_compared_exactly(smaller, larger):
+    assert claims.at_most("eq-a", smaller, larger, how="one").kind == "numeric"
+    for sides in ((larger, smaller), ([smaller, larger], [larger, smaller])):
+        with pytest.raises(ClaimError, match="1 of"):
+            claims.at_most("eq-a", *sides, how="one")
+    with pytest.raises(ClaimError, match="outside rtol=0, atol=0"):
+        claims.numeric("eq-a", smaller, larger, how="equal")
+
+
+def test_a_tolerance_is_not_widened_by_rounding():
+    with pytest.raises(ClaimError, match=r"9007199254740993 against 9007199254740992"):
+        claims.numeric("eq-a", 2**53 + 1, 2**53, how="", atol=0.5)
+    assert "atol 1" in claims.numeric("eq-a", 2**53 + 1, 2**53, how="", atol=1).how
+
+
+@pytest.mark.parametrize("value", [None, 5, ["a"]])
+def test_label_and_how_are_texts(value):
+    with pytest.raises(ClaimError, match="how is"):
+        claims.exact("thm-a", (1, 1), how=value)
+    with pytest.raises(ClaimError, match="label is"):
+        claims.definition(value)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(5, [1], {"label": "a"}, {"label": "a", "kind": "proved", "how": ""}),
+        {"label": 1, "kind": "exact", "how": ""},
+        {"label": "a", "kind": "exact", "how": "", "x": 1},
+    ],
+)
+def test_an_output_that_pretends_to_be_a_claim_is_refused(record):
+    output = {"metadata": {claims.METADATA: record}}
+    with pytest.raises(ValueError, match="run the chapter again"):
+        claims.collect({"cells": [{"cell_type": "code", "outputs": [output]}]})
 
 
 def test_cited_needs_an_entry_of_the_bibliography():

@@ -1,5 +1,7 @@
 """Chapter parameters are strict, and what is wrong is said before anything runs."""
 
+import re
+
 import jupytext
 import pytest
 from conftest import CHAPTER, HEAD
@@ -62,11 +64,49 @@ def test_given_texts_become_values():
         ("r", "half"),
         ("b", "1"),
         ("b", "yes"),
+        ("r", "1e999"),
+        ("r", "-1e999"),
+        ("r", "nan"),
+        ("r", "1j"),
+        ("n", "1e999"),
+        ("n", "{[]: 1}"),
+        ("s", ""),
     ],
 )
 def test_a_mistyped_value_is_named(name, text):
-    with pytest.raises(ValueError, match=f"parameter {name} is '{text}'"):
+    with pytest.raises(ValueError, match=re.escape(f"parameter {name} is '{text}'")):
         parameters.resolve("tiny", KNOWN, {name: text})
+
+
+@pytest.mark.parametrize("kind", ["n", "r", "b"])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 200_000, "-" * 200_000 + "1", "9" * 5_000, "1" + "0" * 400, "\0", "1\n2", "\udcff"],
+)
+def test_a_value_that_no_parser_likes_is_one_short_sentence(kind, text):
+    if kind == "n" and text == "1" + "0" * 400:
+        return  # a whole number like any other
+    with pytest.raises(ValueError, match=f"^parameter {kind} is .*: give a") as refused:
+        parameters.resolve("tiny", KNOWN, {kind: text})
+    assert len(str(refused.value)) < 300
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\0", "\x1b[31m", "\udcff", "\u2028"])
+def test_a_text_is_printable(text):
+    with pytest.raises(ValueError, match=r"^parameter s is .*: give a text on one line"):
+        parameters.resolve("tiny", KNOWN, {"s": text})
+
+
+@pytest.mark.parametrize("text", ["---\n: [\n---\n", "\ufffe\udcff", "---\njupytext: 5\n---\nx"])
+def test_a_source_that_is_no_myst_is_named(tmp_path, text):
+    path = tmp_path / "tiny.md"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    try:
+        parameters.read_source(path)
+    except ValueError as error:
+        assert str(error).startswith("chapter tiny.md is no MyST text")  # noqa: PT017
+        assert "\n" not in str(error)  # noqa: PT017
 
 
 def test_an_unknown_name_is_told_with_the_known_ones():

@@ -51,6 +51,25 @@ def test_a_good_entry_is_read(tmp_path):
         {"at": "[0.0, true]"},
         {"value": "[0.5]"},
         {"source": None},
+        {"source": '"a b"'},
+        {"source": '"a`b"'},
+        {"source": "5"},
+        {"values": "[inf, 0.5]"},
+        {"values": "[-inf, 0.5]"},
+        {"values": "[[0.5], [0.25]]"},
+        {"values": "[2020-01-01, 2020-01-02]"},
+        {"values": f"[1{'0' * 400}, 1]"},
+        {"at": "[nan, 1.0]"},
+        {"quantity": '" "'},
+        {"quantity": "1"},
+        {"setting": '"""two\nlines"""'},
+        {"setting": "2020-01-01"},
+        {"trust": '["read"]'},
+        {"images": "-1"},
+        {"images": "true"},
+        {"images": "1.5"},
+        {"note": "[1]"},
+        {'"a b"': "1"},
     ],
 )
 def test_a_malformed_entry_is_refused_by_name(tmp_path, change):
@@ -64,6 +83,29 @@ def test_an_entry_without_id_and_a_double_id_are_refused(tmp_path):
         _load(tmp_path, {key: value for key, value in GOOD.items() if key != "id"})
     with pytest.raises(ValueError, match="a2020-x: the id stands twice"):
         _load(tmp_path, GOOD, GOOD)
+
+
+@pytest.mark.parametrize("name", ['"../x"', '"a b"', '"a`"', '""', "5", '["a"]', '"a\\u0000"'])
+def test_an_id_is_a_name(tmp_path, name):
+    with pytest.raises(ValueError, match=r"published value .*: id is .*: give a name"):
+        _load(tmp_path, GOOD | {"id": name})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["value = 3", "value = [1]", "value = ['a']", "[[vale]]", "x = 1", "[value]", "[[", "\x00"],
+)
+def test_a_file_of_another_form_is_refused(tmp_path, text):
+    file = tmp_path / "published.toml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=r"^published(\.toml| value) "):
+        published.load(file)
+
+
+@pytest.mark.parametrize("name", [None, 5, ["a"], "", "x" * 10_000, "a\0"])
+def test_what_is_no_name_is_unknown(name):
+    with pytest.raises(KeyError, match="no published value"):
+        published.published(name)
 
 
 def test_an_unknown_name_offers_similar_ones():

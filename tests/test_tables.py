@@ -1,9 +1,11 @@
 """Tables and notes: text that never claims more than the numbers behind it."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +23,71 @@ def test_rounded_down_where_rounding_to_nearest_would_overstate():
     assert tables.rounded_down(0.95286, 3) == "0.952"
     assert tables.rounded_down(0.5, 3) == "0.500"
     assert tables.rounded_down(float("inf"), 2) == "inf"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        2**53 + 1,
+        2**60 + 1,
+        Fraction(2**60 + 1, 4),
+        Decimal("0.1"),
+        np.longdouble(1) / 3,
+        1e300,
+        -1e-9,
+    ],
+)
+def test_rounded_down_is_exact_for_every_kind_of_number(value):
+    exact = Fraction(*value.as_integer_ratio())
+    for digits in (0, 3, 40):
+        text = tables.rounded_down(value, digits)
+        assert Fraction(text) <= exact
+        assert "E" not in text
+    assert tables.rounded_down(np.array(0.5), 1) == "0.5"
+    assert tables.rounded_down(-0.0, 2) == "0.00"
+    assert tables.rounded_down(7e-9, 7) == "0.0000000"
+
+
+@pytest.mark.parametrize(
+    "value", ["0.5", 1j, None, [0.5], [0.5, 0.6], b"1", np.ma.masked, object()]
+)
+def test_rounded_down_refuses_what_is_no_number(value):
+    with pytest.raises(ValueError, match=r"^value is"):
+        tables.rounded_down(value, 2)
+
+
+@pytest.mark.parametrize("digits", [-1, 1.5, 101, "2", None, [1], 1e9])
+def test_digits_are_a_whole_number(digits):
+    with pytest.raises(ValueError, match=r"^digits is"):
+        tables.rounded_down(0.5, digits)
+    with pytest.raises(ValueError, match=r"^digits is"):
+        tables.Table(pd.DataFrame({"a": [1]}), digits)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"images": 0}, "images"),
+        ({"images": 2.5}, "images"),
+        ({"successes": [1, 5]}, "successes"),
+        ({"successes": [1, -1]}, "successes"),
+        ({"successes": [1, 0.5]}, "successes"),
+        ({"successes": [1]}, "successes has shape"),
+        ({"successes": 1}, "successes has shape"),
+        ({"radii": [0.0, np.nan]}, "radii"),
+        ({"radii": [[0.0, 1.0]]}, "successes has shape"),
+    ],
+)
+def test_shares_refuse_counts_that_are_none(change, named):
+    given = {"radii": [0.0, 1.0], "successes": [4, 2], "images": 4} | change
+    with pytest.raises(ValueError, match=f"^{named}"):
+        tables.shares("toy", **given)
+
+
+@pytest.mark.parametrize("ceiling", [-1.0, np.inf, np.nan, "1", [1.0, 2.0], None])
+def test_a_ceiling_is_a_finite_number(ceiling):
+    with pytest.raises(ValueError, match=r"^ceiling"):
+        tables.certified_curve("toy", [0.5], [True], ceiling)
 
 
 def test_a_certified_curve_counts_images_and_drops_at_the_ceiling():

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import sympy
 
-from rs_lib.arguments import as_fraction, nonnegative, shown, single
-from rs_lib.arguments import numbers as real_numbers
+from rs_lib.arguments import as_fraction, nonnegative, reals, shown, single
 
 
 def pairs(given: tuple[object, ...]) -> list[tuple[object, object]]:
@@ -84,8 +83,8 @@ def sides(left: npt.ArrayLike, right: npt.ArrayLike) -> tuple[npt.NDArray[Any], 
     that broadcasting would stretch: entry k stands against entry k, or all against one number.
     """
     for name, side in (("left side", left), ("right side", right)):
-        real_numbers(name, side)
-    one, other = np.asarray(left), np.asarray(right)
+        reals(name, side)
+    one, other = _entries(left), _entries(right)
     if 0 in (one.size, other.size):
         raise ValueError(f"nothing was computed: the shapes are {one.shape} and {other.shape}")
     if one.shape != other.shape and () not in (one.shape, other.shape):
@@ -96,6 +95,15 @@ def sides(left: npt.ArrayLike, right: npt.ArrayLike) -> tuple[npt.NDArray[Any], 
         one, other = _fractions(one), _fractions(other)
     one, other = np.broadcast_arrays(one, other)
     return one, other
+
+
+def _entries(value: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return an array; one of a list keeps the kinds of its entries unless all are floats."""
+    if not isinstance(value, list | tuple):
+        return np.asarray(value)
+    entries = np.asarray(value, dtype=object)  # else NumPy rounds integers that stand among floats
+    are_floats = all(isinstance(entry, float) for entry in entries.flat)
+    return entries.astype(np.float64) if are_floats else entries
 
 
 def _fractions(values: npt.NDArray[Any]) -> npt.NDArray[np.object_]:

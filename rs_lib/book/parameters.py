@@ -10,7 +10,6 @@ from typing import Any
 import jupytext
 import nbformat
 import papermill
-import yaml
 from papermill.exceptions import PapermillException
 
 from rs_lib.arguments import shown
@@ -26,7 +25,7 @@ def read_source(path: Path) -> Any:
     """
     try:
         notebook = jupytext.reads(path.read_text(), fmt="md:myst")
-    except (ValueError, yaml.YAMLError) as error:
+    except Exception as error:  # jupytext's, YAML's or Python's, of any kind
         told = " ".join(str(error).split())
         raise ValueError(f"chapter {path.name} is no MyST text ({told}): mend it") from error
     set_cell_ids(notebook, path.stem)
