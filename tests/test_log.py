@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import subprocess
 import sys
 from decimal import Decimal
@@ -14,6 +15,13 @@ import pytest
 from rs_lib.smoothing import log
 
 HEADER = {"alpha": 0.001, "noise": {"law": "gaussian", "sigma": 0.5}, "radii": [0.25, 0.5]}
+
+
+def _anything(columns):
+    """Nothing follows from the made-up rows here; `test_follows` has real ones."""
+    return {}
+
+
 IMAGES = [(3 * row, row % 4) for row in range(9)]
 
 
@@ -36,12 +44,16 @@ def _columns(rows):
 
 def _go_on(path, *, stop=9, chunk=2, header=HEADER, images=IMAGES):
     """Write the rows that are missing up to `stop`; return how many were there."""
-    with log.writing(path, log.CERTIFY_COLUMNS, header, images) as writer:
+    with log.writing(path, log.CERTIFY_COLUMNS, header, images, _anything) as writer:
         there = writer.rows
         for start in range(there, stop, chunk):
             rows = range(start, min(start + chunk, stop))
             writer.append(_columns(rows), {"images": [rows[0], rows[-1] + 1]})
     return there
+
+
+def _read(path):
+    return log.read(path, lambda header: _anything)
 
 
 def _radii(count):
@@ -87,9 +99,9 @@ def test_a_radius_of_six_digits_keeps_its_value_and_a_longer_one_loses_its_tail(
     assert {radius: log.rounded_down(radius) for radius in written} == written
 
 
-@pytest.mark.parametrize("radius", [-0.1, math.inf, math.nan])
+@pytest.mark.parametrize("radius", [-0.1, math.inf, math.nan, "0.1", 1j, None, [0.1], [[0.1]]])
 def test_a_radius_that_is_none_is_refused(radius):
-    with pytest.raises(ValueError, match=r"radius is .*: give a finite number"):
+    with pytest.raises(ValueError, match=r"radius (is .*: give|holds NaN)"):
         log.rounded_down(radius)
 
 
@@ -103,7 +115,7 @@ def test_the_table_reads_as_the_customary_one_and_as_ours(tmp_path):
     assert [int(row["idx"]) for row in rows] == expected["idx"].tolist()
     assert [int(row["correct"]) for row in rows] == expected["correct"].astype(int).tolist()
     assert all(math.isnan(float(row["time"])) for row in rows)
-    table = log.read(path)
+    table = _read(path)
     assert table.header == {**HEADER, "columns": " ".join(log.CERTIFY_COLUMNS)}
     assert list(table.columns) == list(log.CERTIFY_COLUMNS)
     for name, values in expected.items():
@@ -149,8 +161,71 @@ def test_a_log_killed_while_it_is_begun_is_completed_to_the_same_bytes(tmp_path,
     assert begun.read_bytes() == whole.read_bytes()
     assert begun.with_suffix(".json").read_bytes() == whole.with_suffix(".json").read_bytes()
     times = begun.with_suffix(".times.jsonl").read_text().splitlines()
-    assert all(json.loads(line) for line in times)
-    assert len(times) == 5 + (left == "torn times")
+    assert [json.loads(line)["images"][0] for line in times] == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("left", ["", "\t".join(log.CERTIFY_COLUMNS)[:20], "whole", "torn row"])
+def test_what_a_run_left_that_wrote_no_row_binds_nobody(tmp_path, left):
+    """Older versions wrote header and columns before the first row."""
+    path, whole = tmp_path / "run.tsv", tmp_path / "whole.tsv"
+    _go_on(whole, header={"n": 1})
+    names = "\t".join(log.CERTIFY_COLUMNS) + "\n"
+    path.write_text({"whole": names, "torn row": names + "0\t0\t-1"}.get(left, left))
+    columns = " ".join(log.CERTIFY_COLUMNS)
+    path.with_suffix(".json").write_text(json.dumps({"alpha": 0.5, "columns": columns}))
+    path.with_suffix(".times.jsonl").write_text('{"images": [0, 2]}\n')
+    assert _go_on(path, header={"n": 1}) == 0
+    for suffix in (".tsv", ".json", ".times.jsonl"):
+        assert path.with_suffix(suffix).read_bytes() == whole.with_suffix(suffix).read_bytes()
+
+
+def test_a_run_that_fails_before_its_first_row_leaves_nothing(tmp_path):
+    for path in (tmp_path / "run.tsv", tmp_path / "new" / "deep" / "run.tsv"):
+        for failure in (ValueError, KeyboardInterrupt):
+            writing = log.writing(path, log.CERTIFY_COLUMNS, HEADER, IMAGES, _anything)
+            with pytest.raises(failure), writing:
+                raise failure
+            assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_that_cannot_be_written_leaves_nothing(tmp_path):
+    path = tmp_path / "run.tsv"
+    broken = {**_columns([0, 1]), "radius": [0.1, math.nan]}
+    with (
+        pytest.raises(ValueError, match="radius"),
+        log.writing(path, log.CERTIFY_COLUMNS, HEADER, IMAGES, _anything) as writer,
+    ):
+        writer.append(broken, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["run.tsv", "run.json", "run.times.jsonl"])
+@pytest.mark.parametrize("kind", ["a folder", "no ordinary file"])
+def test_what_is_no_ordinary_file_is_told(tmp_path, name, kind):
+    (tmp_path / name).mkdir() if kind == "a folder" else os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name} is {kind}: name another log"):
+        _go_on(tmp_path / "run.tsv")
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_that_is_a_file_is_told_with_its_name(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(OSError, match="file") as refusal:
+        _go_on(tmp_path / "file" / "run.tsv")
+    assert "file" in str(refusal.value.filename)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_ids_and_labels_beyond_floats_are_kept_apart(tmp_path):
+    path = tmp_path / "run.tsv"
+    images = [(2**53, 0), (2**53 + 1, 1), (2**63 - 1, 2)]
+    rows = {**_columns(range(3)), "idx": [image for image, _ in images]}
+    with log.writing(path, log.CERTIFY_COLUMNS, HEADER, images, _anything) as writer:
+        writer.append({**rows, "label": [0, 1, 2]}, {})
+    assert _read(path).columns["idx"].tolist() == [2**53, 2**53 + 1, 2**63 - 1]
+    assert _go_on(path, stop=3, images=images) == 3
+    with pytest.raises(ValueError, match="line 3: idx is 9007199254740993, expected 900719925474"):
+        _go_on(path, images=[images[0], (2**53 + 2, 1), images[2]])
 
 
 def test_a_torn_line_is_passed_over_by_readers(tmp_path):
@@ -158,7 +233,7 @@ def test_a_torn_line_is_passed_over_by_readers(tmp_path):
     _go_on(path, stop=4)
     with path.open("ab") as file:
         file.write(b"12\t0\t1")
-    np.testing.assert_array_equal(log.read(path).columns["idx"], [0, 3, 6, 9])
+    np.testing.assert_array_equal(_read(path).columns["idx"], [0, 3, 6, 9])
 
 
 def test_other_settings_are_refused_by_name_and_change_nothing(tmp_path):
@@ -203,8 +278,16 @@ def test_a_file_of_another_kind_is_never_touched(tmp_path, name, content, told):
         (lambda text: "precious\n", "no table of a log"),
         (lambda text: "pre", "no table of a log"),
         (lambda text: "é\n" + text, "no table of a log"),
-        (lambda text: text.replace("\n6\t2", "\n7\t2"), "damaged at line 4"),
-        (lambda text: text.replace("\n6\t2", "\n6\t3"), "damaged at line 4"),
+        (lambda text: text.replace("\n6\t2", "\n7\t2"), "line 4: idx is 7, expected 6; delete"),
+        (lambda text: text.replace("\n6\t2", "\n6\t3"), "line 4: label is 3, expected 2"),
+        (lambda text: text.replace("\n6\t2", "\n06\t2"), "line 4: idx is 06, expected a whole"),
+        (lambda text: text.replace("\n6\t2\t1", "\n6\t2\t1.0"), "line 4: predict is 1.0"),
+        (lambda text: text.replace("0.0", "nan", 1), "line 2: radius is nan, expected a radius"),
+        (lambda text: text.replace("0.0", "inf", 1), "line 2: radius is inf"),
+        (lambda text: text.replace("0.0", "-5", 1), "line 2: radius is -5"),
+        (lambda text: text.replace("0.0", "1E+999", 1), "line 2: radius is 1E"),
+        (lambda text: text.replace("0.0", "", 1), "line 2: radius is , expected"),
+        (lambda text: text.replace("\t90\t", "\t9" + 30 * "9" + "\t"), "successes is 999"),
         (lambda text: text.replace("\n6\t2\t", "\n6\t2\t\t"), "damaged at line 4"),
         (lambda text: text.replace("\n6\t2", "\n\n6\t2"), "damaged at line 4"),
         (lambda text: text.replace("nan", "nun"), "damaged at line 2"),
@@ -226,7 +309,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_killed(tmp_path):
     holder = (
         "import sys, time\n"
         "from rs_lib.smoothing import log\n"
-        "with log.writing(sys.argv[1], log.CERTIFY_COLUMNS, {}, []):\n"
+        "with log.writing(sys.argv[1], log.CERTIFY_COLUMNS, {}, [], lambda columns: {}):\n"
         "    print('open', flush=True)\n"
         "    time.sleep(600)\n"
     )
@@ -238,7 +321,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_killed(tmp_path):
             _go_on(path, header={}, images=[])
         process.kill()
     assert _go_on(path, header={}, stop=2) == 0
-    assert len(log.read(path).columns["idx"]) == 2
+    assert len(_read(path).columns["idx"]) == 2
 
 
 @pytest.mark.parametrize("name", ["run", "run.txt", "run.json"])
@@ -255,7 +338,10 @@ def test_a_log_of_another_ending_is_refused(tmp_path, name):
         (lambda path: path.with_suffix(".json").unlink(), r"there is no file .*run\.json"),
         (lambda path: path.write_text("idx\n"), "does not begin with the columns"),
         (lambda path: path.write_text(""), "does not begin with the columns"),
-        (lambda path: path.open("a").write("1\t2\n"), "damaged line"),
+        (
+            lambda path: path.open("a").write("1\t2\n"),
+            "is damaged at line 11: undecided is missing",
+        ),
     ],
 )
 def test_a_log_that_cannot_be_read_is_told(tmp_path, change, told):
@@ -263,4 +349,4 @@ def test_a_log_that_cannot_be_read_is_told(tmp_path, change, told):
     _go_on(path)
     change(path)
     with pytest.raises(ValueError, match=told):
-        log.read(path)
+        _read(path)

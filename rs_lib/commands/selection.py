@@ -1,7 +1,6 @@
 """The images that a command line names."""
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import IntArray, integers
+from rs_lib.arguments import IntArray, integer, integers
+from rs_lib.commands.failures import told
 from rs_lib.machines import data
+
+MOST_CHANNELS = 4
+"""An image of more channels than this, and no more columns, has its axes in another order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +51,9 @@ def select(name: str, *, levels: int | None, skip: int, most: int | None) -> Sel
 
     Raises ValueError for a file or numbers that cannot be used, DataError as `data.load` does.
     """
-    integers("skip", skip, least=1)
+    skip = integer("skip", skip, least=1)
     if most is not None:
-        integers("max-images", most, least=1)
+        most = integer("max-images", most, least=1)
     if name in data.NAMES:
         dataset = data.load(name)
         if levels not in (None, dataset.levels):
@@ -58,7 +61,7 @@ def select(name: str, *, levels: int | None, skip: int, most: int | None) -> Sel
         images, labels = dataset.test_images, dataset.test_labels.numpy()
         white, classes = dataset.levels, dataset.classes
     else:
-        white = 255 if levels is None else int(integers("levels", levels, least=1))
+        white = 255 if levels is None else integer("levels", levels, least=1, most=255)
         pixels, labels = _from_file(Path(name))
         if int(pixels.max()) > white:
             raise ValueError(
@@ -80,14 +83,16 @@ def _from_file(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
     try:
         with path.open("rb") as stream, np.lib.npyio.NpzFile(stream) as file:
             arrays = {name: file[name] for name in ("images", "labels")}
+    except MemoryError as error:
+        raise ValueError(f"data in {path} do not fit into the memory: give fewer images") from error
     except KeyError as error:
         raise ValueError(
             f"data in {path} lack an array: give images and labels, as numpy.savez("
             "file, images=..., labels=...) stores them"
         ) from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # readers fail in many ways on damaged files
         raise ValueError(
-            f"data in {path} cannot be read ({error}): give a file that numpy.savez wrote"
+            f"data in {path} cannot be read ({told(error)}): give a file that numpy.savez wrote"
         ) from error
     images, labels = arrays["images"], arrays["labels"]
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
@@ -101,4 +106,9 @@ def _from_file(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
         )
     if images.ndim == 3:
         images = images[:, None]
-    return np.ascontiguousarray(images), integers(f"labels in {path}", labels)
+    if images.shape[1] > MOST_CHANNELS >= images.shape[3]:
+        raise ValueError(
+            f"images in {path} have shape {images.shape}, which looks like [N, H, W, C]: store "
+            "images.transpose(0, 3, 1, 2)"
+        )
+    return np.ascontiguousarray(images), integers(f"labels in {path}", labels, most=2**63 - 1)

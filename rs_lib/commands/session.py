@@ -19,7 +19,7 @@ from rs_lib.commands.progress import Progress
 from rs_lib.commands.ranks import Ranks
 from rs_lib.experiments.experiment import check_device
 from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform, corrupted_shape
-from rs_lib.smoothing import log
+from rs_lib.smoothing import follows, log
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.radii import guarantee
 from rs_lib.smoothing.sampling import Report
@@ -243,7 +243,9 @@ class Session:
         chosen = self._chosen
         images = list(zip(chosen.ids.tolist(), chosen.labels.tolist(), strict=True))
         self._writer = stack.enter_context(
-            log.writing(self._out, self._columns, self._settings, images)
+            log.writing(
+                self._out, self._columns, self._settings, images, follows.follow(self._settings)
+            )
         )
         return self._writer.rows
 

@@ -12,7 +12,7 @@ from rs_lib.arguments import FloatArray, IntArray, integer, integers, level, non
 from rs_lib.noise import Law, corrupted_shape
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
-from rs_lib.smoothing.radii import certified_radius, required_probabilities
+from rs_lib.smoothing.radii import certified_radius, decision_table, required_probabilities
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
 from rs_lib.statistics import MAX_TRIALS, clopper_pearson_lower
 from rs_lib.statistics.boundaries import first_certifying
@@ -149,7 +149,7 @@ class Certifier:
                     f"than {self.ceiling:.4g} at alpha = {self.alpha}: leave it out or give "
                     "more samples"
                 )
-            self._table = SequentialTable(p0s, self.alpha, self.budget, rule)
+            self._table = decision_table(tuple(p0s.tolist()), self.alpha, self.budget, rule)
         self.executed = Executed(
             model,
             classes=classes,

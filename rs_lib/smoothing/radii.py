@@ -1,5 +1,7 @@
 """Radii of the noise laws, and the class probabilities that they need."""
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special
@@ -7,6 +9,7 @@ from scipy import special
 from rs_lib.arguments import FloatArray, nonnegative
 from rs_lib.certificates import ablation, gaussian, laplace, uniform
 from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform
+from rs_lib.statistics import SequentialTable
 
 
 def certified_radius(noise: Law, p_lower: npt.ArrayLike) -> FloatArray:
@@ -63,6 +66,17 @@ def _inverse(noise: Law, radii: FloatArray) -> FloatArray:
         case Ablation(kept=kept, pixels=pixels):
             return ablation.required_probability(np.ceil(radii), pixels, kept)
     raise ValueError(f"noise is {noise!r}: give Gaussian, uniform or Laplace noise, or ablation")
+
+
+@functools.lru_cache(maxsize=4)
+def decision_table(
+    p0s: tuple[float, ...], alpha: float, max_samples: int, rule: str
+) -> SequentialTable:
+    """Return the `SequentialTable` of the probabilities that radii require; errors as there.
+
+    Kept, since a run needs it twice: to sample, and to check the rows of its log.
+    """
+    return SequentialTable(p0s, alpha, max_samples, rule)
 
 
 def guarantee(noise: Law) -> str:

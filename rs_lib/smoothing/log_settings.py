@@ -1,0 +1,71 @@
+"""The header of a log: every setting on which its rows depend, compared before a run goes on."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rs_lib.smoothing.log_file import require_ordinary
+
+_ABSENT = object()
+
+
+def as_stored(header: Mapping[str, Any], columns: str) -> dict[str, Any]:
+    """Return `header` and the names of the columns as JSON gives them back."""
+    content = json.dumps({**header, "columns": columns}, allow_nan=False)
+    wanted: dict[str, Any] = json.loads(content)
+    return wanted
+
+
+def stored(place: Path) -> dict[str, Any] | None:
+    """Return the header beside the table `place`; None if there is none.
+
+    Raises ValueError if the file there is no header of a log.
+    """
+    path = place.with_suffix(".json")
+    require_ordinary(path)
+    if not path.exists():
+        return None
+    try:
+        header = json.loads(path.read_text())
+        columns(header)
+        return dict(header)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is no header of a log: name another log (--out)") from error
+
+
+def columns(header: Mapping[str, Any]) -> list[str]:
+    """Return the names of the columns that a stored header states."""
+    return str(header["columns"]).split()
+
+
+def require_equal(place: Path, there: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raise ValueError that names each setting of the log `place` that is another one now."""
+    if there == wanted:
+        return
+    told = "; ".join(
+        f"{name} is {_shown(old)} in the log and {_shown(now)} now"
+        for name, (old, now) in _differences(there, wanted).items()
+    )
+    raise ValueError(
+        f"the log {place} has other settings: {told}. Its rows would not be those of one run: "
+        "restore the settings, or name another log (--out)"
+    )
+
+
+def _differences(there: Any, wanted: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
+    """Return the dotted names of the entries that differ, with both values."""
+    if there == wanted:
+        return {}
+    if not (isinstance(there, dict) and isinstance(wanted, dict)):
+        return {name: (there, wanted)}
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in dict.fromkeys((*wanted, *there)):
+        inner = f"{name}.{key}" if name else str(key)
+        found |= _differences(there.get(key, _ABSENT), wanted.get(key, _ABSENT), inner)
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 70 else f"{text[:67]}..."
