@@ -74,7 +74,7 @@ def _prepare(
     if options.band is None:
         raise ValueError("band is missing: give --band with --defence patch")
     if not 0 < options.theta <= 1:
-        raise ValueError(f"theta is {options.theta}: give a probability above 0, at most 1")
+        raise ValueError(f"theta is {options.theta:g}: give a probability above 0, at most 1")
     chosen, device = session.images_and_device(options, ranks)
     seen = masks(options.views, options.band, *chosen.images.shape[2:])
     network = classifier.load(options.model, dict(options.arguments), options.weights)
