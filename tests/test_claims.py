@@ -255,6 +255,17 @@ def test_numbers_finer_than_floats_are_compared_exactly(smaller, larger):
         claims.numeric("eq-a", smaller, larger, how="equal")
 
 
+def test_lists_of_arrays_of_any_depth_are_compared_entry_by_entry():
+    zero = [np.array(1.0), np.float32(1.0), np.array(1)]  # what functions of the library return
+    assert claims.at_most("eq-a", zero, [1, 1, 1], how="").how == " (3 comparisons)"
+    rows = [np.zeros(4), np.zeros(4)]
+    assert claims.at_most("eq-a", rows, np.ones((2, 4)), how="").how == " (8 comparisons)"
+    with pytest.raises(ClaimError, match="1 of 3"):
+        claims.at_most("eq-a", zero, [1, 1, 0.5], how="")
+    with pytest.raises(ClaimError, match="1 of 2"):  # NumPy would round the integer
+        claims.at_most("eq-a", [0.5, 2**53 + 1], [1.0, 2**53], how="")
+
+
 def test_a_tolerance_is_not_widened_by_rounding():
     with pytest.raises(ClaimError, match=r"9007199254740993 against 9007199254740992"):
         claims.numeric("eq-a", 2**53 + 1, 2**53, how="", atol=0.5)

@@ -139,6 +139,24 @@ def test_the_last_bits_of_the_data_do_not_count(chapter, draw):
         ({"draw": lambda data: None}, "draw is"),
         ({"draw": functools.partial(neyman_pearson.ceiling)}, "draw is"),
         ({"draw": pd.DataFrame.plot}, "draw is"),
+        ({"draw": None}, "draw is"),
+        ({"draw": neyman_pearson.style.panels}, "draw is"),
+        ({"figure_id": None}, "figure_id is"),
+        ({"figure_id": "fig-" + "a" * 500}, "figure_id is"),
+        ({"alt": 5}, "alt of fig-a"),
+        ({"caption": None}, "caption of fig-a"),
+        ({"caption": "\ud800"}, "caption of fig-a"),
+        ({"statistics": None}, "statistics of fig-a"),
+        ({"inputs": ["x"]}, "inputs of fig-a"),
+        ({"inputs": {"../x": "d1"}}, "inputs of fig-a"),
+        ({"inputs": {"x": None}}, "inputs of fig-a"),
+        ({"tolerance": 0.1}, "tolerance of fig-a"),
+        ({"data": [1, 2]}, "data of fig-a"),
+        ({"data": DATA.set_axis(["x", "x", "y"], axis=1)}, "data of fig-a has the columns"),
+        ({"data": DATA.set_axis([0, 1, 2], axis=1)}, "data of fig-a has the columns"),
+        ({"frames": ["series"]}, "frames of fig-a is"),
+        ({"frames": None}, "frames of fig-a is"),
+        ({"frames": "series", "data": DATA.assign(series=[1, 1 + 1e-13, 1])}, "has 1 values"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(chapter, draw, change, named):
@@ -194,6 +212,12 @@ LOOSE = figures.Tolerance(0.0, 0.05, "votes differ")
         (DATA.assign(series="a"), LOOSE, "changed", "column series"),
         (DATA[:2], LOOSE, "changed", "another shape"),
         (DATA.rename(columns={"series": "name"}), LOOSE, "changed", "another shape"),
+        (
+            DATA.assign(note=["0", "1", "2"], y=["a", "b", "c"])[["x", "y", "series"]],
+            LOOSE,
+            "changed",
+            "y",
+        ),
     ],
 )
 def test_compare_judges_a_rerun(chapter, draw, again, tolerance, verdict, reason):

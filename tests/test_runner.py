@@ -16,7 +16,7 @@ from conftest import CHAPTER, HEAD, build_house
 
 from rs_lib import provenance
 from rs_lib.book import __main__ as command_line
-from rs_lib.book import figures, parameters, runner
+from rs_lib.book import figures, house, parameters, runner
 from rs_lib.book.house import House
 from rs_lib.book.runner import ChapterError
 
@@ -164,6 +164,47 @@ def test_bad_input_on_the_command_line_is_one_sentence_and_status_2(
     assert told in error
     assert error.startswith("rs_lib.book: ")
     assert error.count("\n") == 1
+
+
+def test_verify_tells_a_wrong_name_before_any_chapter_runs(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "House", lambda: tiny)
+    monkeypatch.setattr(runner.papermill, "execute_notebook", lambda *_, **__: pytest.fail("ran"))
+    assert command_line.main(["verify", "tiny", "../../tiny"]) == 2
+    assert "chapter is '../../tiny': give one of tiny" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../evil", "evil", "..", "", "tiny/", "sub/tiny", "Tiny"])
+def test_no_notebook_outside_the_notebooks_is_a_chapter(tiny, name):
+    (tiny.root / "evil.md").write_text(CHAPTER)
+    (tiny.notebooks / "sub").mkdir()
+    (tiny.notebooks / "sub" / "tiny.md").write_text(CHAPTER)
+    (tiny.notebooks / "Tiny.md").write_text(CHAPTER)
+    with pytest.raises(ValueError, match=f"chapter is '{name}': give one of tiny$"):
+        runner.run(tiny, name)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "5", '{"key": "x"}', '{"figures": 5}', '{"figures": {"../x": "d"}}']
+)
+def test_a_damaged_key_makes_the_chapter_run_again(tiny, text):
+    (tiny.chapters / "tiny.key.json").write_text(text)
+    assert not _fresh(tiny)
+
+
+def test_a_key_reads_no_file_outside_the_record(tiny):
+    path = tiny.chapters / "tiny.key.json"
+    kept = json.loads(path.read_text())
+    (tiny.book / "x").write_text("x")
+    kept["figures"]["../x"] = provenance.sha256("x")
+    path.write_text(json.dumps(kept))
+    assert not _fresh(tiny)
+
+
+@pytest.mark.parametrize("text", ["{", "5", '{"chapter": "x"}', "[" * 100_000])
+def test_a_context_of_another_form_is_refused(monkeypatch, text):
+    monkeypatch.setenv(house.CONTEXT_VARIABLE, text)
+    with pytest.raises(ValueError, match=r"^RS_CHAPTER_CONTEXT is .*: unset it"):
+        house.current_context()
 
 
 def test_an_untyped_parameter_stops_before_anything_runs(tiny):
