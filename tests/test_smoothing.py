@@ -393,7 +393,7 @@ def test_batch_normalisation_in_training_mode_is_refused():
         ({"n": None, "radii": [-0.1], "max_samples": 100}, "radii is -0.1"),
         (
             {"n": None, "radii": [9.0], "max_samples": 100},
-            r"radii holds 9\.0, but 100 samples certify no more than 1\.5",
+            r"radii holds 9, but 100 samples certify no more than 1\.5",
         ),
         ({"n": None, "radii": [0.1], "max_samples": 5}, "max_samples is 5: .* at least 10"),
         ({"n": None, "radii": [0.1], "max_samples": 100, "rule": "luck"}, "'luck'"),

@@ -145,7 +145,7 @@ class Certifier:
             p0s = required_probabilities(noise, self.radii)
             if p0s[-1] == 1 or first_certifying(float(p0s[-1]), self.alpha) > self.budget:
                 raise ValueError(
-                    f"radii holds {self.radii[-1]}, but {self.budget} samples certify no more "
+                    f"radii holds {self.radii[-1]:.10g}, but {self.budget} samples certify no more "
                     f"than {self.ceiling:.4g} at alpha = {self.alpha}: leave it out or give "
                     "more samples"
                 )

@@ -49,7 +49,7 @@ def _at_least(scores: npt.NDArray[np.float32] | npt.NDArray[np.float64], theta: 
 def _threshold(theta: float) -> float:
     value = arguments.single("theta", arguments.numbers("theta", theta))
     if not -1 <= value <= 1:
-        raise ValueError(f"theta is {value}: give a threshold from -1 to 1, as scores are")
+        raise ValueError(f"theta is {value:.10g}: give a threshold from -1 to 1, as scores are")
     return value
 
 
