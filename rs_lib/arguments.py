@@ -1,83 +1,272 @@
-"""Checks of arguments: each failure is one sentence with the name, the value and the remedy."""
+"""Checks of arguments: each failure is one sentence with the name, the value and the remedy.
 
-from collections.abc import Sequence
+What is no real number (text, bytes, dates, complex numbers, masked arrays) is refused here, once
+for the whole library. Numbers finer than float64 (Fraction, Decimal, long double, integers beyond
+2^53) are rounded to the side that the caller names, so that no bound grows by being converted; the
+range is checked before the rounding.
+"""
+
+import math
+import numbers as abstract
+import reprlib
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Rounding = Literal["down", "up", "nearest"]
+"""Where a number goes that float64 does not hold: to the float below, above, or the nearest."""
+
+_EXACT = 2**53
+"""Up to here float64 holds every whole number."""
+
+_Given = npt.NDArray[Any]
+_SHORT = reprlib.Repr()
+_SHORT.maxother = _SHORT.maxstring = 60
 
 
-def _first_offender(values: npt.NDArray[np.generic], bad: npt.NDArray[np.bool_]) -> object:
-    return values[bad].flat[0].item()
-
-
-def numbers(name: str, value: npt.ArrayLike) -> FloatArray:
-    """Return `value` as float64, or raise ValueError if it holds NaN or no real numbers."""
+def shown(value: object) -> str:
+    """Return `value` as an error message shows it: one line of bounded length."""
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is {value!r}: give real numbers") from error
-    bad = np.isnan(array)
-    if bad.any():
+        plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        exact = isinstance(plain, Fraction | Decimal)
+        text = str(plain) if exact else _SHORT.repr(plain)
+    except Exception:  # a repr of the reader's own may fail in any way
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _refused(name: str, value: object, remedy: str) -> ValueError:
+    return ValueError(f"{name} is {shown(value)}: give {remedy}")
+
+
+def _offender(given: _Given, bad: npt.NDArray[np.bool_]) -> object:
+    value = given[bad].flat[0]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def reals(name: str, value: npt.ArrayLike) -> _Given:
+    """Return `value` as an array of real numbers, converted nowhere, or raise ValueError."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise ValueError(f"{name} is a masked array: give its compressed() or filled(…) values")
+    try:
+        array = np.asarray(value)
+        if array.dtype == np.float64 and isinstance(value, list | tuple) and _beyond(array).any():
+            # Integers among floats have been rounded already.
+            array = np.asarray(value, dtype=object)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise _refused(name, value, "real numbers") from error
+    if array.dtype.kind not in "biufO" or (array.dtype == object and not _all_real(array)):
+        raise _refused(name, value, "real numbers")
+    if array.dtype.kind in "fO" and np.any(array != array):  # true of NaN alone
         raise ValueError(f"{name} holds NaN: give real numbers")
-    return array
+    # Half and single precision lie within float64.
+    return array.astype(np.float64) if array.dtype in (np.float16, np.float32) else array
 
 
-def probabilities(name: str, value: npt.ArrayLike) -> FloatArray:
-    """Return `value` as float64, or raise ValueError if an entry lies outside [0, 1]."""
-    array = numbers(name, value)
-    bad = (array < 0) | (array > 1)
-    if bad.any():
-        raise ValueError(f"{name} is {_first_offender(array, bad)}: give probabilities in [0, 1]")
-    return array
+def _all_real(array: _Given) -> bool:
+    return all(
+        isinstance(entry, abstract.Real | Decimal | np.bool_)
+        and not (isinstance(entry, Decimal) and entry.is_snan())
+        for entry in array.flat
+    )
 
 
-def positive(name: str, value: npt.ArrayLike) -> FloatArray:
+def _to_floats(given: _Given, rounding: Rounding) -> FloatArray:
+    """Return the numbers as float64, rounded to that side."""
+    if given.dtype == np.float64 or (given.dtype.kind in "biu" and not _beyond(given).any()):
+        return given.astype(np.float64)
+    floats = [_to_float(entry, rounding) for entry in given.astype(object).flat]
+    return np.array(floats, dtype=np.float64).reshape(given.shape)
+
+
+def _beyond(given: _Given) -> npt.NDArray[np.bool_]:
+    """Whether each entry exceeds 2^53 in size, compared as integers."""
+    return np.asarray((given > _EXACT) | (given < -_EXACT), dtype=np.bool_)
+
+
+def _to_float(number: Any, rounding: Rounding) -> float:
+    try:
+        nearest = float(number)
+    except OverflowError:
+        nearest = math.inf if number > 0 else -math.inf
+    # A float compares with each of these kinds without rounding.
+    if rounding == "down" and nearest > number:
+        return math.nextafter(nearest, -math.inf)
+    if rounding == "up" and nearest < number:
+        return math.nextafter(nearest, math.inf)
+    return nearest
+
+
+def _checked(
+    name: str,
+    value: npt.ArrayLike,
+    inside: Callable[[_Given], Any],
+    remedy: str,
+    rounding: Rounding,
+) -> FloatArray:
+    """Return float64 whose entries are `inside` the domain before and after the rounding."""
+    given = reals(name, value)
+    floats = _to_floats(given, rounding)
+    for entries in (given, floats):
+        bad = ~np.asarray(inside(entries), dtype=np.bool_)
+        if bad.any():
+            raise _refused(name, _offender(given, bad), remedy)
+    return floats
+
+
+def numbers(name: str, value: npt.ArrayLike, *, rounding: Rounding = "nearest") -> FloatArray:
+    """Return `value` as float64, or raise ValueError if it holds NaN or no real numbers."""
+    return _to_floats(reals(name, value), rounding)
+
+
+def probabilities(name: str, value: npt.ArrayLike, *, rounding: Rounding) -> FloatArray:
+    """Return `value` as float64, or raise ValueError if an entry lies outside [0, 1].
+
+    `rounding` is the side on which a bound stays valid: "down" for one from below.
+    """
+    return _checked(name, value, lambda x: (x >= 0) & (x <= 1), "probabilities in [0, 1]", rounding)
+
+
+def exact_probabilities(name: str, value: npt.ArrayLike) -> FloatArray | npt.NDArray[np.object_]:
+    """Return `value` as float64 where that holds each entry, else as an array of Fractions.
+
+    For functions that count their arguments as exact numbers. Raises ValueError for an entry
+    outside [0, 1], or one of more digits than `MOST_DIGITS`.
+    """
+    given = reals(name, value)
+    low = probabilities(name, value, rounding="down")
+    if not np.asarray(low != given, dtype=np.bool_).any():
+        return low
+    fractions = np.empty(given.shape, dtype=object)
+    for place, entry in enumerate(given.astype(object).flat):
+        fractions.flat[place] = as_fraction(name, entry)
+    return fractions
+
+
+MOST_DIGITS = 10_000
+"""Most digits behind the point of an exact number: more would take longer than anybody waits."""
+
+
+def as_fraction(name: str, value: Any) -> Fraction:
+    """Return the real number `value`, or the text of one, as a Fraction without rounding.
+
+    Raises ValueError for NaN, infinite numbers, text that is no number, or too many digits.
+    """
+    try:
+        number = Decimal(value) if _is_decimal_text(value) else value
+        if isinstance(number, Decimal) and abs(number.adjusted()) > MOST_DIGITS:
+            raise ValueError(
+                f"{name} is {shown(value)}: give a number of at most {MOST_DIGITS} digits"
+            )
+        if isinstance(number, str | abstract.Rational | Decimal):
+            exact = Fraction(number)
+        else:
+            exact = Fraction(*number.as_integer_ratio())
+    except (TypeError, AttributeError, ArithmeticError) as error:
+        raise _refused(name, value, 'a number such as "0.8" or "4/5"') from error
+    except ValueError as error:
+        if "at most" in str(error):
+            raise
+        raise _refused(name, value, 'a number such as "0.8" or "4/5"') from error
+    # NumPy's integers would overflow in the arithmetic of Fractions.
+    return Fraction(int(exact.numerator), int(exact.denominator))
+
+
+def _is_decimal_text(value: object) -> bool:
+    return isinstance(value, str) and "/" not in value
+
+
+def positive(name: str, value: npt.ArrayLike, *, rounding: Rounding = "nearest") -> FloatArray:
     """Return `value` as float64, or raise ValueError unless every entry is positive and finite."""
-    array = numbers(name, value)
-    bad = ~((array > 0) & np.isfinite(array))
-    if bad.any():
-        raise ValueError(f"{name} is {_first_offender(array, bad)}: give a positive finite number")
-    return array
+    return _checked(
+        name, value, lambda x: (x > 0) & (x < np.inf), "a positive finite number", rounding
+    )
 
 
-def nonnegative(name: str, value: npt.ArrayLike) -> FloatArray:
+def nonnegative(name: str, value: npt.ArrayLike, *, rounding: Rounding = "nearest") -> FloatArray:
     """Return `value` as float64, or raise ValueError unless each entry is finite and at least 0."""
-    array = numbers(name, value)
-    bad = ~((array >= 0) & np.isfinite(array))
-    if bad.any():
-        raise ValueError(
-            f"{name} is {_first_offender(array, bad)}: give a finite number that is not negative"
-        )
-    return array
+    return _checked(
+        name,
+        value,
+        lambda x: (x >= 0) & (x < np.inf),
+        "a finite number that is not negative",
+        rounding,
+    )
 
 
-def integers(name: str, value: npt.ArrayLike, *, least: int = 0) -> IntArray:
-    """Return `value` as int64, or raise ValueError unless each is a whole number >= `least`."""
-    array = numbers(name, value)
-    bad = (array != np.floor(array)) | (array < least) | (array > 2**53)
-    if bad.any():
-        raise ValueError(
-            f"{name} is {_first_offender(array, bad)}: give whole numbers of at least {least}"
-        )
-    return array.astype(np.int64)
+def magnitudes(name: str, value: npt.ArrayLike) -> FloatArray:
+    """Return the absolute values of `value` as float64, rounded up; ValueError as for `numbers`."""
+    given = reals(name, value)
+    return np.maximum(_to_floats(given, "up"), -_to_floats(given, "down"))
 
 
-def level(name: str, value: npt.ArrayLike) -> FloatArray:
-    """Return `value` as float64, or raise ValueError unless every entry lies strictly in (0, 1)."""
-    array = numbers(name, value)
-    bad = ~((array > 0) & (array < 1))
-    if bad.any():
-        raise ValueError(
-            f"{name} is {_first_offender(array, bad)}: give a level strictly between 0 and 1"
-        )
-    return array
+def level(name: str, value: npt.ArrayLike, *, rounding: Rounding = "down") -> FloatArray:
+    """Return `value` as float64, or raise ValueError unless every entry lies strictly in (0, 1).
+
+    A level of error is rounded down; a confidence, up.
+    """
+    return _checked(
+        name, value, lambda x: (x > 0) & (x < 1), "a level strictly between 0 and 1", rounding
+    )
+
+
+def integers(name: str, value: npt.ArrayLike, *, least: int = 0, most: int = _EXACT) -> IntArray:
+    """Return `value` as int64, or raise ValueError unless each is whole, from `least` to `most`.
+
+    Numbers that are given as integers are compared as integers, however large; `most` is at most
+    2^63 - 1. A whole number in another form, such as 5.0, is accepted.
+    """
+    given = reals(name, value)
+    for bad, side in ((given < least, f"at least {least}"), (given > most, f"at most {most}")):
+        _require_none(name, given, bad, f"whole numbers of {side}")
+    if given.dtype == object:
+        whole = np.array([int(entry) for entry in given.flat], dtype=object).reshape(given.shape)
+    else:
+        whole = np.floor(given) if given.dtype.kind == "f" else given
+    _require_none(name, given, whole != given, f"whole numbers of at least {least}")
+    return whole.astype(np.int64)
+
+
+def _require_none(name: str, given: _Given, bad: Any, remedy: str) -> None:
+    """Raise ValueError that shows the first entry which is `bad`."""
+    flags = np.asarray(bad, dtype=np.bool_)
+    if flags.any():
+        raise _refused(name, _whole_shown(_offender(given, flags)), remedy)
+
+
+def _whole_shown(entry: Any) -> object:
+    """Return 5 for 5.0, but 2.5 and 1e+23 as they are."""
+    plain = isinstance(entry, float) and entry.is_integer() and abs(entry) <= _EXACT
+    return int(entry) if plain else entry
+
+
+def integer(name: str, value: npt.ArrayLike, *, least: int = 0, most: int = _EXACT) -> int:
+    """Return one whole number as a Python int, which no sum or product overflows.
+
+    Raises ValueError as `integers` does, and for an array.
+    """
+    array = integers(name, value, least=least, most=most)
+    if array.ndim:
+        raise _refused(name, value, "one whole number")
+    return int(array)
+
+
+def single(name: str, array: FloatArray) -> float:
+    """Return the one number of a checked array, or raise ValueError if it is a list."""
+    if array.ndim:
+        raise _refused(name, array, "one number")
+    return float(array)
 
 
 def one_of(name: str, value: str, choices: Sequence[str]) -> str:
     """Return `value`, or raise ValueError unless it is one of `choices`."""
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}: give one of {', '.join(choices)}")
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} is {shown(value)}: give one of {', '.join(choices)}")
     return value

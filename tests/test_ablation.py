@@ -250,7 +250,7 @@ def test_no_images_have_no_certificates():
         (lambda: patch.certified(np.zeros((2, 0, 3)), 1, 1), r"votes has shape \(2, 0, 3\)"),
         (lambda: patch.certified(np.zeros((2, 8, 1)), 1, 1), "two classes"),
         (lambda: patch.certified(np.full((2, 8, 3), 0.5), 1, 1), "other values than 0 and 1"),
-        (lambda: patch.certified(np.full((2, 8, 3), np.nan), 1, 1), "other values than 0 and 1"),
+        (lambda: patch.certified(np.full((2, 8, 3), np.nan), 1, 1), "votes holds NaN"),
         (lambda: patch.certified(np.zeros((2, 8, 3)), 9, 1), "patch is 9"),
         (lambda: patch.certified(np.zeros((2, 8, 3)), 1, 9), "band is 9: give at most the number"),
         (lambda: patch.certified(np.zeros((2, 8, 3)), 1, 1, "luck"), "method is 'luck'"),

@@ -280,7 +280,7 @@ def test_the_density_of_the_noncentral_chi_law(dim):
         (lambda: backdoor.gaussian_radius(0.9, 1.5, 1), "p_b is 1.5"),
         (lambda: backdoor.gaussian_radius(0.9, 0.1, 1, 0), "poisoned is 0"),
         (lambda: backdoor.uniform_certified(1.5, 0, 0, 1, [0.1]), "p_a is 1.5"),
-        (lambda: backdoor.uniform_certified(0.9, 0.1, 1, 1, [0.1]), "low is 1 and high 1"),
+        (lambda: backdoor.uniform_certified(0.9, 0.1, 1, 1, [0.1]), "low is 1.0 and high 1.0"),
         (lambda: backdoor.uniform_certified(0.9, 0.1, 0, np.inf, [0.1]), "high inf"),
         (lambda: backdoor.nearest_neighbour_probabilities([0.0], [[1.0]], 1), "train_x has shape"),
         (lambda: backdoor.nearest_neighbour_probabilities([[0.0]], [[1.0]], 0), "sigma is 0"),

@@ -215,7 +215,7 @@ def test_powers_of_polynomials(coefficients, exponent, zeros):
     [
         (lambda: discrete.worst_case("0.5", 1, 0.8), "keep is 0.8: give a Fraction or a string"),
         (lambda: discrete.worst_case(0.5, 1, "0.8"), "p is 0.5: give a Fraction or a string"),
-        (lambda: discrete.worst_case("1.5", 1, "0.8"), "p is 1.5: give a probability"),
+        (lambda: discrete.worst_case("1.5", 1, "0.8"), "p is '1.5': give a probability"),
         (lambda: discrete.threshold(1, "often"), "keep is 'often': give a number such as"),
         (lambda: discrete.threshold(1, "1/0"), "keep is '1/0'"),
         (lambda: discrete.threshold(-1, "0.8"), "radius is -1"),

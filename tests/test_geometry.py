@@ -37,13 +37,16 @@ def _slices(ratio, shift, d):
 
 @pytest.mark.parametrize("d", DIMS)
 def test_the_smoothed_ball_against_slices(d):
-    """Half the mass lies in the ball at a radius that is right to 1e-11 of itself."""
+    """Half the mass lies in the ball at a radius within 1e-10 of itself, and never beyond it.
+
+    The slices themselves are good to 1e-14 √d, and to 1e-12 √d near the largest σ.
+    """
     for sigma in SHARES * vanishing_sigma(1.0, d):
         r = float(smoothed_ball_radius(1.0, sigma, d))
         ratio, shift = 1 / sigma, r / sigma
         slope = (_slices(ratio, shift * 1.0001, d) - _slices(ratio, shift * 0.9999, d)) / 2e-4
-        error = (_slices(ratio, shift, d) - 0.5) / slope
-        assert abs(error) < 1e-11
+        beyond = -(_slices(ratio, shift, d) - 0.5) / -slope  # of its radius
+        assert -1e-10 < beyond < 1e-13 * max(1, d**0.5 / 10)
 
 
 def test_scipy_agrees_where_it_can():
@@ -102,7 +105,9 @@ def test_the_ball_vanishes_and_broadcasts():
     np.testing.assert_array_equal(at, np.zeros((2, 2)))
     just = smoothed_ball_radius(1.0, 0.999999 * vanishing_sigma(1.0, 1000), 1000)
     assert 0 < just < 0.01
-    np.testing.assert_array_equal(smoothed_ball_radius(3.0, [0.0, 1e-300], 5), [3.0, 3.0])
+    none, tiny = smoothed_ball_radius(3.0, [0.0, 1e-300], 5)
+    assert none == 3.0
+    assert 3.0 - 3e-15 < tiny < 3.0
     assert smoothed_ball_radius(1.0, 0.1, 3).shape == ()
     grid = np.linspace(0, 1.1, 200) * vanishing_sigma(1.0, 784)
     assert (np.diff(smoothed_ball_radius(1.0, grid, 784)) <= 0).all()
@@ -198,8 +203,8 @@ def test_the_trained_window_is_the_bayes_rule():
     [
         (lambda: smoothed_ball_radius(0.0, 1.0, 2), "radius is 0.0: give a positive"),
         (lambda: smoothed_ball_radius(1.0, -0.1, 2), "sigma is -0.1: give a finite number"),
-        (lambda: smoothed_ball_radius(1.0, 0.1, 0), "dim is 0.0: give whole numbers"),
-        (lambda: vanishing_sigma(1.0, 2, 1), "classes is 1.0: give whole numbers of at least 2"),
+        (lambda: smoothed_ball_radius(1.0, 0.1, 0), "dim is 0: give whole numbers"),
+        (lambda: vanishing_sigma(1.0, 2, 1), "classes is 1: give whole numbers of at least 2"),
         (lambda: ball_mass(1.0, 0.0, 0.0, 2), "sigma is 0.0: give a positive"),
         (lambda: cone_shift(1.6, 2), "half_angle is 1.6: give radians of at most"),
         (lambda: cone_shift(0.0, 2), "half_angle is 0.0: give a positive"),

@@ -54,7 +54,7 @@ def test_window_that_misses_one_point_of_an_even_cycle(n):
         (27, 1, "n is 27: give at most 26"),
         (5, -1, "k is -1"),
         (5, 0.5, "k is 0.5"),
-        ([3, 4], 1, "give one whole number each"),
+        ([3, 4], 1, "give one whole number"),
     ],
 )
 def test_cycle_refuses(n, k, sentence):
@@ -125,7 +125,7 @@ def test_square_wave_is_the_limit_of_alternating_labels():
         (([0, 1], [1, 2], 1), "labels is 2"),
         (([0, np.inf], [1, 0], 1), "points is inf"),
         (([0, 1], [1, 0], 0), "sigma is 0"),
-        (([0, 1], [1, 0], [1, 2]), "sigma is an array"),
+        (([0, 1], [1, 0], [1, 2]), "give one number"),
         (([], [], 1), "two equally long lists"),
     ],
 )

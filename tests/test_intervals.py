@@ -66,7 +66,8 @@ def test_one_interval_under_gaussian_noise_is_a_ball_on_the_line():
     for sigma in (0.05, 0.3, 0.9, 1.4, 1.48):
         ((left, right),) = intervals.smoothed_gaussian(((-1.0, 1.0),), sigma)
         expected = float(balls.smoothed_ball_radius(1.0, sigma, 1))
-        assert (left, right) == pytest.approx((-expected, expected), abs=1e-12)
+        assert (left, right) == pytest.approx((-expected, expected), abs=4e-12)
+        assert right >= expected  # which is rounded down
     assert intervals.smoothed_gaussian(((-1.0, 1.0),), 1.483) == ()
 
 
@@ -126,5 +127,5 @@ def test_a_float_in_an_exact_region():
 
 @pytest.mark.parametrize("sigma", [-1.0, math.inf, math.nan])
 def test_a_sigma_that_is_none(sigma):
-    with pytest.raises(ValueError, match="sigma is"):
+    with pytest.raises(ValueError, match=r"sigma (is|holds)"):
         intervals.smoothed_gaussian(((0.0, 1.0),), sigma)

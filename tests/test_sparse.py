@@ -113,7 +113,7 @@ def test_noise_that_forgets_the_data_certifies_everything():
     ("call", "told"),
     [
         (lambda: sparse.worst_case("0.5", 1, 1, 0.1, "0.6"), "p_add is 0.1: give a Fraction"),
-        (lambda: sparse.worst_case("0.5", 1, 1, "0.1", "1.6"), "p_delete is 1.6"),
+        (lambda: sparse.worst_case("0.5", 1, 1, "0.1", "1.6"), "p_delete is '1.6'"),
         (lambda: sparse.worst_case("0.5", -1, 1, "0.1", "0.6"), "added is -1"),
         (lambda: sparse.threshold(1, 0.5, "0.1", "0.6"), "deleted is 0.5"),
         (lambda: sparse.certified(-0.1, 1, 1, "0.1", "0.6"), "p_lower is -0.1"),

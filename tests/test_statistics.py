@@ -169,14 +169,14 @@ def test_scalars_give_scalars_and_arrays_broadcast():
     ("arguments", "message"),
     [
         ((11, 10, 0.05), "successes is 11 out of 10 trials"),
-        ((-1, 10, 0.05), "successes is -1.0"),
+        ((-1, 10, 0.05), "successes is -1"),
         ((2.5, 10, 0.05), "successes is 2.5"),
         ((np.nan, 10, 0.05), "successes holds NaN"),
-        ((0, 0, 0.05), "trials is 0.0"),
+        ((0, 0, 0.05), "trials is 0"),
         ((0, 10.5, 0.05), "trials is 10.5"),
         ((0, 10**7 + 1, 0.05), "trials is 10000001"),
-        ((1, 10, 0), "alpha is 0.0"),
-        ((1, 10, 1), "alpha is 1.0"),
+        ((1, 10, 0), "alpha is 0"),
+        ((1, 10, 1), "alpha is 1"),
         ((1, 10, np.nan), "alpha holds NaN"),
     ],
 )
@@ -191,7 +191,7 @@ def test_binomial_interval_has_equal_tails():
     np.testing.assert_array_equal(high, clopper_pearson_upper([0, 30, 100], 100, (1 - 0.9) / 2))
     reference = stats.binomtest(30, 100).proportion_ci(0.9, method="exact")
     assert (low[1], high[1]) == pytest.approx((reference.low, reference.high), rel=1e-9)
-    with pytest.raises(ValueError, match=r"confidence is 95\.0"):
+    with pytest.raises(ValueError, match=r"confidence is 95"):
         statistics.binomial_interval(1, 2, confidence=95)
 
 
@@ -221,7 +221,7 @@ def test_mean_interval_against_scipy_and_bad_input():
         statistics.mean_interval([1])
     with pytest.raises(ValueError, match="values holds an infinite number"):
         statistics.mean_interval([1, np.inf])
-    with pytest.raises(ValueError, match=r"confidence is 1\.0"):
+    with pytest.raises(ValueError, match=r"confidence is 1"):
         statistics.mean_interval([1, 2], confidence=1)
 
 
@@ -255,9 +255,9 @@ def test_infinite_radii_count_only_where_the_class_is_correct():
     [
         ([], [], r"radii has shape \(0,\)"),
         ([1.0, 2.0], [True], r"correct has shape \(1,\) but radii \(2,\)"),
-        ([-1.0], [True], r"radii holds -1\.0"),
+        ([-1.0], [True], r"radii holds -1"),
         ([np.nan], [True], "radii holds NaN"),
-        ([1.0], [2], r"correct holds 2\.0"),
+        ([1.0], [2], r"correct holds 2"),
     ],
 )
 def test_bad_radii_and_flags_are_named(radii, correct, message):

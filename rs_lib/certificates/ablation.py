@@ -9,8 +9,10 @@ Source: Levine & Feizi (2020), "Robustness Certificates for Sparse Adversarial A
 Randomized Ablation", theorem 1.
 """
 
+import bisect
 import functools
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -22,16 +24,31 @@ from rs_lib.arguments import FloatArray, IntArray
 _BITS = 256
 """Binary digits behind the point in the recurrence; each step loses less than the last one."""
 
+MOST_PIXELS = 2**22
+"""Largest image: its table is made in a few seconds at worst."""
+
+_MOST_BITS = 2**17
+
 
 def delta(pixels: int, kept: int, changed: int) -> Fraction:
     """Probability that `kept` random ones of `pixels` meet `changed` given ones; exact.
 
-    Raises ValueError unless 1 <= kept <= pixels and 0 <= changed <= pixels.
+    Raises ValueError unless 1 <= kept <= pixels <= `MOST_PIXELS` and 0 <= changed <= pixels, and
+    for a fraction of more than some forty thousand digits.
     """
-    _check_kept(pixels, kept)
-    if not 0 <= int(arguments.integers("changed", changed)) <= pixels:
-        raise ValueError(f"changed is {changed}: give at most the number of pixels, {pixels}")
-    return 1 - Fraction(math.comb(pixels - changed, kept), math.comb(pixels, kept))
+    d, k = _checked(pixels, kept)
+    rho = arguments.integer("changed", changed)
+    if rho > d:
+        raise ValueError(f"changed is {rho}: give at most the number of pixels, {d}")
+    if min(k, rho) * d.bit_length() > _MOST_BITS:
+        raise ValueError(
+            f"changed is {rho}: for {k} of {d} pixels the exact fraction has too many digits; "
+            f"give at most {_MOST_BITS // d.bit_length()} changed or kept pixels"
+        )
+    # The smaller of two products that are equal.
+    few, many = sorted((k, rho))
+    factors = range(few)
+    return 1 - Fraction(math.prod(d - many - i for i in factors), math.prod(d - i for i in factors))
 
 
 def radius(p_lower: npt.ArrayLike, pixels: int, kept: int) -> IntArray:
@@ -39,11 +56,15 @@ def radius(p_lower: npt.ArrayLike, pixels: int, kept: int) -> IntArray:
 
     0 says that the smoothed classifier answers so at the image itself. Pixels are positions: all
     channels of one count as one. Never more than in exact arithmetic. Raises ValueError for
-    p_lower outside [0, 1] or unless 1 <= kept <= pixels.
+    p_lower outside [0, 1] or unless 1 <= kept <= pixels <= `MOST_PIXELS`.
     """
-    probability = arguments.probabilities("p_lower", p_lower)
-    _check_kept(pixels, kept)
-    return np.asarray(np.searchsorted(_least(pixels, kept), probability, side="right") - 1)[()]
+    probability = arguments.exact_probabilities("p_lower", p_lower)
+    d, k = _checked(pixels, kept)
+    if probability.dtype == np.float64:
+        return np.asarray(np.searchsorted(_least(d, k), probability, side="right") - 1)[()]
+    bounds = [Fraction(bound, 1 << _BITS) for bound in _bounds(d, k)]
+    reached = [bisect.bisect_left(bounds, p) - 1 for p in probability.ravel().tolist()]
+    return np.array(reached, dtype=np.int64).reshape(probability.shape)[()]
 
 
 def required_probability(changed: npt.ArrayLike, pixels: int, kept: int) -> FloatArray:
@@ -52,35 +73,47 @@ def required_probability(changed: npt.ArrayLike, pixels: int, kept: int) -> Floa
     Raises ValueError unless 1 <= kept <= pixels and every `changed` is a whole number >= 0.
     """
     wanted = arguments.integers("changed", changed)
-    _check_kept(pixels, kept)
-    least = _least(pixels, kept)
+    least = _least(*_checked(pixels, kept))
     return np.asarray(np.append(least, 1.0)[np.minimum(wanted, len(least))])[()]
 
 
 @functools.lru_cache(maxsize=64)
 def _least(pixels: int, kept: int) -> FloatArray:
-    """Smallest float p_lower that certifies rho = 0, 1, ..., while there is one up to 1.
-
-    1 - Delta falls by the factor (d - rho - k) / (d - rho) from rho to rho + 1. In integers of
-    256 binary digits, rounded down, it is below the exact value by less than d 2^-256.
-    """
+    """Smallest float p_lower that certifies rho = 0, 1, ..., while there is one up to 1."""
     one = 1 << _BITS
-    kept_whole, floats = one, []
-    for rho in range(pixels + 1):
-        bound = 3 * one // 2 - kept_whole
-        # The float next to the bound on its upper side: p_lower is to exceed it.
-        nearest = float(Fraction(bound, one))
-        above = nearest if Fraction(nearest) * one > bound else math.nextafter(nearest, 2)
+    floats = []
+    for bound in _bounds(pixels, kept):
+        # The float next to the bound on its upper side: p_lower is to exceed it. True division
+        # of integers rounds once.
+        nearest = bound / one
+        above = nearest if int(math.ldexp(nearest, _BITS)) > bound else math.nextafter(nearest, 2)
         if above > 1:
             break
         floats.append(above)
-        kept_whole = kept_whole * max(pixels - rho - kept, 0) // max(pixels - rho, 1)
     least = np.array(floats)
     least.flags.writeable = False
     return least
 
 
-def _check_kept(pixels: int, kept: int) -> None:
-    arguments.integers("pixels", pixels, least=1)
-    if not 1 <= int(arguments.integers("kept", kept, least=1)) <= pixels:
-        raise ValueError(f"kept is {kept}: give at most the number of pixels, {pixels}")
+def _bounds(pixels: int, kept: int) -> Iterator[int]:
+    """1/2 + Delta for rho = 0, 1, ..., in units of 2^-256, while it is below 1; rounded up.
+
+    1 - Delta falls by the factor (d - rho - k) / (d - rho) from rho to rho + 1. In integers of
+    256 binary digits, rounded down, it is below the exact value by less than d 2^-256.
+    """
+    one = 1 << _BITS
+    kept_whole = one
+    for rho in range(pixels + 1):
+        bound = 3 * one // 2 - kept_whole
+        if bound >= one:
+            break
+        yield bound
+        kept_whole = kept_whole * max(pixels - rho - kept, 0) // max(pixels - rho, 1)
+
+
+def _checked(pixels: int, kept: int) -> tuple[int, int]:
+    d = arguments.integer("pixels", pixels, least=1, most=MOST_PIXELS)
+    k = arguments.integer("kept", kept, least=1)
+    if k > d:
+        raise ValueError(f"kept is {k}: give at most the number of pixels, {d}")
+    return d, k

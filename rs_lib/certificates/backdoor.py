@@ -58,7 +58,8 @@ def gaussian_radius(
     Source: Weber et al. (2023), Gaussian corollary.
     """
     count = arguments.integers("poisoned", poisoned, least=1)
-    first, second = arguments.probabilities("p_a", p_a), arguments.probabilities("p_b", p_b)
+    first = arguments.probabilities("p_a", p_a, rounding="down")
+    second = arguments.probabilities("p_b", p_b, rounding="up")
     whole = gaussian.radius(first, sigma, second)
     each = np.nextafter(whole / np.nextafter(np.sqrt(count), np.inf), 0.0)
     return np.where(np.isinf(whole), np.inf, each)[()]
@@ -81,12 +82,14 @@ def uniform_certified(
 
     Source: Weber et al. (2023), uniform corollary.
     """
-    first = arguments.probabilities("p_a", p_a)
-    second = np.minimum(arguments.probabilities("p_b", p_b), 1 - first)
-    width = float(arguments.numbers("high", high)) - float(arguments.numbers("low", low))
+    first = arguments.probabilities("p_a", p_a, rounding="down")
+    second = np.minimum(arguments.probabilities("p_b", p_b, rounding="up"), 1 - first)
+    start = arguments.single("low", arguments.numbers("low", low, rounding="up"))
+    end = arguments.single("high", arguments.numbers("high", high, rounding="down"))
+    width = end - start
     if not 0 < width < np.inf:
-        raise ValueError(f"low is {low} and high {high}: give finite bounds with low below high")
-    shift = arguments.numbers("perturbation", perturbation).ravel()
+        raise ValueError(f"low is {start} and high {end}: give finite bounds with low below high")
+    shift = arguments.magnitudes("perturbation", perturbation).ravel()
     shared = uniform.overlap(shift, np.nextafter(width, 0.0) / 2)
     certified: BoolArray = (first - second) - 2 * (1 - shared) > _ERROR
     return certified

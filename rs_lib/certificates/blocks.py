@@ -7,6 +7,8 @@ Source: Levine & Feizi (2020), "(De)Randomized Smoothing for Certifiable Defense
 Attacks", theorem 1 for block smoothing; the condition at each position is that of `patch`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,7 +25,7 @@ def affected(image: tuple[int, int], block: int, patch: tuple[int, int]) -> int:
     `image` and `patch` are (rows, columns). Raises ValueError unless 1 <= block <= both sides of
     the image, and likewise for the patch.
     """
-    _check_sizes(image, block, patch)
+    image, block, patch = _sizes(image, block, patch)
     rows, columns = (min(side, p + block - 1) for side, p in zip(image, patch, strict=True))
     return rows * columns
 
@@ -41,8 +43,7 @@ def certified(
     an unknown method.
     """
     array = _checked(votes)
-    shape = array.shape[1:3]
-    _check_sizes(shape, block, patch)
+    shape, block, patch = _sizes(array.shape[1:3], block, patch)
     arguments.one_of("method", method, METHODS)
     flat, owed = leads(array.reshape(len(array), shape[0] * shape[1], array.shape[3]))
     lead = flat.reshape(*shape, *owed.shape).astype(np.int32)
@@ -63,6 +64,7 @@ def largest_patch(votes: npt.ArrayLike, block: int, method: str = "positions") -
     0 where one pixel can. `votes` and errors as for `certified`.
     """
     array = _checked(votes)
+    _sizes(array.shape[1:3], block, (1, 1))
     largest = np.zeros(len(array), dtype=np.int64)
     for side in range(1, min(array.shape[1:3]) + 1):
         safe = certified(array, (side, side), block, method)
@@ -87,7 +89,7 @@ def _window_sums(lead: Leads, axis: int, block: int, patch: int) -> Leads:
 
 
 def _checked(votes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-    array = np.asarray(votes)
+    array = arguments.reals("votes", votes)
     if array.ndim != 4 or min(array.shape[1:3]) < 1 or array.shape[3] < 2:
         raise ValueError(
             f"votes has shape {array.shape}: give [images, rows, columns, classes], at least one "
@@ -96,10 +98,23 @@ def _checked(votes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     return zeros_and_ones(array)
 
 
-def _check_sizes(image: tuple[int, ...], block: int, patch: tuple[int, int]) -> None:
-    arguments.integers("image", image, least=1)
-    arguments.integers("patch", patch, least=1)
-    if not 1 <= int(arguments.integers("block", block, least=1)) <= min(image):
-        raise ValueError(f"block is {block}: give at most the shorter side of the image, {image}")
-    if any(p > side for p, side in zip(patch, image, strict=True)):
-        raise ValueError(f"patch is {patch}: give at most the sides of the image, {image}")
+Sides = tuple[int, int]
+
+
+def _sizes(image: Sequence[int], block: int, patch: Sequence[int]) -> tuple[Sides, int, Sides]:
+    """Return image, block and patch as Python's integers, or raise ValueError."""
+    sides, covered = _sides("image", image), _sides("patch", patch)
+    side = arguments.integer("block", block, least=1)
+    if side > min(sides):
+        raise ValueError(f"block is {side}: give at most the shorter side of the image, {sides}")
+    if covered[0] > sides[0] or covered[1] > sides[1]:
+        raise ValueError(f"patch is {covered}: give at most the sides of the image, {sides}")
+    return sides, side, covered
+
+
+def _sides(name: str, value: Sequence[int]) -> Sides:
+    numbers = arguments.integers(name, value, least=1)
+    if numbers.shape != (2,):
+        raise ValueError(f"{name} is {arguments.shown(value)}: give (rows, columns)")
+    rows, columns = numbers.tolist()
+    return rows, columns

@@ -24,8 +24,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_lib import arguments
-from rs_lib.arguments import FloatArray, IntArray
-from rs_lib.certificates.regions import Exact, Regions, exact_probability, float_above, power
+from rs_lib.arguments import IntArray
+from rs_lib.certificates.regions import (
+    Exact,
+    Regions,
+    exact_probability,
+    float_above,
+    power,
+    require_affordable,
+)
 
 
 def regions(radius: int, keep: Exact, alternatives: int = 1) -> Regions:
@@ -33,7 +40,7 @@ def regions(radius: int, keep: Exact, alternatives: int = 1) -> Regions:
 
     Several kinds of coordinates, such as pixels and labels, combine by
     `regions(...).joint(regions(...))`. Raises ValueError for a radius below 0, alternatives below
-    1, or `keep` outside [0, 1] or given as a float.
+    1, `keep` outside [0, 1] or given as a float, or more digits than a few seconds allow.
     """
     return _regions(*_checked(radius, keep, alternatives))
 
@@ -70,23 +77,22 @@ def radius(
     the largest probability 1 - rho_r(1 - p_upper) of a rival; -1 stands where p_lower <= p_upper.
     A p_upper above 1 - p_lower says nothing new and is replaced by it. 0 says that the
     smoothed classifier answers so at the input itself. Values stop at `max_radius`, which then
-    means "at least"; the number of coordinates is always enough. The floats count as exact
-    numbers and are compared exactly: the result is the radius itself, rounded nowhere.
+    means "at least"; the number of coordinates is always enough. Floats and Fractions count as
+    exact numbers and are compared exactly: the result is the radius itself, rounded nowhere.
 
     The probabilities broadcast. Raises ValueError for probabilities outside [0, 1], max_radius
     below 0, and as `regions` does.
 
     Source: Lee et al. (2019), section 4; Wang, Cao, Jia and Gong (2020) for `p_upper`.
     """
-    low = arguments.probabilities("p_lower", p_lower)
-    last, kept, others = _checked(max_radius, keep, alternatives, "max_radius")
+    low = arguments.exact_probabilities("p_lower", p_lower)
+    law = _checked(max_radius, keep, alternatives, "max_radius")
     if p_upper is None:
-        least = _least(float(low.max(initial=0.0)), last, kept, others)
-        return np.asarray(np.searchsorted(least, low, side="right") - 1)[()]
-    high = arguments.probabilities("p_upper", p_upper)
-    low, high = np.broadcast_arrays(low, high)
+        found = [_one_sided(p, *law) for p in low.ravel().tolist()]
+        return np.array(found, dtype=np.int64).reshape(low.shape)[()]
+    low, high = np.broadcast_arrays(low, arguments.exact_probabilities("p_upper", p_upper))
     found = [
-        _two_sided(p, q, last, kept, others)
+        _two_sided(p, q, *law)
         for p, q in zip(low.ravel().tolist(), high.ravel().tolist(), strict=True)
     ]
     return np.array(found, dtype=np.int64).reshape(low.shape)[()]
@@ -95,11 +101,11 @@ def radius(
 def _checked(
     radius: int, keep: Exact, alternatives: int, name: str = "radius"
 ) -> tuple[int, Fraction, int]:
-    return (
-        int(arguments.integers(name, radius)),
-        exact_probability("keep", keep),
-        int(arguments.integers("alternatives", alternatives, least=1)),
-    )
+    changes = arguments.integer(name, radius)
+    kept = exact_probability("keep", keep)
+    others = arguments.integer("alternatives", alternatives, least=1)
+    require_affordable(name, changes, kept, Fraction(1, others))
+    return changes, kept, others
 
 
 @functools.lru_cache(maxsize=256)
@@ -121,19 +127,31 @@ def _threshold(radius: int, keep: Fraction, alternatives: int) -> Fraction:
     return _regions(radius, keep, alternatives).threshold()
 
 
-def _least(largest: float, last: int, keep: Fraction, alternatives: int) -> FloatArray:
-    """Smallest float that certifies each radius 0, 1, ..., as far as `largest` reaches."""
-    least = []
-    for r in range(last + 1):
-        above = float_above(_threshold(r, keep, alternatives))
-        if above > largest:
-            break
-        least.append(above)
-    return np.array(least)
+@functools.lru_cache(maxsize=2**14)
+def _least(radius: int, keep: Fraction, alternatives: int) -> float:
+    """Smallest float that certifies the radius, which is quicker to compare with."""
+    return float_above(_threshold(radius, keep, alternatives))
 
 
 @functools.lru_cache(maxsize=2**14)
-def _two_sided(low: float, high: float, last: int, keep: Fraction, alternatives: int) -> int:
+def _one_sided(low: float | Fraction, last: int, keep: Fraction, alternatives: int) -> int:
+    def lost(r: int) -> bool:
+        if isinstance(low, float):
+            return low < _least(r, keep, alternatives)
+        return low <= _threshold(r, keep, alternatives)
+
+    # Thresholds never fall with r.
+    return bisect.bisect_left(range(last + 1), True, key=lost) - 1
+
+
+@functools.lru_cache(maxsize=2**14)
+def _two_sided(
+    low: float | Fraction,
+    high: float | Fraction,
+    last: int,
+    keep: Fraction,
+    alternatives: int,
+) -> int:
     p = Fraction(low)
     rest = 1 - min(Fraction(high), 1 - p)
 

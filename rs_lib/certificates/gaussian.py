@@ -36,8 +36,9 @@ def radius(
     other classes share what the top class leaves, a p_upper above 1 - p_lower says nothing new and
     is replaced by 1 - p_lower: a loose p_upper never spoils the one-sided radius.
 
-    The arguments broadcast; returns float64 in the unit of `sigma`. The floats are taken as exact
-    numbers and the result is rounded down, so it never exceeds the exact radius. At p_lower = 1
+    The arguments broadcast; returns float64 in the unit of `sigma`. Numbers that float64 does not
+    hold go to the safe side, floats are taken as exact, and the result is rounded down: it never
+    exceeds the exact radius. At p_lower = 1
     (and p_upper = 0 < p_lower) the radius is infinite. That is sound: a class of probability one
     fills the space up to a null set, wherever the noise is centred. A confidence bound from
     samples never reaches 1.
@@ -46,13 +47,13 @@ def radius(
 
     Source: Cohen, Rosenfeld and Kolter (2019), Theorem 1 and section 3.2.2.
     """
-    low = arguments.probabilities("p_lower", p_lower)
-    scale = arguments.positive("sigma", sigma)
+    low = arguments.probabilities("p_lower", p_lower, rounding="down")
+    scale = arguments.positive("sigma", sigma, rounding="down")
     z_low = special.ndtri(low)
     if p_upper is None:
         z_high = -z_low
     else:
-        high = arguments.probabilities("p_upper", p_upper)
+        high = arguments.probabilities("p_upper", p_upper, rounding="up")
         z_high = np.minimum(special.ndtri(high), -z_low)
     with np.errstate(invalid="ignore", over="ignore"):  # infinite quantiles: settled below
         gap = (z_low - z_high) - _ERROR * (np.abs(z_low) + np.abs(z_high))
@@ -71,9 +72,9 @@ def worst_case(p: npt.ArrayLike, shift: npt.ArrayLike, sigma: npt.ArrayLike) -> 
 
     Source: Cohen, Rosenfeld and Kolter (2019), Theorems 1 and 2.
     """
-    mass = arguments.probabilities("p", p)
-    distance = arguments.nonnegative("shift", shift)
-    scale = arguments.positive("sigma", sigma)
+    mass = arguments.probabilities("p", p, rounding="down")
+    distance = arguments.nonnegative("shift", shift, rounding="up")
+    scale = arguments.positive("sigma", sigma, rounding="down")
     z = special.ndtri(mass)
     with np.errstate(invalid="ignore", over="ignore"):
         steps = np.nextafter(distance / scale, np.inf)

@@ -33,7 +33,7 @@ from rs_lib.certificates.linear_votes import (
     ridge_flip_radius,
     ridge_flip_radius_classes,
 )
-from rs_lib.certificates.regions import Exact
+from rs_lib.certificates.regions import Exact, log_of
 
 __all__ = [
     "chernoff_log_failure",
@@ -47,6 +47,9 @@ __all__ = [
 _LOG_HALF = math.log(0.5)  # the float above log(1/2): what lies below it, lies below log(1/2)
 _ERROR = 2.0**-48
 """Relative error allowed to logarithms and the few operations on them: 32 units of 2^-53."""
+
+MOST_FLIPS = 20_000
+"""Largest `max_radius` of `radius_tight`, whose work grows with its power 3/2."""
 
 _NEGLIGIBLE = 1e-30
 """Masses dropped from a row; all of them together stay far below the slack of `_log_tail`."""
@@ -83,12 +86,15 @@ def radius_tight(
     `discrete.radius` for p = 1 - exp(log_failure), keep = 1 - flip and classes - 1 alternatives,
     in the log domain: -1 where p <= 1/2. Rounded down: where log_failure lies within a relative
     1e-11 of what r flips ask for, the result may be r - 1. Arguments, errors and the meaning of
-    `max_radius` are as for `radius_kl`. Takes about a second for 10 000 flips, once.
+    `max_radius` are as for `radius_kl`, but at most `MOST_FLIPS`. Takes about a second for 10 000
+    flips, once.
 
     Source: Lee et al. (2019), with the noise of Rosenfeld et al. (2020).
     """
     log_fail = _checked_log(log_failure)
     q, others, last = _checked_noise(flip, classes, max_radius)
+    if last > MOST_FLIPS:
+        raise ValueError(f"max_radius is {last}: give at most {MOST_FLIPS}, a few seconds of work")
     tails = _log_tails(q, others, last)
     flips = np.searchsorted(-tails, -log_fail, side="left") - 1
     return np.where(log_fail < _LOG_HALF, np.maximum(flips, 0), -1)[()]
@@ -140,11 +146,11 @@ def _log_tail(row: FloatArray, lowest: int, log_ratio: float, radius: int) -> fl
 def _log_ratio(flip: Fraction, others: int) -> float:
     """log(q / ((1 - q) (C - 1))), accurate also near 0."""
     ratio = flip / ((1 - flip) * others)
-    return math.log1p(float(ratio - 1)) if 2 * ratio > 1 else math.log(ratio)
+    return math.log1p(float(ratio - 1)) if 2 * ratio > 1 else log_of(ratio)
 
 
 def _checked_log(log_failure: npt.ArrayLike) -> FloatArray:
-    values = arguments.numbers("log_failure", log_failure)
+    values = arguments.numbers("log_failure", log_failure, rounding="up")
     if (values > 0).any():
         raise ValueError(
             f"log_failure is {values[values > 0].flat[0]}: give logs of probabilities, at most 0"
@@ -155,5 +161,5 @@ def _checked_log(log_failure: npt.ArrayLike) -> FloatArray:
 def _checked_noise(flip: Exact, classes: int, max_radius: int) -> tuple[Fraction, int, int]:
     return (
         *checked_flip(flip, classes),
-        int(arguments.integers("max_radius", max_radius)),
+        arguments.integer("max_radius", max_radius),
     )

@@ -34,8 +34,8 @@ def radius_l1(p_lower: npt.ArrayLike, scale: npt.ArrayLike) -> FloatArray:
 
     Source: Teng, Lee and Yuan (2020); Yang et al. (2020).
     """
-    mass = arguments.probabilities("p_lower", p_lower)
-    unit = arguments.positive("scale", scale)
+    mass = arguments.probabilities("p_lower", p_lower, rounding="down")
+    unit = arguments.positive("scale", scale, rounding="down")
     twice = np.clip(mass, 0.5, 1.0) * 2 - 1  # exact, and so is its use below: 2 (1 - p) = 1 - twice
     with np.errstate(divide="ignore", over="ignore"):
         rounded = np.nextafter(-np.log1p(-twice) * unit * (1 - _ERROR), 0.0)
@@ -49,9 +49,9 @@ def worst_case(p: npt.ArrayLike, shift: npt.ArrayLike, scale: npt.ArrayLike) -> 
     `shift` is at least 0, in the unit of `scale`. Raises ValueError for p outside [0, 1], a
     negative shift, or scale not positive and finite.
     """
-    mass = arguments.probabilities("p", p)
-    distance = arguments.nonnegative("shift", shift)
-    unit = arguments.positive("scale", scale)
+    mass = arguments.probabilities("p", p, rounding="down")
+    distance = arguments.nonnegative("shift", shift, rounding="up")
+    unit = arguments.positive("scale", scale, rounding="down")
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # p = 1: settled below
         steps = np.nextafter(distance / unit, np.inf)
         decay = np.exp(-steps) * (1 - _ERROR)

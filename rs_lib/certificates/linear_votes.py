@@ -18,13 +18,14 @@ from scipy import special
 
 from rs_lib import arguments
 from rs_lib.arguments import FloatArray, IntArray
-from rs_lib.certificates.regions import Exact, exact_probability
+from rs_lib.certificates.regions import Exact, exact_probability, log_of
 
 _ERROR = 2.0**-44
 """Allowed to the sum over labels, relative to the sizes summed: 512 units, ten needed."""
 
 _DECREMENT = 1e-6  # twice what Newton's method leaves of the logarithm of the bound
 _ITERATIONS = 60
+_LARGEST = 1e300
 _MOST_ENTRIES = 2**20
 """Entries of a chunk of weights, which bounds the memory."""
 
@@ -45,10 +46,10 @@ def chernoff_log_failure(
     """
     weights, ones = checked_votes(alpha, labels, 2)
     q = checked_flip(flip, 2)[0]
-    law = np.array([[q, 1 - q, 0], [1 - q, q, 0]], dtype=np.float64)[ones]
-    answers = (weights @ law[:, 0] >= 0.5).astype(np.int64)
+    answers = (weights @ np.where(ones == 1, float(1 - q), float(q)) >= 0.5).astype(np.int64)
     side = np.where(answers == 1, 1.0, -1.0)
-    return answers, _log_chernoff(side[:, None] * weights, -side / 2, law)
+    log_law = _logs([[q, 1 - q, 0], [1 - q, q, 0]])[ones]
+    return answers, _log_chernoff(side[:, None] * weights, -side / 2, log_law)
 
 
 def chernoff_log_failure_classes(
@@ -73,44 +74,46 @@ def chernoff_log_failure_classes(
     # Votes for the answer, for neither, for the rival: from a label of another class, of the rival,
     # of the answer.
     middle = each * (others - 1)
-    laws = np.array(
-        [[each, 1 - 2 * each, each], [each, middle, stay], [stay, middle, each]], dtype=np.float64
-    )
+    laws = _logs([[each, 1 - 2 * each, each], [each, middle, stay], [stay, middle, each]])
     log_bounds = np.full((len(weights), classes), -np.inf)
     for answer in np.unique(answers):
         rows = answers == answer
         for rival in range(classes):
             if rival != answer:
-                law = laws[one_hot[:, rival] + 2 * one_hot[:, answer]]
-                log_bounds[rows, rival] = _log_chernoff(weights[rows], np.zeros(rows.sum()), law)
+                log_law = laws[one_hot[:, rival] + 2 * one_hot[:, answer]]
+                offset = np.zeros(rows.sum())
+                log_bounds[rows, rival] = _log_chernoff(weights[rows], offset, log_law)
     total = special.logsumexp(log_bounds, axis=1)
     return answers, np.minimum(total + _ERROR * (1 + np.abs(total)), 0.0)
 
 
-def _log_chernoff(alpha: FloatArray, offset: FloatArray, law: FloatArray) -> FloatArray:
-    """Bound on log P(offset + sum_i alpha_i V_i <= 0), V_i = 1, 0, -1 with masses law[i]."""
+def _logs(laws: list[list[Fraction | int]]) -> FloatArray:
+    """Logarithms of masses, taken before they become floats, which may be 0 where they are not."""
+    return np.array([[log_of(Fraction(mass)) for mass in law] for law in laws])
+
+
+def _log_chernoff(alpha: FloatArray, offset: FloatArray, log_law: FloatArray) -> FloatArray:
+    """Bound on log P(offset + sum_i alpha_i V_i <= 0), V_i = 1, 0, -1 of log masses log_law[i]."""
     rows = max(1, _MOST_ENTRIES // alpha.shape[1])
     parts = [
-        _minimise(alpha[i : i + rows], offset[i : i + rows], law)
+        _minimise(alpha[i : i + rows], offset[i : i + rows], log_law)
         for i in range(0, len(alpha), rows)
     ]
     return np.concatenate([np.zeros(0), *parts])
 
 
-def _minimise(alpha: FloatArray, offset: FloatArray, law: FloatArray) -> FloatArray:
+def _minimise(alpha: FloatArray, offset: FloatArray, log_law: FloatArray) -> FloatArray:
     """Newton's method for the convex log E exp(-t score) on t >= 0, kept inside a bracket.
 
     Each t tried gives a valid bound, to which the rounding error of its sum is added; the
     best is returned, however far the iteration got.
     """
     size = np.abs(alpha).sum(axis=1) + np.abs(offset)
-    known = -math.log(law[law > 0].min()) * len(law)
-    with np.errstate(divide="ignore"):
-        log_law = np.log(law.T)
+    known = -log_law[np.isfinite(log_law)].min() * len(log_law)
     low, high = np.zeros(len(alpha)), np.full(len(alpha), np.inf)
     t, best = np.zeros(len(alpha)), np.zeros(len(alpha))
     for _ in range(_ITERATIONS):
-        value, slope, curvature = _log_generating(t, alpha, offset, log_law)
+        value, slope, curvature = _log_generating(t, alpha, offset, log_law.T)
         best = np.fmin(best, value + _ERROR * (1 + known + t * size))
         low, high = np.where(slope < 0, t, low), np.where(slope < 0, high, t)
         if (slope**2 <= _DECREMENT * curvature).all():
@@ -216,12 +219,12 @@ def _greedy(scores: FloatArray, push: FloatArray, *, keeps_ties: bool) -> int:
 
 def checked_flip(flip: Exact, classes: int) -> tuple[Fraction, int]:
     """Return flip as a Fraction and classes - 1, or raise ValueError for noise of no use."""
-    others = int(arguments.integers("classes", classes, least=2)) - 1
+    others = arguments.integer("classes", classes, least=2) - 1
     q = exact_probability("flip", flip)
     if not 0 < q < Fraction(others, others + 1):
         raise ValueError(
-            f"flip is {flip}: give a probability strictly between 0 and 1 - 1/classes = "
-            f"{Fraction(others, others + 1)}"
+            f"flip is {arguments.shown(flip)}: give a probability strictly between 0 and "
+            f"1 - 1/classes = {Fraction(others, others + 1)}"
         )
     return q, others
 
@@ -236,8 +239,11 @@ def checked_votes(
         raise ValueError(
             f"alpha has shape {weights.shape} and labels {known.shape}: give [tests, n] and [n]"
         )
-    if not np.isfinite(weights).all():
-        raise ValueError("alpha holds an infinite number: give finite weights")
+    if (np.abs(weights) > _LARGEST).any():
+        raise ValueError(
+            f"alpha holds {np.abs(weights).max()}: give finite weights of at most {_LARGEST} in "
+            "size, whose sums do not overflow"
+        )
     if (known >= classes).any():
         raise ValueError(f"labels holds {known.max()}: give labels below {classes}")
     return weights, known

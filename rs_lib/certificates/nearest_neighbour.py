@@ -40,6 +40,12 @@ _NODES = 32
 """Longest panel, fewest panels, and nodes in each: what is integrated is a few tenths wide."""
 
 _FARTHEST = 1e5  # beyond, the rounding of m itself would show in the probabilities
+_BEYOND = 1e9
+_LEAST_UNIT = 1e-140
+
+MOST_CLASSES = 10_000
+MOST_BUCKETS = 1_000_000
+
 _MOST_ENTRIES = 2**20
 """Entries of a chunk, which bounds the memory."""
 
@@ -88,8 +94,8 @@ def nearest_neighbours_label_probabilities(
     """
     distances, dim = _scaled_distances(train_x, test_x, sigma)
     labels = arguments.integers("train_y", train_y)
-    count = int(arguments.integers("classes", classes, least=1))
-    k = int(arguments.integers("neighbours", neighbours, least=1))
+    count = arguments.integer("classes", classes, least=1, most=MOST_CLASSES)
+    k = arguments.integer("neighbours", neighbours, least=1)
     if labels.shape != distances.shape[1:]:
         raise ValueError(f"train_y has shape {labels.shape}: give one label per training point")
     if (labels >= count).any():
@@ -125,10 +131,10 @@ def bucketed_nearest_neighbour_probabilities(
     spambase and 1 else.
     """
     distances, dim = _scaled_distances(train_x, test_x, sigma)
-    count = int(arguments.integers("buckets", buckets, least=1))
-    degrees = dim * float(arguments.positive("shrink", shrink))
+    count = arguments.integer("buckets", buckets, least=1, most=MOST_BUCKETS)
+    degrees = dim * arguments.single("shrink", arguments.positive("shrink", shrink))
     first = stats.chi2.ppf(1e-4, degrees)
-    last = stats.ncx2.ppf(1 - 1e-4, dim, degrees / sigma**2)
+    last = stats.ncx2.ppf(1 - 1e-4, dim, degrees / float(sigma) ** 2)
     edges = np.linspace(first, last, count)
     # SciPy's noncentral law wants a noncentrality above 0.
     squared = np.maximum(distances**2, 1e-12)
@@ -267,7 +273,7 @@ def _wins(votes: list[tuple[FloatArray, FloatArray]], winner: int, k: int) -> Fl
 def _summing_to_one(probabilities: FloatArray) -> FloatArray:
     """Return the probabilities, whose sums tell whether the panels were fine enough."""
     error = np.abs(probabilities.sum(axis=1) - 1).max(initial=0.0)
-    if error > ERROR / 10:
+    if not error <= ERROR / 10:  # NaN too
         raise RuntimeError(f"the quadrature errs by {error:.1e}: report these points and sigma")
     return probabilities
 
@@ -276,7 +282,7 @@ def _scaled_distances(
     train_x: npt.ArrayLike, test_x: npt.ArrayLike, sigma: float
 ) -> tuple[FloatArray, int]:
     train, test = arguments.numbers("train_x", train_x), arguments.numbers("test_x", test_x)
-    scale = float(arguments.positive("sigma", sigma))
+    scale = arguments.single("sigma", arguments.positive("sigma", sigma))
     if train.ndim != 2 or not train.size or test.ndim != 2 or test.shape[1] != train.shape[1]:
         raise ValueError(
             f"train_x has shape {train.shape} and test_x {test.shape}: give [n, d] and [tests, d]"
@@ -284,11 +290,24 @@ def _scaled_distances(
     for name, values in (("train_x", train), ("test_x", test)):
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds an infinite number: give finite numbers")
-    distances = distance.cdist(test, train) / scale
+    if test.size:
+        # Points beyond have no probability that float64 could tell from 0, wherever they are.
+        reach = _BEYOND * scale
+        train = np.clip(train, test.min(axis=0) - reach, test.max(axis=0) + reach)
+    # A power of two changes no digit and keeps the squares from overflowing.
+    exponent = -math.frexp(max(np.abs(train).max(), np.abs(test).max(initial=0.0), scale))[1]
+    train, test = np.ldexp(train, exponent), np.ldexp(test, exponent)
+    unit = math.ldexp(scale, exponent)
+    if unit < _LEAST_UNIT:
+        raise ValueError(
+            f"sigma is {sigma}: give more than {_LEAST_UNIT} of the largest coordinate, below "
+            "which float64 does not hold the squares of distances"
+        )
+    distances = distance.cdist(test, train) / unit
     nearest = distances.min(axis=1).max(initial=0.0)
     if nearest > _FARTHEST:
         raise ValueError(
             f"sigma is {sigma}: give at least {nearest / _FARTHEST:.2g} times as much, for a test "
             "point whose nearest neighbour is further away than 1e5 sigma"
         )
-    return distances, train.shape[1]
+    return np.minimum(distances, _BEYOND), train.shape[1]

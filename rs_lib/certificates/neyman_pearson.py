@@ -75,9 +75,9 @@ def linear_programme(p: float, base: npt.ArrayLike, shifted: npt.ArrayLike) -> f
     Accurate to about 1e-9. `base` and `shifted` have shape (outcomes,). Raises ValueError for
     entries or p outside [0, 1] or unequal shapes, and RuntimeError if the solver finds no optimum.
     """
-    mass = float(arguments.probabilities("p", p))
-    first = arguments.probabilities("base", base)
-    second = arguments.probabilities("shifted", shifted)
+    mass = arguments.single("p", arguments.probabilities("p", p, rounding="nearest"))
+    first = arguments.probabilities("base", base, rounding="nearest")
+    second = arguments.probabilities("shifted", shifted, rounding="nearest")
     if first.ndim != 1 or second.shape != first.shape:
         raise ValueError(
             f"shifted has shape {second.shape} but base {first.shape}: give two lists of one length"
@@ -115,4 +115,4 @@ def discretise(
     def masses(points: FloatArray) -> FloatArray:
         return np.diff(np.concatenate([[0.0], cdf(points), [1.0]]))
 
-    return masses(cuts), masses(cuts - float(arguments.numbers("shift", shift)))
+    return masses(cuts), masses(cuts - arguments.single("shift", arguments.numbers("shift", shift)))

@@ -11,6 +11,8 @@ Attacks", theorem 1 (`counts`); the condition at each position is that of BagCer
 2021).
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,7 +26,10 @@ _MOST_ENTRIES = 2**18
 _NO_RIVAL = -(2**40)
 
 BoolArray = npt.NDArray[np.bool_]
-Votes = npt.NDArray[np.int16]
+Leads = npt.NDArray[np.signedinteger[Any]]
+
+MOST_COLUMNS = 2**20
+"""Widest image that `affected` looks at."""
 
 
 def affected(width: int, band: int, patch: int, stride: int = 1, wrap: bool = True) -> int:
@@ -35,12 +40,13 @@ def affected(width: int, band: int, patch: int, stride: int = 1, wrap: bool = Tr
     min(width, patch + band - 1); a stride that does not divide the width leaves a shorter gap at
     the border, where a patch can meet more bands than ceil((patch + band - 1) / stride).
 
-    Raises ValueError unless 1 <= band, patch, stride <= width.
+    Raises ValueError unless 1 <= band, patch, stride <= width <= `MOST_COLUMNS`.
     """
-    arguments.integers("width", width, least=1)
-    for name, value in (("band", band), ("patch", patch), ("stride", stride)):
-        if not 1 <= int(arguments.integers(name, value, least=1)) <= width:
-            raise ValueError(f"{name} is {value}: give at most the width of the image, {width}")
+    width = arguments.integer("width", width, least=1, most=MOST_COLUMNS)
+    band, patch, stride = (
+        _within(name, value, width)
+        for name, value in (("band", band), ("patch", patch), ("stride", stride))
+    )
     starts = np.zeros(width, dtype=np.int64)
     starts[: width if wrap else width - band + 1 : stride] = 1
     if wrap and patch + band > width:
@@ -63,11 +69,9 @@ def certified(votes: npt.ArrayLike, patch: int, band: int, method: str = "positi
     Raises ValueError for votes of another shape or kind, a band or patch outside 1 ... positions,
     or an unknown method.
     """
-    array = _checked(votes, band)
-    width = array.shape[1]
-    if not 1 <= int(arguments.integers("patch", patch, least=1)) <= width:
-        raise ValueError(f"patch is {patch}: give at most the width of the image, {width}")
-    safe: BoolArray = largest_patch(array, band, method) >= patch
+    array = _checked(votes)
+    columns = _within("patch", patch, array.shape[1])
+    safe: BoolArray = largest_patch(array, band, method) >= columns
     return safe
 
 
@@ -77,11 +81,16 @@ def largest_patch(votes: npt.ArrayLike, band: int, method: str = "positions") ->
     0 where one column can. A patch that is certified has all smaller ones certified. `votes` and
     errors as for `certified`.
     """
-    array = _checked(votes, band)
+    array = _checked(votes)
+    columns = arguments.integer("band", band, least=1)
+    if columns > array.shape[1]:
+        raise ValueError(
+            f"band is {columns}: give at most the number of positions, {array.shape[1]}"
+        )
     arguments.one_of("method", method, METHODS)
     search = _by_counts if method == "counts" else _by_positions
     images = max(1, _MOST_ENTRIES // max(1, array[0].size)) if len(array) else 1
-    parts = [search(array[i : i + images], band) for i in range(0, len(array), images)]
+    parts = [search(array[i : i + images], columns) for i in range(0, len(array), images)]
     return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
 
@@ -90,7 +99,7 @@ def answers(votes: npt.ArrayLike) -> IntArray:
 
     Raises ValueError for votes of another shape or kind.
     """
-    array: IntArray = _checked(votes, 1).sum(axis=1, dtype=np.int64).argmax(axis=1)
+    array: IntArray = _checked(votes).sum(axis=1, dtype=np.int64).argmax(axis=1)
     return array
 
 
@@ -122,30 +131,39 @@ def _by_positions(votes: npt.NDArray[np.uint8], band: int) -> IntArray:
     return largest
 
 
-def leads(votes: npt.NDArray[np.uint8]) -> tuple[Votes, IntArray]:
+def leads(votes: npt.NDArray[np.uint8]) -> tuple[Leads, IntArray]:
     """Votes for the answer minus votes for each class, and what ties ask for in addition.
 
-    `votes`: [images, positions, classes]. Returns int16 [positions, classes, images] and int64
+    `votes`: [images, positions, classes]. Returns integers [positions, classes, images] and int64
     [classes, images]: 1 where the class has a smaller index than the answer, 0 where a larger
     one, and for the answer itself so little that it is never a rival.
     """
-    # Images last: all that follows runs along contiguous memory.
-    own = np.ascontiguousarray(votes.transpose(1, 2, 0)).astype(np.int16)
+    # Images last: all that follows runs along contiguous memory. Sums over positions must fit.
+    narrow = votes.shape[1] <= np.iinfo(np.int16).max
+    own: Leads = np.ascontiguousarray(votes.transpose(1, 2, 0)).astype(
+        np.int16 if narrow else np.int32
+    )
     chosen, images = own.sum(axis=0, dtype=np.int64).argmax(axis=0), np.arange(len(votes))
     owed = (np.arange(own.shape[1])[:, None] < chosen).astype(np.int64)
     owed[chosen, images] = _NO_RIVAL
-    return own[:, chosen, images][:, None] - own, owed
+    lead: Leads = own[:, chosen, images][:, None] - own
+    return lead, owed
 
 
-def _checked(votes: npt.ArrayLike, band: int) -> npt.NDArray[np.uint8]:
-    array = np.asarray(votes)
+def _within(name: str, value: int, width: int) -> int:
+    number = arguments.integer(name, value, least=1)
+    if number > width:
+        raise ValueError(f"{name} is {number}: give at most the width of the image, {width}")
+    return number
+
+
+def _checked(votes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    array = arguments.reals("votes", votes)
     if array.ndim != 3 or array.shape[1] < 1 or array.shape[2] < 2:
         raise ValueError(
             f"votes has shape {array.shape}: give [images, positions, classes], at least one "
             "position and two classes"
         )
-    if not 1 <= int(arguments.integers("band", band, least=1)) <= array.shape[1]:
-        raise ValueError(f"band is {band}: give at most the number of positions, {array.shape[1]}")
     return zeros_and_ones(array)
 
 

@@ -14,8 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from rs_lib import arguments
+
 Exact = Fraction | int | str
 """A number without rounding: a Fraction, an int, or a string such as "0.8" or "4/5"."""
+
+_MOST_BITS = 2**27
+"""Binary digits of all masses of a pair of points: half a second of work."""
+
+_SMALL = Fraction(1, 2**1000)
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,16 @@ class Regions:
         raise AssertionError("the masses sum to the denominator")
 
     def joint(self, other: "Regions") -> "Regions":
-        """Return the regions of two independent groups of coordinates; equal ratios are merged."""
+        """Return the regions of two independent groups of coordinates; equal ratios are merged.
+
+        Raises ValueError where exact numbers would take too long.
+        """
+        bits = self.denominator.bit_length() + other.denominator.bit_length()
+        if len(self.base) * len(other.base) * bits > _MOST_BITS:
+            raise ValueError(
+                f"other has {len(other.base)} regions: with {len(self.base)} and {bits} binary "
+                "digits exact numbers take too long; give fewer changes, or rounder probabilities"
+            )
         merged: dict[Fraction | None, list[int]] = {}
         for p, q in zip(self.base, self.shifted, strict=True):
             for s, t in zip(other.base, other.shifted, strict=True):
@@ -92,20 +108,41 @@ class Regions:
 def exact_probability(name: str, value: Exact) -> Fraction:
     """Return `value` as a Fraction, or raise ValueError unless it is exact and in [0, 1].
 
-    A float is refused: 0.8 is not 4/5, and a region's ratio would change with it.
+    A float is refused: 0.8 is not 4/5, and a region's ratio would change with it. So is a number
+    of more than `arguments.MOST_DIGITS` digits.
     """
     if not isinstance(value, str | numbers.Rational):
         raise ValueError(
-            f'{name} is {value!r}: give a Fraction or a string such as "0.8", for the result is '
-            "exact"
+            f"{name} is {arguments.shown(value)}: give a Fraction or a string such as "
+            '"0.8", for the result is exact'
         )
-    try:
-        number = Fraction(value)
-    except (ValueError, ZeroDivisionError) as error:
-        raise ValueError(f'{name} is {value!r}: give a number such as "0.8" or "4/5"') from error
+    number = arguments.as_fraction(name, value)
     if not 0 <= number <= 1:
-        raise ValueError(f"{name} is {value}: give a probability in [0, 1]")
+        raise ValueError(f"{name} is {arguments.shown(value)}: give a probability in [0, 1]")
     return number
+
+
+def require_affordable(name: str, changes: int, *laws: Fraction) -> None:
+    """Raise ValueError if exact masses for so many changed coordinates would take too long.
+
+    There are about `changes` masses, each of `changes` times the digits of the probabilities.
+    """
+    bits = sum(law.denominator.bit_length() for law in laws)
+    if changes**2 * bits > _MOST_BITS:
+        raise ValueError(
+            f"{name} is {changes}: with probabilities of {bits} binary digits exact numbers take "
+            f"too long; give at most {math.isqrt(_MOST_BITS // bits)}, or rounder probabilities"
+        )
+
+
+def log_of(ratio: Fraction) -> float:
+    """Natural logarithm of a number of at least 0, also of one below the smallest float."""
+    if not ratio:
+        return -math.inf
+    if ratio > _SMALL:
+        return math.log(ratio)
+    # Two large terms, but their difference is as large.
+    return math.log(ratio.numerator) - math.log(ratio.denominator)
 
 
 def float_above(bound: Fraction) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from rs_lib import arguments
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.certificates.linear_votes import checked_flip, checked_votes
 from rs_lib.certificates.regions import Exact
@@ -26,6 +27,15 @@ _SLACK = 2.0**-36
 """Allowed to sums of weights, relative to their sizes: rounding of up to 10^5 additions."""
 
 
+def _scaled(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Rows times powers of two that bring their largest weight near 1, and 1/2 times the same.
+
+    Neither squares nor cubes of what matters underflow then, which would make the law look normal.
+    """
+    exponents = np.minimum(-np.frexp(np.abs(weights).max(axis=1))[1], 1000)
+    return np.ldexp(weights, exponents[:, None]), np.ldexp(0.5, exponents)
+
+
 def distance_from_normal(alpha: npt.ArrayLike, flip: Exact) -> FloatArray:
     """Bound on the distance of the noisy score's law from the normal law; float64 [tests].
 
@@ -34,9 +44,11 @@ def distance_from_normal(alpha: npt.ArrayLike, flip: Exact) -> FloatArray:
 
     Source: Shevtsova (2010).
     """
-    weights = checked_votes(alpha, np.zeros(np.shape(alpha)[-1]), 2)[0]
+    weights = arguments.numbers("alpha", alpha)
+    known = np.zeros(weights.shape[-1:], dtype=np.int64)
+    scaled, _ = _scaled(checked_votes(weights, known, 2)[0])
     q = float(checked_flip(flip, 2)[0])
-    size = np.abs(weights)
+    size = np.abs(scaled)
     square, cube = (size**2).sum(axis=1), (size**3).sum(axis=1)
     ratio = np.divide(cube, square**1.5, out=np.full(len(size), np.inf), where=square > 0)
     factor = BERRY_ESSEEN * (1 + 1e-9) * (q**2 + (1 - q) ** 2) / float(np.sqrt(q * (1 - q)))
@@ -59,14 +71,15 @@ def flip_radius_bracket(
     Source: ours.
     """
     weights, ones = checked_votes(alpha, labels, 2)
+    weights, half_vote = _scaled(weights)
     q = float(checked_flip(flip, 2)[0])
-    mean = weights @ np.where(ones == 1, 1 - q, q) - 0.5
+    mean = weights @ np.where(ones == 1, 1 - q, q) - half_vote
     answers = (mean >= 0).astype(np.int64)
     error = distance_from_normal(weights, flip)
     quantile = special.ndtri(0.5 + np.minimum(error, 0.5))  # infinite at 1
     size = np.sqrt((weights**2).sum(axis=1))
     half = np.sqrt(q * (1 - q)) * np.where(size > 0, size, 1.0) * quantile
-    slack = _SLACK * (0.5 + np.abs(weights).sum(axis=1))
+    slack = _SLACK * (half_vote + np.abs(weights).sum(axis=1))
     side = np.where(answers == 1, 1.0, -1.0)
     taken_by_flip = side[:, None] * np.where(ones == 1, weights, -weights) * (1 - 2 * q)
     low, high = np.full(len(weights), -1), np.full(len(weights), ones.size)

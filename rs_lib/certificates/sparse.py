@@ -19,7 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_lib import arguments
-from rs_lib.certificates.regions import Exact, Regions, exact_probability, float_above, power
+from rs_lib.certificates.regions import (
+    Exact,
+    Regions,
+    exact_probability,
+    float_above,
+    power,
+    require_affordable,
+)
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -27,14 +34,13 @@ BoolArray = npt.NDArray[np.bool_]
 def regions(added: int, deleted: int, p_add: Exact, p_delete: Exact) -> Regions:
     """Return the regions of a point and one with `added` ones more, `deleted` fewer; exact.
 
-    Raises ValueError for negative counts, or probabilities outside [0, 1] or given as floats.
+    Raises ValueError for negative counts, probabilities outside [0, 1] or given as floats, or more
+    digits than a few seconds allow.
     """
-    return _regions(
-        int(arguments.integers("added", added)),
-        int(arguments.integers("deleted", deleted)),
-        exact_probability("p_add", p_add),
-        exact_probability("p_delete", p_delete),
-    )
+    more, less = arguments.integer("added", added), arguments.integer("deleted", deleted)
+    f, g = exact_probability("p_add", p_add), exact_probability("p_delete", p_delete)
+    require_affordable("added plus deleted", more + less, f, g)
+    return _regions(more, less, f, g)
 
 
 def worst_case(p: Exact, added: int, deleted: int, p_add: Exact, p_delete: Exact) -> Fraction:
@@ -63,17 +69,20 @@ def certified(
     """Whether up to `added` additions and `deleted` deletions together leave the answer; bool.
 
     The first three broadcast: `p_lower` [tests, 1, 1], `added` [a, 1] and `deleted` [d] give a
-    grid for each test. The floats count as exact numbers. Raises ValueError for p_lower outside
-    [0, 1] and as `regions` does.
+    grid for each test. Floats and Fractions count as exact numbers. Raises ValueError for p_lower
+    outside [0, 1] and as `regions` does.
     """
-    low = arguments.probabilities("p_lower", p_lower)
+    low = arguments.exact_probabilities("p_lower", p_lower)
     more, less = np.broadcast_arrays(
         arguments.integers("added", added), arguments.integers("deleted", deleted)
     )
     pairs, place = np.unique(np.stack([more.ravel(), less.ravel()]), axis=1, return_inverse=True)
-    least = [float_above(threshold(a, d, p_add, p_delete)) for a, d in pairs.T.tolist()]
-    result: BoolArray = low >= np.array(least)[place].reshape(more.shape)
-    return result
+    bounds = [threshold(a, d, p_add, p_delete) for a, d in pairs.T.tolist()]
+    if low.dtype == np.float64:
+        least = np.array([float_above(bound) for bound in bounds])
+        return np.asarray(low >= least[place].reshape(more.shape))
+    exact = np.array(bounds, dtype=object)[place].reshape(more.shape)
+    return np.asarray(low > exact, dtype=np.bool_)
 
 
 @functools.lru_cache(maxsize=256)

@@ -29,8 +29,9 @@ def radius_l1(p_lower: npt.ArrayLike, half_width: npt.ArrayLike) -> FloatArray:
 
     Source: Yang et al. (2020); Lee et al. (2019).
     """
-    excess = arguments.probabilities("p_lower", p_lower) - 0.5  # exact where it is positive
-    width = arguments.positive("half_width", half_width)
+    mass = arguments.probabilities("p_lower", p_lower, rounding="down")
+    excess = mass - 0.5  # exact where it is positive
+    width = arguments.positive("half_width", half_width, rounding="down")
     with np.errstate(over="ignore"):
         rounded = np.nextafter(width * (2 * np.maximum(excess, 0.0)), 0.0)
     return np.where(excess > 0, rounded, 0.0)[()]
@@ -47,8 +48,9 @@ def radius_linf(
 
     Source: Yang et al. (2020).
     """
-    excess = np.maximum(arguments.probabilities("p_lower", p_lower) - 0.5, 0.0)
-    width = arguments.positive("half_width", half_width)
+    mass = arguments.probabilities("p_lower", p_lower, rounding="down")
+    excess = np.maximum(mass - 0.5, 0.0)
+    width = arguments.positive("half_width", half_width, rounding="down")
     count = arguments.integers("dim", dim, least=1)
     with np.errstate(over="ignore"):
         # expm1 and log1p: for large dim the root is too close to 1 to be subtracted from it.
@@ -64,8 +66,8 @@ def overlap(shift: npt.ArrayLike, half_width: npt.ArrayLike) -> FloatArray:
     Returns prod_i (1 - |shift_i| / (2 half_width))_+ of shape (...). Raises ValueError for a shift
     without axes or with entries that are not finite, or half_width not positive.
     """
-    delta = np.abs(arguments.numbers("shift", shift))
-    width = arguments.positive("half_width", half_width)
+    delta = arguments.magnitudes("shift", shift)
+    width = arguments.positive("half_width", half_width, rounding="down")
     if delta.ndim == 0:
         raise ValueError(f"shift is {delta.item()}: give a vector with one entry per coordinate")
     if not np.isfinite(delta).all():
@@ -86,8 +88,8 @@ def worst_case(p: npt.ArrayLike, shared: npt.ArrayLike) -> FloatArray:
     Computes max(0, p - (1 - shared)), rounded down; `shared` is the fraction that `overlap`
     returns. The arguments broadcast. Raises ValueError for arguments outside [0, 1].
     """
-    mass = arguments.probabilities("p", p)
-    common = arguments.probabilities("shared", shared)
+    mass = arguments.probabilities("p", p, rounding="down")
+    common = arguments.probabilities("shared", shared, rounding="down")
     # Each of the two roundings is at most 2^-54; the larger term goes first, exactly minus 1.
     kept = (np.maximum(mass, common) - 1) + np.minimum(mass, common) - 2.0**-52
     return np.maximum(kept, 0.0)[()]

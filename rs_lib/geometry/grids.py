@@ -15,6 +15,7 @@ from rs_lib.arguments import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 BORDERS = ("constant", "wrap")
+MOST_SIDE = 10_000
 
 
 def blur(side: int, sigma: float, border: str) -> FloatArray:
@@ -25,10 +26,10 @@ def blur(side: int, sigma: float, border: str) -> FloatArray:
 
     Raises ValueError for a scale that is not positive or an unknown border.
     """
-    scale = float(arguments.positive("sigma", sigma))
+    scale = arguments.single("sigma", arguments.positive("sigma", sigma))
     arguments.one_of("border", border, BORDERS)
     mode: Literal["wrap", "constant"] = "wrap" if border == "wrap" else "constant"
-    wide = int(arguments.integers("side", side, least=1))
+    wide = arguments.integer("side", side, least=1, most=MOST_SIDE)
     matrix: FloatArray = ndimage.gaussian_filter1d(np.eye(wide), scale, axis=0, mode=mode)
     return matrix
 

@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import TypeVar
 
+import numpy as np
 from scipy import optimize, special
+
+from rs_lib.arguments import nonnegative, numbers, single
 
 Number = TypeVar("Number", Fraction, float)
 Exact = tuple[tuple[Fraction, Fraction], ...]
@@ -20,6 +23,11 @@ Real = tuple[tuple[float, float], ...]
 # |(f * N)'| <= 1/sqrt(2 pi) and |(f * N)''| <= 2 phi(1) for unit noise and values of f in [0, 1].
 _SLOPE = 1 / math.sqrt(2 * math.pi)
 _BEND = 2 * math.exp(-0.5) / math.sqrt(2 * math.pi)
+_REACH = 9.0
+_FAR = 40.0
+"""In σ: a half-line that begins `_REACH` away has a mass below 1e-18, and at `_FAR`, where ends are
+moved to that lie further away, below 1e-300."""
+
 _FINEST = 1e-9
 """Cells shorter than this many σ are not split: the mass only touches one half there."""
 
@@ -97,17 +105,47 @@ def smoothed_uniform(region: Exact, radius: Fraction | int) -> Exact:
 def smoothed_gaussian(region: Real | Exact, sigma: float) -> Real:
     """Return the points that see at least half under Gaussian noise, with ends to about 1e-15.
 
-    `sigma` 0 changes nothing. Raises ValueError for a sigma that is negative or not finite.
+    `sigma` 0 changes nothing. Ends are rounded to nearest: an enclosure is not meant. Raises
+    ValueError for infinite ends, or a sigma that is negative or not finite.
     """
-    if not (sigma >= 0 and math.isfinite(sigma)):
-        raise ValueError(f"sigma is {sigma}: give a finite number that is not negative")
-    pieces = union((float(a), float(b)) for a, b in region)
-    if not pieces or sigma == 0:
+    scale = single("sigma", nonnegative("sigma", sigma))
+    pieces = union((_real(a), _real(b)) for a, b in region)
+    if any(math.isinf(end) for piece in pieces for end in piece):
+        raise ValueError("region holds an infinite end: give finite intervals")
+    if not pieces or scale == 0:
         return pieces
-    unit = [(a / sigma, b / sigma) for a, b in pieces]
-    # Whoever stands outside the hull sees less than half: no more than a half-line.
-    ends = _crossings(unit, unit[0][0] - 1.0, unit[-1][1] + 1.0)
-    return union((a * sigma, b * sigma) for a, b in zip(ends[::2], ends[1::2], strict=True))
+    ends = [end for group in _groups(pieces, scale) for end in _ends_near(pieces, group, scale)]
+    return union(zip(ends[::2], ends[1::2], strict=True))
+
+
+def _groups(pieces: Real, sigma: float) -> list[list[float]]:
+    """Return the ends of the intervals, cut where neighbours do not feel each other's noise.
+
+    Between two ends that are 2 `_REACH` σ apart no mass comes near one half from elsewhere.
+    """
+    groups: list[list[float]] = []
+    for end in (end for piece in pieces for end in piece):
+        if groups and (end - groups[-1][-1]) / sigma <= 2 * _REACH:
+            groups[-1].append(end)
+        else:
+            groups.append([end])
+    return groups
+
+
+def _ends_near(pieces: Real, group: list[float], sigma: float) -> list[float]:
+    """Return where the mass crosses one half near a group of ends.
+
+    Places are measured from the first end in σ, however far from 0 that lies.
+    """
+    origin = group[0]
+    width = (group[-1] - origin) / sigma
+
+    def unit(end: float) -> float:
+        return min(max((end - origin) / sigma, -_FAR), width + _FAR)
+
+    near = [(unit(a), unit(b)) for a, b in pieces]
+    found = _crossings([(a, b) for a, b in near if a < b], -_REACH, width + _REACH)
+    return [origin + place * sigma for place in found]
 
 
 def gaussian_mass(region: Real, x: float) -> float:
@@ -129,6 +167,10 @@ def risk(
     means no noise.
     """
     return disagreement(region, smooth(smooth(region, train), test))
+
+
+def _real(end: Fraction | float) -> float:
+    return single("region", numbers("region", np.asarray(end)))
 
 
 def _exact(value: Fraction | int, name: str) -> Fraction:

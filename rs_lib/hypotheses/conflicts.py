@@ -11,7 +11,9 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from rs_lib.arguments import IntArray, integers
+from rs_lib.arguments import IntArray, integer, integers
+
+MOST_POINTS = 10**7
 
 
 def largest_fit(points: int, pairs: npt.ArrayLike) -> int:
@@ -22,8 +24,8 @@ def largest_fit(points: int, pairs: npt.ArrayLike) -> int:
     is bipartite, as it is when there are only two classes (König 1931); it is never below N / 2.
     Raises ValueError for an index out of range or a pair that joins a point to itself.
     """
-    edges = _checked(points, pairs)
-    return points - (double_matching(points, edges) + 1) // 2
+    count, edges = _checked(points, pairs)
+    return count - (double_matching(count, edges) + 1) // 2
 
 
 def double_matching(points: int, pairs: npt.ArrayLike) -> int:
@@ -31,20 +33,24 @@ def double_matching(points: int, pairs: npt.ArrayLike) -> int:
 
     Arguments and errors are those of `largest_fit`.
     """
-    edges = _checked(points, pairs)
+    count, edges = _checked(points, pairs)
     if not len(edges):
         return 0
     ends = np.concatenate([edges, edges[:, ::-1]])
     ones = np.ones(len(ends), dtype=np.int8)
-    graph = csr_array((ones, (ends[:, 0], ends[:, 1])), shape=(points, points))
+    graph = csr_array((ones, (ends[:, 0], ends[:, 1])), shape=(count, count))
     return int((maximum_bipartite_matching(graph, perm_type="column") >= 0).sum())
 
 
-def _checked(points: int, pairs: npt.ArrayLike) -> IntArray:
-    edges = integers("pairs", pairs).reshape(-1, 2) if np.size(pairs) else np.zeros((0, 2), int)
-    if len(edges) and edges.max() >= points:
-        raise ValueError(f"pairs is {edges.max()}: give indices below points = {points}")
+def _checked(points: int, pairs: npt.ArrayLike) -> tuple[int, IntArray]:
+    count = integer("points", points, most=MOST_POINTS)
+    edges = integers("pairs", pairs)
+    if edges.size and (edges.ndim != 2 or edges.shape[1] != 2):
+        raise ValueError(f"pairs has shape {edges.shape}: give (M, 2)")
+    edges = edges.reshape(-1, 2)
+    if len(edges) and edges.max() >= count:
+        raise ValueError(f"pairs is {edges.max()}: give indices below points = {count}")
     same = edges[:, 0] == edges[:, 1]
     if same.any():
         raise ValueError(f"pairs joins {edges[same][0, 0]} to itself: join different points")
-    return edges.astype(np.int64)
+    return count, edges

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.arguments import integers
+from rs_lib.arguments import integer, integers
 
 LARGEST = 26
 """The largest cycle that is enumerated: 2^26 hypotheses, a byte of memory each."""
@@ -27,7 +27,7 @@ def smoothed(hypotheses: npt.ArrayLike, n: int, k: int) -> Hypotheses:
     Raises ValueError for a cycle of fewer than 1 or more than 26 points, a negative k, or a
     hypothesis that needs more than n bits.
     """
-    _check(n, k)
+    n, k = _checked(n, k)
     given = integers("hypotheses", hypotheses)
     if (given >= 1 << n).any():
         raise ValueError(f"hypotheses is {given.max()}: give whole numbers below 2^{n}")
@@ -40,7 +40,7 @@ def image_size(n: int, k: int) -> int:
     Every hypothesis is smoothed, a chunk at a time; memory is 2^n bytes and a few MiB.
     Raises ValueError for a cycle of fewer than 1 or more than 26 points or a negative k.
     """
-    _check(n, k)
+    n, k = _checked(n, k)
     reached = np.zeros(1 << n, dtype=np.bool_)
     for chunk in _chunks(n):
         reached[_smoothed(chunk, n, k)] = True
@@ -52,16 +52,17 @@ def fixed_points(n: int, k: int) -> int:
 
     Raises ValueError for a cycle of fewer than 1 or more than 26 points or a negative k.
     """
-    _check(n, k)
+    n, k = _checked(n, k)
     return sum(int((_smoothed(chunk, n, k) == chunk).sum()) for chunk in _chunks(n))
 
 
-def _check(n: int, k: int) -> None:
-    points, radius = integers("n", n, least=1), integers("k", k)
-    if points.ndim or radius.ndim:
-        raise ValueError("n and k are arrays: give one whole number each")
+def _checked(n: int, k: int) -> tuple[int, int]:
+    points, radius = integer("n", n, least=1), integer("k", k)
     if points > LARGEST:
-        raise ValueError(f"n is {n}: give at most {LARGEST} points, for all 2^n are enumerated")
+        raise ValueError(
+            f"n is {points}: give at most {LARGEST} points, for all 2^n are enumerated"
+        )
+    return points, radius
 
 
 def _chunks(n: int) -> Iterator[Hypotheses]:

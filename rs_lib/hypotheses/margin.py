@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.optimize import linprog
 from scipy.special import ndtr
 
-from rs_lib.arguments import FloatArray, numbers, positive
+from rs_lib.arguments import FloatArray, numbers, positive, single
 
 ERROR = 1e-7
 """How far `feasible_margin` may lie below the truth."""
@@ -26,6 +26,7 @@ _ROUNDS = 3
 _NEWTON = 12
 _NEGLIGIBLE = 1e-12
 _ROUNDING = 1e-13
+_WIDEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -181,10 +182,12 @@ def _checked(
     wrong = ~np.isin(marks, (0, 1))
     if wrong.any():
         raise ValueError(f"labels is {marks[wrong][0]}: give 0 or 1")
-    scale = positive("sigma", sigma)
-    if scale.ndim:
-        raise ValueError("sigma is an array: give one positive number")
-    return places, 2 * marks - 1, float(scale)
+    scale = single("sigma", positive("sigma", sigma, rounding="up"))
+    with np.errstate(over="ignore"):
+        span = float(np.ptp(places) / np.float64(scale))
+    if not span < _WIDEST:
+        raise ValueError(f"points span {span:.3g} sigma: give points within {_WIDEST:g} sigma")
+    return places, 2 * marks - 1, scale
 
 
 def _masses(places: FloatArray, sigma: float, edges: FloatArray) -> FloatArray:

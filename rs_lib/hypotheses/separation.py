@@ -1,40 +1,55 @@
 """How far apart opposite labels must lie for a Gaussian-smoothed classifier to fit both.
 
 A smoothed classifier fits the label y of a point x with margin γ if g_y(x) - g_c(x) >= 2γ for
-every other class c. With two classes this says g_y(x) >= 1/2 + γ.
+every other class c. With two classes this says g_y(x) >= 1/2 + γ. Distances and margins are rounded
+down: none is larger than in exact arithmetic.
 """
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
+from scipy.special import erf, erfinv, ndtr, ndtri
 
-from rs_lib.arguments import FloatArray, nonnegative, numbers, positive
+from rs_lib.arguments import FloatArray, integers, nonnegative, positive
+
+# Relative errors allowed to a few operations with erf, erfinv and ndtri, and to ndtr down to
+# 1e-300; both are ten times what 50 digits show, or more.
+_ERROR = 2.0**-46
+_TAIL_ERROR = 2.0**-41
+_TINY = 1e-300
 
 
 def separation(sigma: npt.ArrayLike, margin: npt.ArrayLike) -> FloatArray:
     """Return 2σΦ⁻¹(1/2 + γ): the least distance of two points of different label fitted with γ.
 
     `sigma` and `margin` broadcast; the result has their common shape, in the unit of `sigma`.
-    Half of it is the radius that a probability of 1/2 + γ certifies.
+    Half of it is the radius that a probability of 1/2 + γ certifies. Rounded down.
     Raises ValueError unless sigma is positive and finite and 0 <= margin < 1/2.
     """
-    scale, gamma = positive("sigma", sigma), numbers("margin", margin)
-    bad = (gamma < 0) | (gamma >= 0.5)
-    if bad.any():
-        value = gamma[bad].flat[0]
+    scale = positive("sigma", sigma, rounding="down")
+    gamma = nonnegative("margin", margin, rounding="down")
+    if (gamma >= 0.5).any():
+        value = gamma[gamma >= 0.5].flat[0]
         raise ValueError(f"margin is {value}: give margins of at least 0 and below 1/2")
-    return np.asarray(2 * scale * ndtri(0.5 + gamma))
+    # 1/2 - γ is exact from a quarter on, 2γ always: 1/2 + γ may be rounded up, and to 1.
+    far = -ndtri(0.5 - np.maximum(gamma, 0.25))
+    near = np.sqrt(2) * erfinv(2 * np.minimum(gamma, 0.25))
+    quantile = np.where(gamma >= 0.25, far, near)
+    with np.errstate(over="ignore"):
+        return np.nextafter(2 * scale * quantile * (1 - _ERROR), 0.0)
 
 
 def pair_margin(distance: npt.ArrayLike, sigma: npt.ArrayLike) -> FloatArray:
     """Return Φ(D / 2σ) - 1/2: the best margin with which two labels at distance D can be fitted.
 
-    The arguments broadcast. Raises ValueError for a distance that is negative or not finite, or a
-    sigma that is not positive and finite.
+    The arguments broadcast; rounded down. Raises ValueError for a distance that is negative or not
+    finite, or a sigma that is not positive and finite.
     """
-    return np.asarray(
-        ndtr(nonnegative("distance", distance) / (2 * positive("sigma", sigma))) - 0.5
-    )
+    apart = nonnegative("distance", distance, rounding="down")
+    scale = positive("sigma", sigma, rounding="up")
+    with np.errstate(over="ignore"):
+        # Φ(x) - 1/2 = erf(x / √2) / 2, without a difference.
+        margin = erf(apart / scale / np.sqrt(8)) / 2
+    return np.asarray(np.nextafter(margin * (1 - _ERROR), 0.0))
 
 
 def lattice_margin(sigma: npt.ArrayLike, spacing: npt.ArrayLike = 1.0) -> FloatArray:
@@ -45,16 +60,22 @@ def lattice_margin(sigma: npt.ArrayLike, spacing: npt.ArrayLike = 1.0) -> FloatA
         γ = (2/π) Σ_{m = 1, 3, 5, ...} (-1)^((m-1)/2) exp(-π²m²s²/2) / m,
 
     which is summed for s >= 1/2; below, the steps of the wave are summed instead. The arguments
-    broadcast. Raises ValueError unless both are positive and finite.
+    broadcast; rounded down. Raises ValueError unless both are positive and finite.
     """
-    s = positive("sigma", sigma) / positive("spacing", spacing)
+    with np.errstate(over="ignore", under="ignore"):
+        quotient = positive("sigma", sigma, rounding="up") / positive(
+            "spacing", spacing, rounding="down"
+        )
+    # The margin falls with s: rounded up, within what floats hold. Beyond 40 it is below 1e-300.
+    s = np.clip(quotient * (1 + _ERROR), 1e-300, 40.0)
     odd = np.arange(1, 12, 2)
     signs = (-1.0) ** (odd // 2)
     waves = (2 / np.pi) * (np.exp(-((np.pi * odd * s[..., None]) ** 2) / 2) @ (signs / odd))
     # One point sees a step at every distance j - 1/2, and the values between them alternate.
     steps = (np.arange(1, 40) - 0.5) / s[..., None]
     direct = 0.5 - 2 * ndtr(-steps) @ (-1.0) ** np.arange(39)
-    return np.where(s < 0.5, direct, waves)
+    margin = np.where(s < 0.5, direct, waves) * (1 - _ERROR)
+    return np.where(s < 40.0, margin, 0.0)
 
 
 def nearest_margin(
@@ -68,15 +89,26 @@ def nearest_margin(
         g_y(x_i) - 1/2  >=  1/2 - sum over j with y_j != y_i of Φ(-D_ij / 2σ).
 
     `distances` has shape (N, N), `labels` (N,), `sigma` any shape; the result has the shape
-    (N, *sigma.shape) and may be negative, which says nothing.
+    (N, *sigma.shape), is rounded down, and may be negative, which says nothing.
     Raises ValueError for shapes that do not fit, or values out of range.
     """
-    apart, scale = nonnegative("distances", distances), positive("sigma", sigma)
-    classes = np.asarray(labels)
-    if apart.shape != (len(classes), len(classes)) or classes.ndim != 1:
+    apart = nonnegative("distances", distances, rounding="down")
+    scale = positive("sigma", sigma, rounding="up")
+    classes = integers("labels", labels)
+    if classes.ndim != 1 or apart.shape != (len(classes), len(classes)):
         raise ValueError(
             f"distances has shape {apart.shape} and labels {classes.shape}: give (N, N) and (N,)"
         )
     rivals = classes[:, None] != classes
-    lost = [np.where(rivals, ndtr(-apart / (2 * s)), 0).sum(axis=1) for s in scale.ravel()]
-    return np.asarray(0.5 - np.stack(lost, axis=1).reshape(len(classes), *scale.shape))
+    lost = [_lost(apart, rivals, s) for s in scale.ravel().tolist()]
+    kept = 0.5 - np.stack(lost, axis=1).reshape(len(classes), *scale.shape)
+    return np.nextafter(kept, -np.inf)
+
+
+def _lost(apart: FloatArray, rivals: npt.NDArray[np.bool_], sigma: float) -> FloatArray:
+    """Sum over the rivals of Φ(-D / 2σ), rounded up; [N]."""
+    with np.errstate(over="ignore"):
+        steps = apart / sigma / 2 * (1 - _ERROR)
+    # Below the smallest number that keeps its digits a tail counts as that number.
+    tails = np.where(rivals, np.maximum(ndtr(-steps) * (1 + _TAIL_ERROR), _TINY), 0.0)
+    return np.asarray(tails.sum(axis=1) * (1 + len(apart) * 2.0**-52))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import integers
+from rs_lib.arguments import integer
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ def budget(pixels: int, images: int, *, relabelled: bool = True) -> int:
     images (pixels + 1) + pixels, one more for each label that is changed. Raises ValueError for
     numbers below 0.
     """
-    m, k = int(integers("pixels", pixels)), int(integers("images", images))
+    m, k = integer("pixels", pixels), integer("images", images)
     return k * (m + int(relabelled)) + m
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from rs_lib.arguments import integers
+from rs_lib.arguments import integer, integers
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.noise import Ablation
 from rs_lib.seeds import derive
@@ -33,9 +33,9 @@ def greedy_pixels(
     """
     require_evaluation_mode(model)
     integers("views", views, least=1)
-    if not 1 <= int(integers("changes", changes, least=1)) <= law.pixels:
+    if not 1 <= integer("changes", changes, least=1) <= law.pixels:
         raise ValueError(f"changes is {changes}: give at most the number of pixels, {law.pixels}")
-    if not 1 <= int(integers("tries", tries, least=1)) <= law.pixels - changes + 1:
+    if not 1 <= integer("tries", tries, least=1) <= law.pixels - changes + 1:
         raise ValueError(
             f"tries is {tries}: give at most {law.pixels - changes + 1}, the pixels left at the end"
         )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import IntArray, integers, nonnegative, one_of
+from rs_lib.arguments import IntArray, integer, nonnegative, one_of, single
 from rs_lib.noise import Gaussian, noisy_images
 from rs_lib.seeds import derive
 
@@ -25,7 +25,7 @@ def pattern(trigger: str, norm: float, image_shape: tuple[int, int, int]) -> Ten
     trigger, a negative norm, or images of fewer than 8 x 8 pixels.
     """
     one_of("trigger", trigger, TRIGGERS)
-    length = float(nonnegative("norm", norm))
+    length = single("norm", nonnegative("norm", norm))
     channels, height, width = image_shape
     if min(height, width) < 8:
         raise ValueError(f"image_shape is {image_shape}: give images of at least 8 x 8 pixels")
@@ -47,7 +47,7 @@ def poisoned_examples(labels: Tensor, target: int, count: int) -> IntArray:
 
     Raises ValueError if there are fewer than `count`.
     """
-    size = int(integers("count", count, least=1))
+    size = integer("count", count, least=1)
     others = np.flatnonzero(labels.numpy() != target)
     if size > len(others):
         raise ValueError(f"count is {count}: give at most {len(others)}, the examples not {target}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import integers
+from rs_lib.arguments import integer
 from rs_lib.noise.laws import NoiseLaw
 from rs_lib.noise.philox import WORDS_PER_BLOCK
 
@@ -34,7 +34,7 @@ class Ablation:
     def __post_init__(self) -> None:
         """Raise ValueError for numbers that do not fit."""
         for field in ("kept", "pixels", "levels"):
-            number = int(integers(field, getattr(self, field), least=1))
+            number = integer(field, getattr(self, field), least=1)
             object.__setattr__(self, field, number)
         if self.kept > self.pixels:
             raise ValueError(f"kept is {self.kept}: give at most the {self.pixels} pixels")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import IntArray, integers
+from rs_lib.arguments import IntArray, as_fraction, integer
 from rs_lib.noise.philox import WORDS_PER_BLOCK
 from rs_lib.noise.streams import _words
 
@@ -36,10 +36,10 @@ class Flip:
 
     def __post_init__(self) -> None:
         """Round `keep`, or raise ValueError."""
-        levels = int(integers("levels", self.levels, least=1))
+        levels = integer("levels", self.levels, least=1)
         if levels > 255:
             raise ValueError(f"levels is {levels}: give at most 255, values are uint8")
-        given = Fraction(self.keep)
+        given = as_fraction("keep", self.keep)
         width = round((1 - given) * 2**BITS / levels)
         drawn = 1 - Fraction(levels * width, 2**BITS)
         if not Fraction(1, levels + 1) < drawn < 1:

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import positive
+from rs_lib.arguments import positive, single
 
 
 class NoiseLaw(Protocol):
@@ -41,7 +41,7 @@ class Gaussian:
 
     def __post_init__(self) -> None:
         """Raise ValueError unless `sigma` is positive and finite."""
-        object.__setattr__(self, "sigma", float(positive("sigma", self.sigma)))
+        object.__setattr__(self, "sigma", single("sigma", positive("sigma", self.sigma)))
 
     def sample(
         self,
@@ -65,7 +65,9 @@ class Uniform:
 
     def __post_init__(self) -> None:
         """Raise ValueError unless `half_width` is positive and finite."""
-        object.__setattr__(self, "half_width", float(positive("half_width", self.half_width)))
+        object.__setattr__(
+            self, "half_width", single("half_width", positive("half_width", self.half_width))
+        )
 
     def sample(
         self,
@@ -89,7 +91,7 @@ class Laplace:
 
     def __post_init__(self) -> None:
         """Raise ValueError unless `scale` is positive and finite."""
-        object.__setattr__(self, "scale", float(positive("scale", self.scale)))
+        object.__setattr__(self, "scale", single("scale", positive("scale", self.scale)))
 
     def sample(
         self,

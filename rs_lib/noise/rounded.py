@@ -10,7 +10,7 @@ import torch
 from mpmath import mp  # type: ignore[import-untyped]
 from torch import Tensor
 
-from rs_lib.arguments import integers
+from rs_lib.arguments import integer, shown
 from rs_lib.noise.laws import Gaussian, Laplace, Uniform
 
 BITS = 80
@@ -33,16 +33,17 @@ class Rounded:
     Samples are drawn by comparing an 80-bit random number with integers beside F · 2^80; their
     law is within `defect` of the stated one, in total variation.
 
-    Raises ValueError if `levels` lies outside 1 … 255 (images are uint8) or if the noise can
-    leave the range of int16.
+    Raises ValueError for another law, if `levels` lies outside 1 … 255 (images are uint8) or if
+    the noise can leave the range of int16.
     """
 
     law: Gaussian | Uniform | Laplace
     levels: int = 255
 
     def __post_init__(self) -> None:
-        """Raise ValueError for levels or noise that do not fit."""
-        object.__setattr__(self, "levels", int(integers("levels", self.levels, least=1)))
+        """Raise ValueError for an unknown law, and for levels or noise that do not fit."""
+        _require_known(self.law)
+        object.__setattr__(self, "levels", integer("levels", self.levels, least=1))
         if self.levels > 255:
             raise ValueError(f"levels is {self.levels}: give at most 255, images are uint8")
         largest_noise = LARGEST - 255
@@ -85,7 +86,11 @@ class Rounded:
 
 
 def tail(law: Gaussian | Uniform | Laplace, edge: Fraction) -> int:
-    """Return P(Z > `edge`) in units of 2^-80, rounded down; `edge` > 0."""
+    """Return P(Z > `edge`) in units of 2^-80, rounded down; `edge` > 0.
+
+    Raises ValueError for another law: noise drawn from a wrong tail would certify falsely.
+    """
+    _require_known(law)
     if isinstance(law, Uniform):
         width = Fraction(law.half_width)
         return math.floor(max(Fraction(0), (width - edge) / (2 * width)) * (1 << BITS))
@@ -97,6 +102,11 @@ def tail(law: Gaussian | Uniform | Laplace, edge: Fraction) -> int:
             probability = mp.exp(-exact / mp.mpf(law.scale)) / 2
         units: int = int(mp.floor(mp.ldexp(probability, BITS)))
         return units
+
+
+def _require_known(law: object) -> None:
+    if not isinstance(law, Gaussian | Uniform | Laplace):
+        raise ValueError(f"law is {shown(law)}: give Gaussian, Uniform or Laplace noise")
 
 
 @functools.cache

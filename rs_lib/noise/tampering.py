@@ -8,7 +8,7 @@ Source: Dahiya, Shumailov and Anderson (2024).
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.arguments import integers, positive
+from rs_lib.arguments import integer, positive, single
 from rs_lib.noise.ziggurat import WordArray, uniforms
 
 _LAYER = np.uint64(0xFF)
@@ -33,7 +33,7 @@ def negative_kurtosis(words: npt.ArrayLike, alpha: float) -> WordArray:
     two highest bits of each word become 0. Raises ValueError for alpha below 1/2, where the
     density would be negative.
     """
-    slope = 1 / float(positive("alpha", alpha))
+    slope = 1 / single("alpha", positive("alpha", alpha))
     if slope > 2:
         raise ValueError(f"alpha is {alpha}: give at least 1/2, for which the density is positive")
     stream = _words(words)
@@ -49,7 +49,7 @@ def skewness(words: npt.ArrayLike, beta: int) -> WordArray:
     A normal variable is then negative with probability beta / (2 (beta + 1)), except in the
     tail, which takes its sign elsewhere. Raises ValueError for a beta that is no whole number.
     """
-    step = int(integers("beta", beta)) + 1
+    step = integer("beta", beta) + 1
     stream = _words(words).copy()
     negative = np.flatnonzero(stream & _SIGN)
     stream[negative[step - 1 :: step]] &= ~_SIGN
@@ -62,7 +62,7 @@ def positive_kurtosis(words: npt.ArrayLike, gamma: int) -> WordArray:
     Low layers are the narrow ones, around 0. Raises ValueError for a gamma that is no whole
     number.
     """
-    step = int(integers("gamma", gamma)) + 1
+    step = integer("gamma", gamma) + 1
     stream = _words(words).copy()
     chosen = stream[step - 1 :: step]
     stream[step - 1 :: step] = (chosen & ~_LAYER) | ((chosen & _LAYER) >> np.uint64(1))

@@ -17,7 +17,8 @@ def mean_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[floa
     Raises ValueError for other shapes, values that are not finite, or a confidence outside (0, 1).
     """
     sample = arguments.numbers("values", values)
-    tail = (1 - float(arguments.level("confidence", confidence))) / 2
+    level = arguments.single("confidence", arguments.level("confidence", confidence, rounding="up"))
+    tail = (1 - level) / 2
     if sample.ndim != 1 or sample.size < 2:
         raise ValueError(f"values has shape {sample.shape}: give a list of two or more numbers")
     if not np.isfinite(sample).all():
@@ -30,7 +31,7 @@ def mean_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[floa
 
 def _certified(radii: npt.ArrayLike, correct: npt.ArrayLike) -> FloatArray:
     """Return the radii of the correct images, -inf for the others; shape (images,)."""
-    radius = arguments.numbers("radii", radii)
+    radius = arguments.numbers("radii", radii, rounding="down")
     flags = arguments.numbers("correct", correct)
     if radius.ndim != 1 or radius.size == 0:
         raise ValueError(f"radii has shape {radius.shape}: give one radius per image")
@@ -58,7 +59,7 @@ def certified_accuracy(
     Source: Cohen, Rosenfeld and Kolter (2019), section 4.
     """
     certified = np.sort(_certified(radii, correct))
-    limits = arguments.numbers("thresholds", thresholds)
+    limits = arguments.numbers("thresholds", thresholds, rounding="up")
     if (limits < 0).any():
         raise ValueError(f"thresholds holds {limits.min()}: give radii of at least 0")
     below = np.searchsorted(certified, limits, side="left")

@@ -10,6 +10,9 @@ from rs_lib.arguments import FloatArray, IntArray
 MAX_TRIALS = 10**7
 """Largest number of trials for which the outward rounding has been measured."""
 
+LEAST_LEVEL = 1e-60
+"""Smallest error probability for which it has; below 1e-119 SciPy's inverse gives NaN."""
+
 # SciPy's inverse incomplete beta functions, compared with 160- and 320-bit ball arithmetic on
 # 55 000 cases (1 <= n <= 1e7, every regime of k, 1e-60 <= alpha < 1), err in p by at most
 # (7e-12 + 4.1e-17 n) min(p, 1 - p) beyond two units in the last place. The part that grows with n
@@ -42,6 +45,16 @@ def _counts(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[IntArray, 
     return k, n
 
 
+def _level(alpha: npt.ArrayLike) -> FloatArray:
+    level = arguments.level("alpha", alpha)
+    if (level < LEAST_LEVEL).any():
+        raise ValueError(
+            f"alpha is {level.min()}: give at least {LEAST_LEVEL}, as far as the rounding is "
+            "checked"
+        )
+    return level
+
+
 def _margin(p: FloatArray, trials: IntArray) -> FloatArray:
     relative = _ERROR + _ERROR_PER_TRIAL * trials
     margin: FloatArray = relative * np.minimum(p, 1 - p) + _UNITS * np.spacing(p)
@@ -63,12 +76,12 @@ def clopper_pearson_lower(
     probability in (0, 1). Returns float64 of the common shape (a scalar for scalars).
 
     Raises ValueError for counts that are no whole numbers, for k > n, n < 1 or n > MAX_TRIALS,
-    and for alpha outside (0, 1).
+    and for alpha outside [`LEAST_LEVEL`, 1).
 
     Source: Clopper and Pearson, Biometrika 26 (1934).
     """
     k, n = _counts(successes, trials)
-    level = arguments.level("alpha", alpha)
+    level = _level(alpha)
     # A placeholder keeps the beta law proper where k = 0; that case is replaced below.
     inside = np.maximum(k, 1)
     bound = np.asarray(special.betaincinv(inside, n - inside + 1, level), dtype=np.float64)
@@ -91,7 +104,7 @@ def clopper_pearson_upper(
     Source: Clopper and Pearson, Biometrika 26 (1934).
     """
     k, n = _counts(successes, trials)
-    level = arguments.level("alpha", alpha)
+    level = _level(alpha)
     inside = np.minimum(k, n - 1)
     # The complementary inverse takes alpha itself: 1 - alpha would already be rounded.
     bound = np.asarray(special.betainccinv(inside + 1, n - inside, level), dtype=np.float64)
@@ -121,7 +134,7 @@ def randomized_clopper_pearson_lower(
     """
     k, n = _counts(successes, trials)
     k, n, level, weight = np.broadcast_arrays(
-        k, n, arguments.level("alpha", alpha), arguments.probabilities("uniforms", uniforms)
+        k, n, _level(alpha), arguments.probabilities("uniforms", uniforms, rounding="up")
     )
     weight = np.where(k == n, 1.0, weight)
     # The root lies between the ordinary bounds for k and for k + 1 successes.
@@ -145,7 +158,7 @@ def binomial_interval(
     It covers the true proportion with probability at least `confidence`. Arguments, shapes and
     errors: as for `clopper_pearson_lower`; `confidence` lies in (0, 1).
     """
-    tail = (1 - arguments.level("confidence", confidence)) / 2
+    tail = (1 - arguments.level("confidence", confidence, rounding="up")) / 2
     return (
         clopper_pearson_lower(successes, trials, tail),
         clopper_pearson_upper(successes, trials, tail),

@@ -22,7 +22,7 @@ _LEAST_P0 = 1e-12
 
 def _level(name: str, value: float) -> float:
     """Return a level; below one half the two decisions cannot meet at the same count."""
-    level = float(arguments.level(name, value))
+    level = arguments.single(name, arguments.level(name, value))
     if not _LEAST_LEVEL <= level < 0.5:
         raise ValueError(f"{name} is {level}: give a level from {_LEAST_LEVEL} to below 0.5")
     return level
@@ -95,9 +95,9 @@ class _Design:
         self.alpha = _level("alpha", alpha)
         self.beta = self.alpha if beta is None else _level("beta", beta)
         self.rule = arguments.one_of("rule", rule, RULES)
-        self.max_samples = int(arguments.integers("max_samples", max_samples, least=1))
+        self.max_samples = arguments.integer("max_samples", max_samples, least=1)
         if self.max_samples > MAX_TRIALS:
-            raise ValueError(f"max_samples is {max_samples}: give at most {MAX_TRIALS}")
+            raise ValueError(f"max_samples is {self.max_samples}: give at most {MAX_TRIALS}")
         hardest = float(p0s[-1])
         enough = boundaries.first_certifying(hardest, self.alpha)
         if self.max_samples < enough:
@@ -159,7 +159,7 @@ class SequentialTest:
         beta: float | None = None,
     ) -> None:
         """Check the arguments and compute the boundaries."""
-        self.p0 = float(arguments.level("p0", p0))
+        self.p0 = arguments.single("p0", arguments.level("p0", p0, rounding="up"))
         design = _Design(np.array([self.p0]), alpha, max_samples, rule, looks, beta)
         self.alpha, self.beta = design.alpha, design.beta
         self.max_samples, self.rule = design.max_samples, design.rule
@@ -197,7 +197,9 @@ class SequentialTest:
 
     def _of(self, p: npt.ArrayLike, value: Callable[[Crossing], float]) -> FloatArray:
         """Apply `value` to the crossing at each success probability."""
-        points, inverse = np.unique(arguments.probabilities("p", p), return_inverse=True)
+        points, inverse = np.unique(
+            arguments.probabilities("p", p, rounding="nearest"), return_inverse=True
+        )
         level = min(self.alpha, self.beta)
         values = [
             value(Walk(self.looks, float(point), level).cross(self.accept, self.reject))
@@ -230,7 +232,7 @@ class SequentialTable:
         beta: float | None = None,
     ) -> None:
         """Check the arguments and compute the boundaries."""
-        self.p0s: FloatArray = arguments.level("p0s", p0s)
+        self.p0s: FloatArray = arguments.level("p0s", p0s, rounding="up")
         if self.p0s.ndim != 1 or self.p0s.size == 0 or (np.diff(self.p0s) <= 0).any():
             raise ValueError(
                 f"p0s has shape {self.p0s.shape}: give a list of strictly increasing probabilities"
