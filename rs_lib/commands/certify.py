@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rs_lib.arguments import IntArray, integer, nonnegative, positive
+from rs_lib.arguments import IntArray, integer, nonnegative, positive, shown
 from rs_lib.commands import options as shared
 from rs_lib.commands import patches, session, summary
 from rs_lib.commands.given import DEFAULTS, default, settle
@@ -177,8 +177,8 @@ def _multiples(step: float, noise: Law, most: int, alpha: float) -> list[float]:
     ceiling = float(certified_radius(noise, p_lower)) if p_lower > 0.5 else 0.0
     if not step <= ceiling <= MOST_RADII * step:
         raise ValueError(
-            f"step is {step}: {most} samples certify at most {ceiling:.4g}; give a step that "
-            f"leaves 1 to {MOST_RADII} radii up to there, or more samples"
+            f"step is {shown(step)}: {most} samples certify at most {ceiling:.4g}; give a step "
+            f"that leaves 1 to {MOST_RADII} radii up to there, or more samples"
         )
     # Multiplied as decimals: 3 times 0.1 is to be 0.3.
     radii = [float(number * Decimal(repr(step))) for number in range(int(ceiling / step) + 1)]

@@ -212,7 +212,7 @@ def digest(model: nn.Module) -> str:
 
     Raises ValueError for a model of the reader's own that prints or holds neither.
     """
-    with _blaming(lambda error: f"model has no weights to be read ({error}): mend state_dict"):
+    with _blaming(lambda error: f"model cannot be described ({error}): mend repr and state_dict"):
         total = hashlib.sha256(repr(model).encode())
         for name, value in model.state_dict().items():
             total.update(f"{name} {value.dtype} {list(value.shape)}".encode())

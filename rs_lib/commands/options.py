@@ -40,8 +40,8 @@ def require_scale(scale: float | None) -> None:
     """Raise ValueError for noise that is none, or beside which the images vanish."""
     if scale is not None and not LEAST_SCALE <= scale <= MOST_SCALE:
         raise ValueError(
-            f"scale is {scale}: give a number from {LEAST_SCALE} to {MOST_SCALE}, in units where "
-            "pixels lie in [0, 1]"
+            f"scale is {shown(scale)}: give a number from {LEAST_SCALE:g} to {MOST_SCALE:g}, "
+            "in units where pixels lie in [0, 1]"
         )
 
 
