@@ -16,13 +16,10 @@ from scipy import special
 from rs_lib import arguments
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.audit.logs import Log, Printing
-from rs_lib.statistics import MAX_TRIALS
+from rs_lib.statistics import LEAST_LEVEL, MAX_TRIALS
 
 TRIALS = (100, 1_000, 10_000, 50_000, 100_000, 1_000_000)
 LEVELS = (0.05, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0001)
-
-LEAST_LEVEL = 1e-60
-"""Smallest level at which the Clopper-Pearson bound has been checked."""
 
 TIE = 1e-9
 """What a radius may be off, in units of sigma, where the log's author had another library.

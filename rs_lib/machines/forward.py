@@ -14,6 +14,11 @@ def refused(error: Exception, shape: tuple[int, ...]) -> str:
             f"model mixes number formats ({reason}): let all its layers compute in the format of "
             "their input, float32 or that of precision"
         )
+    if not isinstance(error, RuntimeError | IndexError | TypeError | ValueError):
+        return (
+            f"model fails on images of shape {list(shape)} with {type(error).__name__} ({reason}): "
+            "mend the model"
+        )
     return (
         f"images have shape {list(shape)}, which the model does not take ({reason}): give images "
         "of the shape that it was trained on"

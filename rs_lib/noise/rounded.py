@@ -14,6 +14,7 @@ from rs_lib.arguments import integer, shown
 from rs_lib.noise.laws import Gaussian, Laplace, Uniform
 
 BITS = 80
+_BEYOND = 40  # standard deviations, beyond which a tail is far below 2^-80
 LARGEST = 2**15 - 1
 """The largest sum of a pixel and its noise: sums are int16."""
 
@@ -94,6 +95,8 @@ def tail(law: Gaussian | Uniform | Laplace, edge: Fraction) -> int:
     if isinstance(law, Uniform):
         width = Fraction(law.half_width)
         return math.floor(max(Fraction(0), (width - edge) / (2 * width)) * (1 << BITS))
+    if isinstance(law, Gaussian) and edge > _BEYOND * Fraction(law.sigma):
+        return 0
     with mp.workprec(BITS + 128):
         exact = mp.mpf(edge.numerator) / edge.denominator
         if isinstance(law, Gaussian):

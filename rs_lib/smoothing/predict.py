@@ -57,7 +57,7 @@ class Predictor:
         if binomial_test_two_sided(self.n, self.n) > self.alpha:
             raise ValueError(
                 f"n is {n}: at alpha = {alpha} even unanimous samples decide nothing; "
-                f"give at least {int(np.ceil(1 - np.log2(self.alpha)))}"
+                f"give at least {_least_samples(self.alpha)}"
             )
         self.executed = Executed(
             model,
@@ -95,6 +95,14 @@ def decided(top: IntArray, runner_up: IntArray, alpha: float) -> npt.NDArray[np.
     p_value = np.asarray(binomial_test_two_sided(top, top + runner_up))
     told_apart: npt.NDArray[np.bool_] = p_value <= alpha
     return told_apart
+
+
+def _least_samples(alpha: float) -> int:
+    """Smallest number of samples whose unanimous vote decides; the test itself is rounded up."""
+    least = max(1, int(1 - np.log2(alpha)))
+    while binomial_test_two_sided(least, least) > alpha:
+        least += 1
+    return least
 
 
 def predict(

@@ -6,6 +6,7 @@ from rs_lib.statistics.accuracy import (
     mean_interval,
 )
 from rs_lib.statistics.binomial import (
+    LEAST_LEVEL,
     MAX_TRIALS,
     binomial_interval,
     binomial_test_two_sided,
@@ -16,6 +17,7 @@ from rs_lib.statistics.binomial import (
 from rs_lib.statistics.sequential import RULES, SequentialTable, SequentialTest
 
 __all__ = [
+    "LEAST_LEVEL",
     "MAX_TRIALS",
     "RULES",
     "SequentialTable",
