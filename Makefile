@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter serve verify bench format lock clean
+.PHONY: help book test chapter serve record verify bench format lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ chapter: $(READY)  ## run one chapter: C=<name> [PROFILE=full] [DEVICE=cuda]
 
 serve: $(READY)  ## look at the book on localhost (PORT=8000)
 	@$(RUN) -m rs_lib.book serve $(if $(PORT),--port $(PORT))
+
+record: $(READY)  ## take what the last build drew into the record of figures, on purpose
+	@$(RUN) -m rs_lib.book accept
 
 verify: $(READY)  ## run the chapters again and compare every figure with its record
 	@$(RUN) -m rs_lib.book verify

@@ -38,6 +38,7 @@ def shown(value: object) -> str:
         text = str(plain) if exact else _SHORT.repr(plain)
     except Exception:  # a repr of the reader's own may fail in any way
         text = f"a {type(value).__name__}"
+    text = " ".join(text.split())
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
@@ -154,6 +155,9 @@ MOST_DIGITS = 10_000
 """Most digits behind the point of an exact number: more would take longer than anybody waits."""
 
 
+_MOST_BITS = MOST_DIGITS * 10 // 3
+
+
 def as_fraction(name: str, value: Any) -> Fraction:
     """Return the real number `value`, or the text of one, as a Fraction without rounding.
 
@@ -176,7 +180,10 @@ def as_fraction(name: str, value: Any) -> Fraction:
             raise
         raise _refused(name, value, 'a number such as "0.8" or "4/5"') from error
     # NumPy's integers would overflow in the arithmetic of Fractions.
-    return Fraction(int(exact.numerator), int(exact.denominator))
+    exact = Fraction(int(exact.numerator), int(exact.denominator))
+    if max(abs(exact.numerator), exact.denominator).bit_length() > _MOST_BITS:
+        raise ValueError(f"{name} has too many digits: give a number of at most {MOST_DIGITS}")
+    return exact
 
 
 def _is_decimal_text(value: object) -> bool:

@@ -1,6 +1,7 @@
 """Every random stream of the project is derived here from one integer seed and a path of names."""
 
 import hashlib
+import reprlib
 
 
 def derive(seed: int, *path: str | int) -> int:
@@ -13,7 +14,7 @@ def derive(seed: int, *path: str | int) -> int:
     Raises ValueError for a seed that is no integer.
     """
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ValueError(f"seed is {seed!r}: give an integer")
+        raise ValueError(f"seed is {reprlib.repr(seed)}: give an integer")
     text = "/".join([str(seed), *(f"{type(part).__name__}:{part}" for part in path)])
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

@@ -1,5 +1,6 @@
 """Experiments: strict parameters, results that say what made them, runs that go on."""
 
+import dataclasses
 import importlib
 import json
 import subprocess
@@ -14,11 +15,14 @@ from rs_lib import __main__ as command_line
 from rs_lib import provenance
 from rs_lib.book import notes
 from rs_lib.book.house import House
-from rs_lib.experiments import bounds
+from rs_lib.experiments import bounds, witness
 from rs_lib.experiments import experiment as experiments
 from rs_lib.experiments.bounds import kinds
 
-RUN_FIELDS = {"device", "started", "wall_seconds", "stages_reused", "commit", "versions"}
+RUN_FIELDS = {
+    *("device", "started", "wall_seconds", "stages_reused", "commit", "versions"),
+    *("version", "code"),
+}
 TOY = '''"""A toy: sums of squares, a stage for each term."""
 
 from dataclasses import dataclass
@@ -71,7 +75,7 @@ def compute(parameters, context):
     }
 
 
-experiment = Experiment(__name__, PROFILES, compute)
+experiment = Experiment(__name__, PROFILES, compute, witness=PROFILES["quick"])
 '''
 
 
@@ -83,6 +87,8 @@ def toy(tmp_path, monkeypatch, library_copy):
     monkeypatch.setattr(rs_lib.experiments, "__path__", [str(folder)])
     monkeypatch.setattr(experiments, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(experiments, "STAGES", tmp_path / "stages")
+    monkeypatch.setattr(experiments, "CHANGED", tmp_path / "changed")
+    monkeypatch.setattr(witness, "KEPT", tmp_path / "witness")
     inner = {"levels": kinds.each(kinds.real(0, 9), least=0), "name": lambda *_: None}
     fields = {"terms": kinds.whole(0, 99), "rate": kinds.real(0, 1), "exact": kinds.truth}
     monkeypatch.setitem(bounds.FIELDS, "toy-sum", {"inner": kinds.part(inner), **fields})
@@ -166,11 +172,12 @@ def test_a_result_says_what_made_it(toy):
 
 def test_a_result_is_stored_and_read_back(toy):
     result = toy.experiment.run("full")
-    path = toy.experiment.store(result, experiments.RESULTS)
+    path = toy.experiment.store(result)
     assert path == toy.experiment.path("full")
     assert path.name == "toy-sum.full.json"
     recorded = toy.experiment.recorded("full")
-    assert recorded == result
+    assert recorded.content == result.content
+    assert recorded.run["witness"]["sum"] == 5
     assert recorded.digest == result.digest
     with pytest.raises(FileNotFoundError, match="run toy-sum --profile quick"):
         toy.experiment.recorded("quick")
@@ -183,15 +190,65 @@ def test_the_digest_ignores_the_run_and_sees_the_content(toy):
     assert toy.experiment.run("quick", changes={"rate": 0.2}).digest != one.digest
 
 
-def test_a_result_is_stale_when_code_changes_and_not_when_words_do(toy, library_copy):
-    result = toy.experiment.run("quick")
+def test_a_result_is_stale_when_it_would_be_another_and_not_when_text_is_edited(toy, library_copy):
+    toy.experiment.store(toy.experiment.run("full"))
+    result = toy.experiment.recorded("full")
     file = library_copy / "experiments" / "toy_sum.py"
-    books = library_copy / "experiments" / "experiment.py"
-    file.write_text(TOY.replace('"""A toy:', '"""Plaything:') + "# the end\n")
-    books.write_text(books.read_text() + "\nx = 1\n")
+    file.write_text(TOY.replace("term**2", "term * term"))
+    assert result.run["code"] != toy.experiment.code
     assert not toy.experiment.stale(result)
+    toy.experiment.vouch("full")
+    assert toy.experiment.recorded("full").run["code"] == toy.experiment.code
     file.write_text(TOY.replace("term**2", "term**3"))
     assert toy.experiment.stale(result)
+    before = toy.experiment.path("full").read_bytes()
+    with pytest.raises(ValueError, match=r"toy-sum\.full\.json is stale: run toy-sum again"):
+        toy.experiment.vouch("full")
+    assert toy.experiment.path("full").read_bytes() == before
+    file.write_text(TOY)
+    assert not toy.experiment.stale(result)
+    raised = dataclasses.replace(toy.experiment, version=2)
+    assert raised.stale(result)
+
+
+def test_a_result_of_changed_parameters_never_takes_the_place_of_a_recorded_one(toy):
+    toy.experiment.store(toy.experiment.run("full"))
+    before = toy.experiment.path("full").read_bytes()
+    less = toy.experiment.run("full", changes={"terms": 2})
+    path = toy.experiment.store(less)
+    assert path.parent == experiments.CHANGED
+    assert path.name.startswith("toy-sum.full.")
+    assert toy.experiment.path("full").read_bytes() == before
+    assert toy.experiment.store(less, record=True) == toy.experiment.path("full")
+    assert toy.experiment.recorded("full").content == less.content
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"a": [1, 0.5]}, {"a": [1, 0.5 * (1 + 1e-12)]}, True),
+        ({"a": [1, 0.5]}, {"a": [1, 0.5001]}, False),
+        ({"a": 1}, {"a": 2}, False),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": 1}, {"b": 1}, False),
+        ([1, 2], [1], False),
+        ("x", "x", True),
+        (None, {"a": 1}, False),
+        (float("nan"), float("nan"), False),
+    ],
+)
+def test_witnesses_agree_where_counts_are_equal_and_floats_close(one, other, same):
+    assert witness.agree(one, other) is same
+
+
+@pytest.mark.parametrize("path", sorted(experiments.RESULTS.glob("*.*.json")), ids=lambda p: p.stem)
+def test_no_recorded_result_is_stale(path):
+    """Each witness, a run of seconds, gives what it gave to the code that made the result."""
+    name, profile = path.stem.split(".")
+    found = experiments.find(name)
+    stored = found.recorded(profile)
+    assert stored.run["version"] == found.version
+    assert witness.agree(stored.run["witness"], witness.values(found))
 
 
 def test_reductions_name_what_was_used_and_what_was_asked(toy):
@@ -254,11 +311,13 @@ def test_the_command_runs_and_stores(toy, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["run", "toy-sum", "--set", "terms=4", "--set", "inner.name=tiny"]
     assert command_line.main([*arguments, "--out", str(out)]) == 0
-    stored = json.loads((out / "toy-sum.quick.json").read_text())
+    (file,) = out.iterdir()  # changed parameters, a name of its own
+    assert file.name.startswith("toy-sum.quick.")
+    stored = json.loads(file.read_text())
     assert stored["content"]["parameters"]["terms"] == 4
     assert stored["content"]["parameters"]["inner"]["name"] == "tiny"
     assert stored["content"]["values"]["sum"] == 14
-    assert capsys.readouterr().out.startswith("toy-sum.quick.json: stored after ")
+    assert capsys.readouterr().out.startswith(f"{file}: stored after ")
 
 
 @pytest.mark.parametrize(
@@ -321,7 +380,7 @@ def test_a_stored_result_belongs_to_an_experiment(file):
     experiment = experiments.find(name)
     result = experiment.recorded(profile)
     assert (result.content["experiment"], result.content["profile"]) == (name, profile)
-    assert set(result.run) == RUN_FIELDS
+    assert set(result.run) == RUN_FIELDS | {"witness"}
     changes = experiment.reductions(result)
     assert "None" not in {str(used) for used, _ in changes.values()}
     text = (House().results / file).read_text()

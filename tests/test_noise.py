@@ -27,7 +27,7 @@ from rs_lib.noise import (
 )
 from rs_lib.noise.device_table import device_table
 from rs_lib.noise.prefix_table import AMBIGUOUS, PrefixTable, prefix_table, prefix_words
-from rs_lib.noise.rounded import thresholds
+from rs_lib.noise.rounded import tail, thresholds
 
 LAWS = [
     Rounded(Gaussian(0.5)),
@@ -493,3 +493,23 @@ def test_views_of_other_images_are_refused():
     images, one = torch.zeros((1, 1, 2, 2), dtype=torch.uint8), np.zeros(1, dtype=np.int64)
     with pytest.raises(ValueError, match="images have 4 positions but the views are of 12"):
         noisy_images(Ablation(5, 12), images, one, one, one, key=KEY)
+
+
+def test_a_law_that_is_not_known_draws_no_noise_of_another():
+    """The tail of a wrong law would certify falsely."""
+
+    class Foreign:
+        sigma = scale = half_width = 0.5
+        name, norm = "foreign", "l2"
+
+    for law in (Foreign(), 0.12, None, "gaussian", Rounded(Gaussian(0.1))):
+        with pytest.raises(ValueError, match="law is"):
+            Rounded(law)
+        with pytest.raises(ValueError, match="law is"):
+            tail(law, Fraction(1, 2))
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-155, 1e-6])
+@pytest.mark.parametrize("law", [Gaussian, Uniform, Laplace])
+def test_noise_finer_than_the_grid_is_none(law, scale):
+    assert thresholds(Rounded(law(scale))) == ()

@@ -24,15 +24,22 @@ def folder(tmp_path):
         "alt": "A line that rises from left to right.",
         "chapter": "tiny",
         "draw": "rs_lib.book.drawings.toy:line",
-        "parameters": {"profile": "quick", "n": 3, "share": 0.5, "loud": False},
-        "inputs": {"runs.full": "d1"},
         "data": provenance.sha256(csv),
-        "code": "c0de",
+        "pictures": dict.fromkeys(("svg", "00.svg", "01.svg"), "0" * 64),
         "statistics": "",
         "tolerance": {"rtol": 0.0, "atol": 0.05, "reason": "votes differ"},
         "frames": {"column": "series", "labels": ["a", "b"]},
     }
-    run = {"commit": "1", "device": "a", "time": "2026-11-28T21:50:31+00:00", "versions": {}}
+    run = {
+        "parameters": {"profile": "quick", "n": 3, "share": 0.5, "loud": False},
+        "inputs": {"runs.full": "d1"},
+        "code": "c0de",
+        "arithmetic": {"OMP_NUM_THREADS": "1"},
+        "commit": "1",
+        "device": "a",
+        "time": "2026-11-28T21:50:31+00:00",
+        "versions": {},
+    }
     (tmp_path / "fig-a.csv").write_text(csv)
     (tmp_path / "fig-a.json").write_text(json.dumps({"content": content, "run": run}))
     return tmp_path
@@ -208,7 +215,7 @@ def test_words_cannot_leave_the_fences_of_a_snippet(folder):
     content["alt"] = "Five words are here now\n```\n<script>\n:name: evil # \"'"
     content["frames"]["labels"] = ["a = 1\n```\n<script>", "a = `2`"]
     record = Record(content, _stored(folder)["run"])
-    lines = snippets.snippet(record).splitlines()
+    lines = snippets.snippet(record, record, "identical", []).splitlines()
     assert lines.count("```") == 4  # raw, two images, downloads; the caption has a longer fence
     assert sum(line.startswith((":name:", ":alt:")) for line in lines) == 4
     assert "<script" not in "".join(line for line in lines if "alt:" not in line).replace(r"\<", "")

@@ -49,14 +49,16 @@ def test_an_executed_chapter_is_complete_and_clean(pristine):
 
 def test_a_fresh_chapter_is_not_run_and_an_altered_one_becomes_the_same_again(tiny, capsys):
     def products():
-        folders = (tiny.chapters, tiny.figures)
-        return {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
+        folders = (tiny.chapters, tiny.drawn)
+        files = (path for folder in folders for path in folder.iterdir())
+        # The record of a run and the digests of all files tell of the last one.
+        return {path: path.read_bytes() for path in files if path.suffix != ".json"}
 
     before = products()
     assert not runner.run(tiny, "tiny")
     tiny.executed("tiny").unlink()
-    (tiny.figures / "fig-tiny.pdf").unlink()
-    (tiny.figures / "fig-tiny.svg").write_text("<svg/>")
+    (tiny.drawn / "fig-tiny.pdf").unlink()
+    (tiny.drawn / "fig-tiny.svg").write_text("<svg/>")
     assert runner.run(tiny, "tiny")
     assert capsys.readouterr().err.count("a warning") == 1
     assert products() == before
@@ -86,8 +88,8 @@ def test_verify_runs_a_fresh_chapter_elsewhere_and_leaves_the_record(tiny, monke
         "a result below": lambda h: _append(h.results / "certified-accuracy.full.json", " "),
         "a published value": lambda h: _append(h.published, "\n"),
         "a source": lambda h: _append(h.bibliography, "\n"),
-        "a lost figure": lambda h: (h.figures / "fig-tiny.svg").unlink(),
-        "an altered figure": lambda h: _append(h.figures / "fig-tiny.csv", "two,1,1\n"),
+        "a lost figure": lambda h: (h.drawn / "fig-tiny.svg").unlink(),
+        "an altered figure": lambda h: _append(h.drawn / "fig-tiny.csv", "two,1,1\n"),
         "a lost chapter": lambda h: h.executed("tiny").unlink(),
         "an altered chapter": lambda h: _append(h.executed("tiny"), "\n"),
         "a lost key": lambda h: (h.chapters / "tiny.key.json").unlink(),
@@ -111,7 +113,7 @@ def test_a_parameter_makes_it_run_unless_it_is_the_default(tiny):
         "another chapter": lambda h: (h.notebooks / "other.md").write_text(HEAD + "# Other\n"),
         "a frame page": lambda h: _append(h.book / "intro.md", "More.\n"),
         "another's result": lambda h: (h.results / "other-thing.full.json").write_text("{}"),
-        "a stray temporary file": lambda h: (h.figures / ".fig-x.json.abc").write_text("{"),
+        "a stray temporary file": lambda h: (h.drawn / ".fig-x.json.abc").write_text("{"),
     }.items(),
     ids=lambda item: item[0],
 )
@@ -227,8 +229,8 @@ def test_given_parameters_reach_the_kernel_and_the_record(tiny):
     notebook = nbformat.read(tiny.executed("tiny"), as_version=4)
     assert notebook.cells[-1].outputs[0].text == "2 1.0 True here\n"
     assert [cell.id for cell in notebook.cells][-1] == f"tiny-{len(notebook.cells) - 1}"
-    record = figures.load(tiny.figures, "fig-tiny").content
-    assert record["parameters"] == {"profile": "quick", "points": 2, "share": 1.0, "loud": True}
+    record = figures.load(tiny.drawn, "fig-tiny")
+    assert record.run["parameters"] == {"profile": "quick", "points": 2, "share": 1.0, "loud": True}
 
 
 def _broken_house(tmp_path, text):
@@ -281,7 +283,7 @@ WRONG = """
 
 $$ a $$ (eq-bare)
 
-```{include} ../figures/fig-lost.md
+```{include} figures/fig-lost.md
 ```
 
 ```{figure} ../figures/by-hand.svg
@@ -382,11 +384,11 @@ def _assert_whole(house):
     executed = house.executed("tiny")
     if executed.is_file():
         nbformat.validate(nbformat.read(executed, as_version=4))
-    for figure_id in figures.figure_ids(house.figures):
-        assert figures.load(house.figures, figure_id).content["id"] == figure_id
-    for path in house.figures.glob("fig-*.svg"):
+    for figure_id in figures.figure_ids(house.drawn):
+        assert figures.load(house.drawn, figure_id).content["id"] == figure_id
+    for path in house.drawn.glob("fig-*.svg"):
         ElementTree.parse(path)  # noqa: S314 (our own file)
-    for path in house.figures.glob("fig-*.pdf"):
+    for path in house.drawn.glob("fig-*.pdf"):
         assert path.read_bytes().rstrip().endswith(b"%%EOF")
     for path in house.chapters.glob("*.json"):
         assert set(json.loads(path.read_text())) == {"key", "notebook", "figures"}

@@ -16,7 +16,7 @@ from flint import ctx as arb_context
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from rs_lib import arguments, geometry, hypotheses
+from rs_lib import arguments, audit, geometry, hypotheses
 from rs_lib.certificates import (
     ablation,
     backdoor,
@@ -31,7 +31,9 @@ from rs_lib.certificates import (
     sparse,
     uniform,
 )
-from rs_lib.geometry import balls, intervals
+from rs_lib.geometry import balls, cones, grids, intervals
+from rs_lib.noise import Ablation
+from rs_lib.smoothing import certified_radius, required_probabilities, votes
 from rs_lib.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 DIGITS = 60
@@ -243,6 +245,30 @@ def test_the_certificate_at_the_centre_of_a_ball(dim, share, sigma):
         assert truth - found <= 2e-11 * sigma + 1e-13 * truth
 
 
+@pytest.mark.parametrize(
+    ("radius", "sigma", "dim"),
+    [(1.0, 0.001, 3072), (1.0, 1 / 395, 3072), (1.0, 0.001, 3), (1.0, 0.002, 784), (30.0, 0.01, 2)],
+)
+def test_the_certificate_at_the_centre_where_hardly_anything_lies_outside(radius, sigma, dim):
+    """The mass outside is e^-500000: SciPy's inverse of the logarithm errs by 6e-13 there."""
+    with mpmath.workdps(DIGITS):
+        a, x = mpmath.mpf(dim) / 2, (mpmath.mpf(radius) / mpmath.mpf(sigma)) ** 2 / 2
+        # Legendre's continued fraction, from its far end.
+        rest = mpmath.mpf(0)
+        for n in range(4000, 0, -1):
+            rest = -n * (n - a) / (x + 2 * n + 1 - a + rest)
+        log_outside = a * mpmath.log(x) - x - mpmath.loggamma(a) - mpmath.log(x + 1 - a + rest)
+        root = mpmath.sqrt(-2 * log_outside)
+        for _ in range(60):  # log P(Z > z) = -z^2/2 - log(z sqrt(2 pi)) + log(1 - 1/z^2 + ...)
+            series = sum((-1) ** k * mpmath.fac2(2 * k - 1) / root ** (2 * k) for k in range(1, 12))
+            shift = mpmath.log(root * mpmath.sqrt(2 * mpmath.pi)) - mpmath.log(1 + series)
+            root = mpmath.sqrt(-2 * (log_outside + shift))
+        truth = root * mpmath.mpf(sigma)
+        found = mpmath.mpf(float(balls.centre_certificate(radius, sigma, dim)))
+        assert found <= truth
+        assert truth - found <= 2e-11 * sigma + 1e-13 * truth
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.floats(0, 1e3), scales, st.floats(0, 0.5, exclude_max=True))
 @example(1.0, 1.0, 0.49999999999999994)
@@ -263,6 +289,43 @@ def test_margins_and_separations(steps, sigma, margin):
         labels, apart_both = [0, 1], [[0, distance], [distance, 0]]
         promised = hypotheses.nearest_margin(apart_both, labels, sigma)
         assert (promised <= best).all()
+
+
+def test_margins_at_the_ends_of_the_floats():
+    assert hypotheses.separation(1e308, 0.0) == 0
+    assert hypotheses.separation(1e308, 1e-3) == pytest.approx(5.0132e305, rel=1e-3)
+    assert hypotheses.separation(3.9e304, 5e-324) == 0
+    assert hypotheses.lattice_margin([12.0897, 12.219253899515438, 1e300]).tolist()[1:] == [0, 0]
+    assert hypotheses.nearest_margin([[0, 1], [1, 0]], [0, 1], np.zeros(0)).shape == (2, 0)
+    for points in ([10**20, 10**20 + 8200], [2**53, 2**53 + 3]):
+        with pytest.raises(ValueError, match="points is"):
+            hypotheses.feasible_margin(points, [0, 1], 3.0)
+    near = hypotheses.feasible_margin([Fraction(1, 3), Fraction(2, 3)], [0, 1], 1.0)
+    assert near <= hypotheses.pair_margin(1 / 3, 1.0) + 1e-12
+
+
+def test_votes_count_numbers_finer_than_floats_exactly():
+    """A score just below the threshold casts no vote; with one, a patch would be certified."""
+    below = Fraction(1, 2) - Fraction(1, 10**30)
+    for score in (below, np.longdouble(0.5) - np.longdouble(2) ** -60):
+        assert votes.votes([[[score, 0]]], 0.5).ravel().tolist() == [0, 0]
+        assert votes.largest_certified([[[score, 0]] * 5], 0.5, 1, guard=0) == [0]
+    assert votes.votes([[[0.5, 0]]], 1 - below).ravel().tolist() == [0, 0]
+    counted, _ = votes.guarded([[[0.5, 0.5]]], 0.5, Fraction(1, 10**400))
+    assert counted.ravel().tolist() == [0, 1]
+    noise = Ablation(6, 22)
+    for finer in (Fraction(2) + Fraction(1, 10**20), Fraction(1, 10**400)):
+        p0 = required_probabilities(noise, [finer])
+        assert p0 == 1 or certified_radius(noise, p0) >= math.ceil(finer)
+
+
+def test_cones_know_their_angles():
+    for angle in (1.6, 2.0, 100.0):
+        with pytest.raises(ValueError, match="half_angle is"):
+            cones.cone_shift_bounds(angle, 3)
+    low, high = cones.cone_shift_bounds(5e-324, 2)
+    assert np.isfinite(low)
+    assert low <= high
 
 
 def test_nearest_neighbours_far_away():
@@ -357,6 +420,20 @@ def test_intervals_of_any_length_in_noise_of_any_size(ends, sigma):
             [[0.0]], [0], [[0.0]], 1.0, 1, 2**50
         ),
         lambda: geometry.vanishing_sigma(1.0, 2**53),
+        lambda: label_flip.ridge_flip_radius_classes([[1.0, 0.2]], [0, 1], 10**9),
+        lambda: label_flip.chernoff_log_failure_classes([[1.0]], [0], "0.1", 10**9),
+        lambda: label_flip.ridge_flip_radius_classes([[1.0]], [0], None),
+        lambda: discrete.radius(0.8, Fraction(1, 10**20000), 2, 20, 0.1),
+        lambda: smoothed_linear.flip_radius_bracket([[0.5, 0.5]], [0, 1], Fraction(1, 10**400)),
+        lambda: grids.separated(np.random.default_rng(0), 5, 0.0, 5, "wrap"),
+        lambda: grids.balls(2**53, [[1, 1]], 1.0, "wrap"),
+        lambda: grids.balls(5, [[1, 1]], -3.0, "wrap"),
+        lambda: grids.blur(5, 2.0**53, "wrap"),
+        lambda: grids.blur(5, 5e-324, "wrap"),
+        lambda: audit.radii(Decimal("1e99999999"), 10, 0.01),
+        lambda: audit.radii([5], 10, 2.0),
+        lambda: audit.first_counts([float("nan")], 10, 0.01),
+        lambda: intervals.union([(0.0, float("nan"))]),
         lambda: hypotheses.largest_fit(2**53, []),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import CONTENTS, PUBLISHED
 
-from rs_lib.book import claims, records, site, snippets
+from rs_lib.book import claims, site
 from rs_lib.book.house import House
 from rs_lib.book.site import SiteError
 
@@ -132,11 +132,11 @@ def _with_evil_words(tiny):
     words = f"Evil words that say nothing\n\n```\n:name: evil\n{EVIL}"
     stored["content"] |= {"caption": f"{words}. {words}", "alt": words, "statistics": EVIL}
     stored["content"]["frames"] = {"column": EVIL, "labels": [f"a = {EVIL}", f"b\n```\n{EVIL}"]}
-    (tiny.figures / "fig-tiny.json").write_text(json.dumps(stored))
-    record = records.load(tiny.figures, "fig-tiny")
-    (tiny.figures / "fig-tiny.md").write_text(snippets.snippet(record))
-    for index in range(2):
-        shutil.copy(tiny.figures / "fig-tiny.svg", tiny.figures / f"fig-tiny.{index:02d}.svg")
+    stored["content"]["pictures"] |= {f"{k:02d}.svg": "0" * 64 for k in range(2)}
+    for folder in (tiny.figures, tiny.drawn):
+        (folder / "fig-tiny.json").write_text(json.dumps(stored))
+        for index in range(2):
+            shutil.copy(folder / "fig-tiny.svg", folder / f"fig-tiny.{index:02d}.svg")
     notebook = nbformat.read(tiny.executed("tiny"), as_version=4)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -176,7 +176,7 @@ def test_a_dead_cross_reference_stops_the_build_and_is_named(tiny):
     intro = tiny.book / "intro.md"
     intro.write_text(intro.read_text() + "\nSee {ref}`sec-nowhere`.\n")
     stamp = tiny.html.parent / "site.key"
-    stamp.parent.mkdir()
+    stamp.parent.mkdir(exist_ok=True)
     stamp.write_text("of an earlier build")
     with pytest.raises(SiteError, match=r"(?s)Sphinx did not accept the book:.*sec-nowhere"):
         site.render(tiny)

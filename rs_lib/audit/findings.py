@@ -218,6 +218,7 @@ def audit(
     step = arguments.single("step", arguments.positive("step", step))
     trials = arguments.integer("trials", trials, least=1, most=MAX_TRIALS)
     lattice.require_level("alpha", alpha)
+    alpha = float(alpha)
     log = read_log(path)
     style = printing(log, rounding)
     _require_magnitudes(log, sigma, step)

@@ -28,6 +28,8 @@ Values closer to a rounding tie may be printed either way; a radius that lies ab
 is not surely overstated.
 """
 
+_BEYOND = 2 * MAX_TRIALS
+
 # The chance that we grant a printed radius to be a mere mistake, and the decimal logarithm of the
 # odds at which one candidate beats another.
 _MISTAKE = 1e-3
@@ -66,7 +68,16 @@ def radii(counts: npt.ArrayLike, trials: int, alpha: float) -> FloatArray:
 
     These stand for what an author's program computed; certificates use the directed bounds.
     """
-    k = np.asarray(counts, dtype=np.int64)
+    k = arguments.integers("counts", counts, least=-_BEYOND, most=_BEYOND)
+    return _radii(k, *_design(trials, alpha))
+
+
+def _design(trials: int, alpha: float) -> tuple[int, float]:
+    require_level("alpha", alpha)
+    return arguments.integer("trials", trials, least=1, most=MAX_TRIALS), float(alpha)
+
+
+def _radii(k: IntArray, trials: int, alpha: float) -> FloatArray:
     inside = np.clip(k, 1, trials)
     z = special.ndtri(special.betaincinv(inside, trials - inside + 1, alpha))
     return np.where(k < 1, -np.inf, np.where(k > trials, np.inf, z))
@@ -78,7 +89,7 @@ def first_counts(z: npt.ArrayLike, trials: int, alpha: float) -> IntArray:
     r_k >= z says that P(Bin(n, Phi(z)) <= k - 1) >= 1 - alpha. SciPy's inverse says where to look;
     r_k itself decides. Some 2 log2(trials) steps at most, wherever the inverse puts the start.
     """
-    limit = np.asarray(z, dtype=np.float64)
+    limit, (trials, alpha) = arguments.numbers("z", z), _design(trials, alpha)
     start = special.bdtrik(1 - alpha, trials, special.ndtr(limit))
     start = np.nan_to_num(start, nan=trials, posinf=trials, neginf=0)
     k: IntArray = np.clip(np.ceil(start) + 1, 1, trials).astype(np.int64)
@@ -86,7 +97,7 @@ def first_counts(z: npt.ArrayLike, trials: int, alpha: float) -> IntArray:
     low, high = np.zeros_like(k), np.full_like(k, trials + 1)
     stride = 1
     while (high - low > 1).any():
-        reached = radii(k, trials, alpha) >= limit
+        reached = _radii(k, trials, alpha) >= limit
         low, high = np.where(reached, low, k), np.where(reached, k, high)
         # Strides that double find an end nearby; then what lies between is halved.
         ahead = k + np.where(reached, -stride, stride)
@@ -102,6 +113,7 @@ def count_ranges(
 
     Where no count does, the pair is empty (smallest = largest + 1). Only positive radii count.
     """
+    sigma = arguments.single("sigma", arguments.positive("sigma", sigma))
     low, high = style.cells(printed)
     smallest = first_counts(np.maximum(low / sigma - TIE, 1e-300), trials, alpha)
     beyond = first_counts(high / sigma + TIE, trials, alpha)

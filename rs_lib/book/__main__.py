@@ -32,6 +32,10 @@ def _parser() -> argparse.ArgumentParser:
     redraw.add_argument(
         "--out", metavar="FOLDER", help="keep the files there (default: only compare)"
     )
+    accept = commands.add_parser(
+        "accept", help="take what the last build drew into the record, which is what is cited"
+    )
+    accept.add_argument("figures", nargs="*", help="their ids (default: all that changed)")
     verify = commands.add_parser("verify", help="run chapters again and compare every figure")
     verify.add_argument("chapters", nargs="*", help="their names (default: all)")
     serve = commands.add_parser("serve", help="show the rendered book on localhost")
@@ -40,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(house: House) -> int:
-    from rs_lib.book import runner, site
+    from rs_lib.book import builds, runner, site
 
     site.check_sources(house)
     ran = [name for name in house.chapter_names() if runner.run(house, name)]
@@ -49,6 +53,7 @@ def _build(house: House) -> int:
         print(f"ran {', '.join(ran) or 'no chapter'}; rendered {len(site.pages(house))} pages")
     else:
         print("the book is up to date")
+    print(builds.told(builds.compare(house)))
     print(f"open {(house.html / 'index.html').relative_to(house.root)}")
     return 0
 
@@ -95,7 +100,7 @@ def _folder_to_fill(house: House, out: str) -> Path:
             raise OSError("it is no name of a folder")
         folder = Path(out).resolve()
         if folder.is_relative_to(house.figures.resolve()):
-            raise OSError("only chapters write the record")
+            raise OSError("only accept writes the record")
         # Room for the names of files below, at the limits that file systems share.
         longest = max(len(os.fsencode(part)) for part in folder.parts)
         if longest > 255 or len(os.fsencode(folder)) > 3_800:
@@ -127,7 +132,7 @@ def _verify(house: House, chapters: list[str]) -> int:
         }
         for figure_id in sorted(ids):
             verdict, reason = figures.compare(house.figures, again, figure_id)
-            changed |= verdict == "changed"
+            changed |= verdict in ("changed", "new")
             print(f"{figure_id}: {verdict} ({reason})")
     return 1 if changed else 0
 
@@ -160,6 +165,11 @@ def main(arguments: list[str] | None = None) -> int:
                 return _chapter(house, options.name, options.parameter)
             case "redraw":
                 return _redraw(house, options.figure, options.out)
+            case "accept":
+                from rs_lib.book import builds
+
+                builds.accept(house, options.figures)
+                return 0
             case "verify":
                 return _verify(house, options.chapters)
             case _:

@@ -1,6 +1,8 @@
 """The figure record: every figure is drawn from its CSV and kept with what made it."""
 
 import io
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,13 +15,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rs_lib import provenance
+from rs_lib import arithmetic, provenance
 from rs_lib.arguments import shown
 from rs_lib.book import style
 from rs_lib.book.house import ChapterContext, House, current_context
 from rs_lib.book.records import (
+    CONTENT,
     DRAWINGS,
     MOST_FRAMES,
+    RUN,
     Draw,
     Record,
     Tolerance,
@@ -30,7 +34,7 @@ from rs_lib.book.records import (
     load,
     require,
 )
-from rs_lib.book.snippets import bibtex, frame_kind, snippet
+from rs_lib.book.snippets import frame_kind
 
 
 def publish(
@@ -45,7 +49,9 @@ def publish(
     tolerance: Tolerance | None = None,
     frames: str = "",
 ) -> Figure | None:
-    """Write `<figure_id>.svg .pdf .csv .json .bib .md` into the figure record.
+    """Draw a figure: write `<figure_id>.svg .pdf .csv .json` below `_build`.
+
+    The build then compares it with the record, which is what is cited.
 
     Parameters
     ----------
@@ -69,7 +75,7 @@ def publish(
     kept_inputs = dict(inputs) if isinstance(inputs, Mapping) else inputs or {}
     words = {"caption": caption, "alt": alt, "statistics": statistics, "inputs": kept_inputs}
     for field, value in words.items():
-        require(field, value, figure_id)
+        require(field, value, figure_id, {**CONTENT, **RUN})
     if not isinstance(tolerance, Tolerance | None):
         raise ValueError(f"tolerance of {figure_id} is {shown(tolerance)}: give a Tolerance")
     csv = to_csv(data)
@@ -77,28 +83,62 @@ def publish(
     context = current_context()
     if context is None:
         return render(draw, csv)
-    folder = Path(context.figures)
-    if figure_id in figure_ids(folder):
-        owner = load(folder, figure_id).content["chapter"]
-        if owner != context.chapter:
-            raise ValueError(f"figure_id is {figure_id!r}, which {owner} publishes: give another")
+    _require_own(figure_id, context)
+    images = image_bytes(draw, figure_id, csv, frames)
     content = {
         "id": figure_id,
         "caption": caption,
         "alt": alt,
         "chapter": context.chapter,
         "draw": f"{draw.__module__}:{draw.__name__}",
-        "parameters": context.parameters,
-        "inputs": kept_inputs,
         "data": provenance.sha256(csv),
-        "code": context.code,
+        "pictures": digests(images),
         "statistics": statistics,
         "tolerance": asdict(tolerance) if tolerance else None,
     }
     if frames:
         content["frames"] = {"column": frames, "labels": labels}
-    _write(folder, content, csv, draw, context)
+    run = {
+        "parameters": context.parameters,
+        "inputs": kept_inputs,
+        "code": context.code,
+        "arithmetic": {name: os.environ.get(name, "") for name in arithmetic.FIXED},
+        "commit": provenance.commit(),
+        "device": provenance.processor(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": provenance.versions("matplotlib", "numpy", "scipy", "torch"),
+    }
+    write(Path(context.figures), Record(content, run), {**images, "csv": csv.encode()})
     return None
+
+
+def _require_own(figure_id: str, context: ChapterContext) -> None:
+    """Raise ValueError for an id that another chapter publishes."""
+    for folder in (Path(context.figures), House().figures):
+        if figure_id in figure_ids(folder):
+            owner = load(folder, figure_id).content["chapter"]
+            if owner != context.chapter:
+                raise ValueError(
+                    f"figure_id is {figure_id!r}, which {owner} publishes: give another"
+                )
+
+
+def digests(images: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the digests of what is seen: the pictures that pages show, not their PDF."""
+    return {kind: provenance.sha256(data) for kind, data in images.items() if kind != "pdf"}
+
+
+def write(folder: Path, record: Record, files: Mapping[str, bytes]) -> None:
+    """Write a figure's files, by the ends of their names, and its record last."""
+    figure_id = record.content["id"]
+    stored = provenance.readable_json({"content": record.content, "run": record.run})
+    for old in folder.glob(f"{figure_id}.[0-9][0-9].svg"):
+        if old.name.removeprefix(f"{figure_id}.") not in files:
+            old.unlink()
+    for kind, data in {**files, "json": stored.encode()}.items():
+        path = folder / f"{figure_id}.{kind}"
+        if not path.is_file() or path.read_bytes() != data:
+            provenance.write_atomically(path, data)
 
 
 def _check(figure_id: str, draw: Draw, data: pd.DataFrame) -> None:
@@ -176,44 +216,27 @@ def _saved(figure: Figure, kind: str) -> bytes:
     silent = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Producer")}[kind]
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=dict.fromkeys(silent))
-    return buffer.getvalue()
+    return _named_in_order(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+
+
+def _named_in_order(picture: bytes) -> bytes:
+    """Return an SVG whose clip paths and markers are numbered as they occur.
+
+    Matplotlib names them by a digest of floats, whose last bits follow the processor.
+    """
+    numbers: dict[bytes, bytes] = {}
+
+    def number(match: re.Match[bytes]) -> bytes:
+        name = match.group(2)
+        new = numbers.setdefault(name, b"%s%d" % (name[:1], len(numbers)))
+        return match.group(1) + new + match.group(3)
+
+    return re.sub(rb'(id="|#)([a-zA-Z][0-9a-f]{10})("|\))', number, picture)
 
 
 def kinds(content: Mapping[str, Any]) -> list[str]:
-    """Return the ends of the names of all files of a recorded figure."""
-    frames = content.get("frames", {"labels": []})["labels"]
-    return ["svg", "pdf", "csv", "json", "bib", "md", *map(frame_kind, range(len(frames)))]
-
-
-def _write(
-    folder: Path, content: dict[str, Any], csv: str, draw: Draw, context: ChapterContext
-) -> None:
-    figure_id = content["id"]
-    images = image_bytes(draw, figure_id, csv, content.get("frames", {"column": ""})["column"])
-    record = load(folder, figure_id) if figure_id in figure_ids(folder) else None
-    if record is None or record.content != content:
-        run = {
-            "commit": provenance.commit(),
-            "device": provenance.processor(),
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": provenance.versions("matplotlib", "numpy", "scipy", "torch"),
-        }
-        record = Record(content, run)
-    files: dict[str, str | bytes] = {
-        **images,
-        "csv": csv,
-        "json": provenance.readable_json({"content": record.content, "run": record.run}),
-        "bib": bibtex(record),
-        "md": snippet(record),
-    }
-    for old in folder.glob(f"{figure_id}.[0-9][0-9].svg"):
-        if old.name.removeprefix(f"{figure_id}.") not in images:
-            old.unlink()
-    for kind, text in files.items():
-        path = folder / f"{figure_id}.{kind}"
-        data = text.encode() if isinstance(text, str) else text
-        if not path.is_file() or path.read_bytes() != data:
-            provenance.write_atomically(path, data)
+    """Return the ends of the names of a figure's pictures and data."""
+    return ["pdf", "csv", *content["pictures"]]
 
 
 def redraw(figure_id: str, folder: Path | None = None) -> dict[str, bytes]:
@@ -239,25 +262,26 @@ def redraw(figure_id: str, folder: Path | None = None) -> dict[str, bytes]:
 
 
 def compare(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:
-    """Return the verdict on a re-run figure and its reason.
+    """Return the verdict on a figure drawn again and its reason.
 
-    The verdict is "identical" (same data and picture), "within tolerance" (as its record
-    allows) or "changed".
+    The verdict is "identical" (same numbers, pictures and words), "within tolerance" (as its
+    record allows), "changed" or "new".
     """
     if figure_id not in figure_ids(again):
-        return "changed", "the re-run does not publish it"
+        return "changed", "the build does not publish it"
     if figure_id not in figure_ids(recorded):
-        return "changed", "it was not recorded before"
-    same_data, same_picture = (
-        (recorded / f"{figure_id}.{kind}").read_bytes()
-        == (again / f"{figure_id}.{kind}").read_bytes()
-        for kind in ("csv", "svg")
-    )
-    if same_data:
-        if same_picture:
+        return "new", "it is not recorded"
+    before, now = (load(folder, figure_id).content for folder in (recorded, again))
+    words = [
+        name for name in ("caption", "alt", "statistics", "chapter") if before[name] != now[name]
+    ]
+    if words:
+        return "changed", f"another {' and '.join(words)}"
+    if before["data"] == now["data"]:
+        if before["pictures"] == now["pictures"]:
             return "identical", "data and picture, byte for byte"
         return "changed", "the same data make another picture"
-    tolerance = load(recorded, figure_id).content["tolerance"]
+    tolerance = before["tolerance"]
     if tolerance is None:
         return "changed", "its record allows no difference"
     old, new = (from_csv((f / f"{figure_id}.csv").read_text()) for f in (recorded, again))

@@ -41,6 +41,16 @@ class House:
         return self.book / "figures"
 
     @property
+    def drawn(self) -> Path:
+        """What the last build drew (generated)."""
+        return self.root / "_build" / "figures"
+
+    @property
+    def verdicts(self) -> Path:
+        """How that compares with the record, as JSON (generated)."""
+        return self.root / "_build" / "verify.json"
+
+    @property
     def results(self) -> Path:
         """Stored results of experiments."""
         return self.book / "results"

@@ -58,7 +58,7 @@ def recorded(
         )
         text += f" A reduced run: {short}. The run at full scale awaits a GPU."
     if stale:
-        text = "STALE: the experiment's code has changed since this was recorded. " + text
+        text = "STALE: the experiment gives other values now than when this was recorded. " + text
     return Note(text, stale)
 
 

@@ -22,6 +22,7 @@ MOST_FRAMES = 16
 DRAWINGS = "rs_lib.book.drawings"
 _ID = re.compile(r"fig(-[a-z0-9]+)+")
 _DRAW = re.compile(rf"{re.escape(DRAWINGS)}\.[a-z][a-z0-9_]*:[a-z][a-z0-9_]*")
+_SHA256 = "[0-9a-f]{64}"
 _LONGEST_ID = 100  # file systems take names of 255 bytes
 
 
@@ -80,6 +81,17 @@ def _are_parameters(value: object) -> bool:
     )
 
 
+def _are_pictures(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and "svg" in value
+        and all(
+            re.fullmatch(r"svg|\d\d\.svg", kind) and _matches(_SHA256)(digest)
+            for kind, digest in value.items()
+        )
+    )
+
+
 def _is_tolerance(value: object) -> bool:
     try:
         return value is None or bool(Tolerance(**value))  # type: ignore[arg-type]
@@ -112,15 +124,17 @@ CONTENT: Checks = {
     ),
     "chapter": (_matches(CHAPTER_NAME), "the name of a chapter"),
     "draw": (is_drawing, f"a function of {DRAWINGS}, as module:function"),
-    "parameters": (_are_parameters, "names with numbers, truth values or texts"),
-    "inputs": (_are_inputs, "names of stored results with their digests"),
-    "data": (_matches("[0-9a-f]{64}"), "a SHA-256 digest"),
-    "code": (_is_text, "a digest"),
+    "data": (_matches(_SHA256), "a SHA-256 digest"),
+    "pictures": (_are_pictures, "the SHA-256 digests of the pictures, by the ends of their names"),
     "statistics": (_is_text, "a text"),
     "tolerance": (_is_tolerance, "None, or rtol, atol and a reason"),
     "frames": (_are_frames, f"a column and its texts, from 2 to {MOST_FRAMES}, no two the same"),
 }
-_RUN: Checks = {
+RUN: Checks = {
+    "parameters": (_are_parameters, "names with numbers, truth values or texts"),
+    "inputs": (_are_inputs, "names of stored results with their digests"),
+    "code": (_is_text, "a digest"),
+    "arithmetic": (_are_texts, "environment variables with their values"),
     "commit": (_is_text, "a text"),
     "device": (_is_text, "a text"),
     "time": (_matches(r"\d{4}-\d\d-\d\dT[\d:.+-]+"), "an ISO time"),
@@ -152,7 +166,7 @@ def _check(part: object, checks: Checks, figure_id: object, optional: str = "") 
 
 @dataclass(frozen=True)
 class Record:
-    """A published figure: `content` is equal on every re-run, `run` tells of the first such run.
+    """A published figure: `content` is what is seen, `run` tells of the run that made it.
 
     Raises ValueError that names a field which is missing, unknown or of another form; so no
     name in a record can lead out of the book.
@@ -165,12 +179,13 @@ class Record:
         """Refuse what is no record."""
         name = self.content.get("id") if isinstance(self.content, dict) else None
         _check(self.content, CONTENT, name, optional="frames")
-        _check(self.run, _RUN, name)
+        _check(self.run, RUN, name)
 
     @property
     def digest(self) -> str:
-        """The first 12 hexadecimal digits of the content's SHA-256 digest."""
-        return provenance.sha256(provenance.canonical_json(self.content))[:12]
+        """What a citation names: 12 hexadecimal digits of numbers, pictures and caption alone."""
+        cited = {name: self.content[name] for name in ("caption", "data", "pictures")}
+        return provenance.sha256(provenance.canonical_json(cited))[:12]
 
 
 def figure_ids(folder: Path) -> list[str]:

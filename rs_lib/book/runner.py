@@ -19,16 +19,18 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from rs_lib import provenance
+from rs_lib import arithmetic, provenance
 from rs_lib.book import claims, parameters, records
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
 
 # Mending these changes no picture, so it must not change what a citation of one names.
 RECORD_KEEPING = {
     "rs_lib",
+    "rs_lib.arithmetic",
     "rs_lib.provenance",
     "rs_lib.experiments",
     "rs_lib.experiments.experiment",
+    "rs_lib.experiments.witness",
     "rs_lib.book",
     "rs_lib.book.claims",
     "rs_lib.book.comparisons",
@@ -130,7 +132,7 @@ def fresh(house: House, chapter: Chapter) -> bool:
     executed = provenance.sha256(house.executed(chapter.name).read_bytes())
     if kept.get("key") != key(house, chapter) or kept.get("notebook") != executed:
         return False
-    present = [path for path in house.figures.glob("fig-*") if path.name in digests]
+    present = [path for path in house.drawn.glob("fig-*") if path.name in digests]
     return {path.name: provenance.sha256(path.read_bytes()) for path in present} == digests
 
 
@@ -143,15 +145,15 @@ def run(
 ) -> bool:
     """Run a chapter unless it is fresh; return whether it ran.
 
-    With `figure_folder` (for `verify`) the chapter always runs, its figures go there, and
-    the book's own record and executed chapter stay as they are.
+    What it draws goes below `_build`; the record stays as it is. With `figure_folder` (for
+    `verify`) the chapter always runs, its figures go there, and the executed chapter stays too.
 
     Raises ChapterError that names the chapter, the cell and what went wrong.
     """
     chapter = prepare(house, name, given)
     if figure_folder is None and fresh(house, chapter):
         return False
-    folder = figure_folder or house.figures
+    folder = figure_folder or house.drawn
     executed = _execute(house, chapter, folder)
     _finish(executed, name)
     published = _check(chapter, executed, folder)
@@ -183,8 +185,7 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
     profile = str(chapter.parameters.get("profile", "quick"))
     kernel_environment = {CONTEXT_VARIABLE: context.to_environment()}
     if profile == "quick":
-        # One thread gives the same bits on any number of cores, and small networks lose nothing.
-        kernel_environment["OMP_NUM_THREADS"] = "1"
+        kernel_environment |= arithmetic.environment()
     saved = dict(os.environ)
     os.environ.update(kernel_environment)
     try:
@@ -253,7 +254,7 @@ def _check(chapter: Chapter, executed: Any, folder: Path) -> list[str]:
             wrong.append(
                 f"cell {index} shows a picture that is not published: call figures.publish"
             )
-    written = re.findall(r"\{include\}\s+\.\./figures/([\w-]+)\.md", chapter.source)
+    written = re.findall(r"\{include\}\s+figures/([\w-]+)\.md", chapter.source)
     code = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "code")
     published = [
         figure_id

@@ -11,7 +11,7 @@ import yaml
 
 from rs_lib import provenance
 from rs_lib.arguments import shown
-from rs_lib.book import claims, markup, records
+from rs_lib.book import builds, claims, markup, records
 from rs_lib.book.house import House
 from rs_lib.book.published import TRUST, load
 
@@ -71,10 +71,12 @@ def check_sources(house: House) -> None:
 
 
 def write_generated_pages(house: House) -> None:
-    """Write the pages that are made from the records: the claims, the figures, published values."""
+    """Write what is made from the records: claims, figures, published values, and includes."""
+    verdicts = builds.compare(house)
+    builds.write_snippets(house, verdicts)
     for name, text in (
         ("claims", _claims_page(house)),
-        ("figures", _figures_page(house)),
+        ("figures", _figures_page(house, verdicts)),
         ("published", _published_page(house)),
     ):
         path = house.chapters / f"{name}.md"
@@ -116,8 +118,9 @@ def _reference(label: str) -> str:
     return f"{{eq}}`{label}`" if label.startswith("eq-") else f"{{prf:ref}}`{label}`"
 
 
-def _figures_page(house: House) -> str:
+def _figures_page(house: House, verdicts: dict[str, builds.Verdict]) -> str:
     rows = []
+    earlier = builds.former(house)
     for record in _figures_in_order(house):
         name = record.content["id"]
         links = " · ".join(
@@ -126,16 +129,22 @@ def _figures_page(house: House) -> str:
         )
         caption = markup.inline(record.content["caption"].split(". ")[0].rstrip("."))
         alt = markup.option(record.content["alt"])
+        before = "".join(
+            f"; earlier `{digest}` (commit `{commit}`)"
+            for digest, commit in earlier.get(name, {}).items()
+        )
         rows.append(
             f"* - ```{{image}} ../figures/{name}.svg\n    :alt: {alt}\n    ```\n"
             f"  - {{numref}}`{name}`. {caption}.\n\n"
-            f"    {links}\n\n    `{name}`, content `{record.digest}`"
+            f"    {links}\n\n    `{name}`, content `{record.digest}`; drawn by this build: "
+            f"{verdicts[name].verdict}{before}"
         )
     table = "\n".join(["* - Figure", "  - What it shows, files, content", *rows])
     return (
         "# The figure record\n\nEach figure has a permanent id. Its picture, its data and the "
-        "record of what made it can be downloaded, and a citation names the very content by its "
-        "digest. `python -m rs_lib.book redraw <id>` draws it again from the data alone.\n\n"
+        "record of what made it can be downloaded, and a citation names what is seen: the digest "
+        "is that of numbers, picture and caption. `python -m rs_lib.book redraw <id>` draws it "
+        "again from the data alone. An earlier version lies in the commit beside its digest.\n\n"
         "````{list-table}\n:header-rows: 1\n:widths: 36 64\n:class: rs-figures rs-stack\n\n"
         f"{table}\n````\n"
     )

@@ -2,13 +2,18 @@
 
 import html
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from rs_lib.book import markup
 from rs_lib.book.records import Record
 
 TITLE = "Randomized Smoothing, Derived and Reproduced"
+_TOLD = {
+    "identical": "this build drew the same.",
+    "within tolerance": "this build drew it again, within tolerance.",
+    "changed": "**changed in this build.**",
+    "new": "**new in this build.**",
+}
 
 
 def frame_kind(index: int) -> str:
@@ -30,11 +35,33 @@ def bibtex(record: Record) -> str:
     )
 
 
-def snippet(record: Record) -> str:
-    """Return the MyST text that a chapter includes: figure, caption, downloads, citation."""
-    name = record.content["id"]
-    links = " · ".join(
-        f"{{download}}`{text} <../figures/{name}.{kind}>`"
+def snippet(record: Record | None, drawn: Record, verdict: str, former: Sequence[str]) -> str:
+    """Return the MyST text that a chapter includes: figure, caption, downloads, citation.
+
+    The record stands for what this build drew where the `verdict` says that both agree; else the
+    build's own picture, words and numbers are shown, marked, from a copy beside the chapters, and
+    the record is linked. `former` are digests of versions that were cited before.
+    """
+    agrees = record is not None and verdict in ("identical", "within tolerance")
+    own, folder = (record, "../figures") if agrees and record else (drawn, "figures")
+    name, alt = own.content["id"], own.content["alt"]
+    caption = markup.inline(own.content["caption"])
+    fence = markup.fence(caption)
+    line = f"{_links(name, folder)} · content `{own.digest}` · {_TOLD[verdict]}"
+    if record is not None and not agrees:
+        line += f" The record: {_links(name, '../figures')} · content `{record.digest}`"
+    if former:
+        line += f" · earlier: {', '.join(f'`{digest}`' for digest in former)}"
+    return _slider(own, folder) + (
+        f"{fence}{{figure}} {folder}/{name}.svg\n:name: {name}\n"
+        f":alt: {markup.option(alt)}\n\n{caption}\n{fence}\n\n"
+        f"```{{div}} rs-downloads\n{line}\n```\n"
+    )
+
+
+def _links(name: str, folder: str) -> str:
+    return " · ".join(
+        f"{{download}}`{text} <{folder}/{name}.{kind}>`"
         for text, kind in (
             ("SVG", "svg"),
             ("PDF", "pdf"),
@@ -43,20 +70,15 @@ def snippet(record: Record) -> str:
             ("cite", "bib"),
         )
     )
-    caption, alt = markup.inline(record.content["caption"]), record.content["alt"]
-    fence = markup.fence(caption)
-    return _slider(name, alt, record.content.get("frames")) + (
-        f"{fence}{{figure}} ../figures/{name}.svg\n:name: {name}\n"
-        f":alt: {markup.option(alt)}\n\n{caption}\n{fence}\n\n"
-        f"```{{div}} rs-downloads\n{links} · content `{record.digest}`\n```\n"
-    )
 
 
-def _slider(name: str, alt: str, frames: Mapping[str, Any] | None) -> str:
+def _slider(record: Record, folder: str) -> str:
     """Return the frames and a row of buttons that choose one; the style sheet does the rest.
 
     Without a style sheet that can, and on paper, the figure that follows is shown instead.
     """
+    name, alt = record.content["id"], record.content["alt"]
+    frames = record.content.get("frames")
     if not frames:
         return ""
     # On one line each: a line of its own could close the raw block below.
@@ -71,7 +93,7 @@ def _slider(name: str, alt: str, frames: Mapping[str, Any] | None) -> str:
     )
     legend = html.escape(shared.strip() or markup.one_line(frames["column"]))
     pictures = "\n".join(
-        f"```{{image}} ../figures/{name}.{frame_kind(k)}\n"
+        f"```{{image}} {folder}/{name}.{frame_kind(k)}\n"
         f":alt: {markup.option(f'{label}. {alt}')}\n```"
         for k, label in enumerate(labels)
     )

@@ -87,9 +87,11 @@ def uniform_certified(
     start = arguments.single("low", arguments.numbers("low", low, rounding="up"))
     end = arguments.single("high", arguments.numbers("high", high, rounding="down"))
     width = end - start
-    if not 0 < width < np.inf:
+    if not 2 * np.nextafter(0, 1) < width < np.inf:
         raise ValueError(f"low is {start} and high {end}: give finite bounds with low below high")
     shift = arguments.magnitudes("perturbation", perturbation).ravel()
+    if not np.isfinite(shift).all():
+        raise ValueError("perturbation holds an infinite number: give finite ones")
     shared = uniform.overlap(shift, np.nextafter(width, 0.0) / 2)
     certified: BoolArray = (first - second) - 2 * (1 - shared) > _ERROR
     return certified

@@ -94,4 +94,5 @@ def sampling_ceiling(
 
     Source: Cohen, Rosenfeld and Kolter (2019), section 3.2.2.
     """
-    return radius(clopper_pearson_lower(trials, trials, alpha), sigma)
+    count = arguments.integers("trials", trials, least=1)
+    return radius(clopper_pearson_lower(count, count, alpha), sigma)

@@ -25,6 +25,7 @@ _ERROR = 2.0**-44
 
 _DECREMENT = 1e-6  # twice what Newton's method leaves of the logarithm of the bound
 _ITERATIONS = 60
+MOST_CLASSES = 10_000
 _LARGEST = 1e300
 _MOST_ENTRIES = 2**20
 """Entries of a chunk of weights, which bounds the memory."""
@@ -219,7 +220,7 @@ def _greedy(scores: FloatArray, push: FloatArray, *, keeps_ties: bool) -> int:
 
 def checked_flip(flip: Exact, classes: int) -> tuple[Fraction, int]:
     """Return flip as a Fraction and classes - 1, or raise ValueError for noise of no use."""
-    others = arguments.integer("classes", classes, least=2) - 1
+    others = arguments.integer("classes", classes, least=2, most=MOST_CLASSES) - 1
     q = exact_probability("flip", flip)
     if not 0 < q < Fraction(others, others + 1):
         raise ValueError(
@@ -235,6 +236,7 @@ def checked_votes(
     """Return weights [tests, n] and labels [n] in 0 ... classes - 1, or raise ValueError."""
     weights = arguments.numbers("alpha", alpha)
     known = arguments.integers("labels", labels)
+    arguments.integer("classes", classes, least=2, most=MOST_CLASSES)
     if weights.ndim != 2 or known.shape != weights.shape[1:] or not known.size:
         raise ValueError(
             f"alpha has shape {weights.shape} and labels {known.shape}: give [tests, n] and [n]"

@@ -31,9 +31,13 @@ class WorstCase:
 
 
 def _law(name: str, masses: Sequence[Fraction | int]) -> tuple[Fraction, ...]:
+    if not isinstance(masses, Sequence) or isinstance(masses, str | bytes):
+        raise ValueError(f"{name} is {arguments.shown(masses)}: give a list of Fractions")
     for mass in masses:
         if not isinstance(mass, Fraction | int):
-            raise ValueError(f"{name} holds {mass!r}: give Fractions, for the result is exact")
+            raise ValueError(
+                f"{name} holds {arguments.shown(mass)}: give Fractions, for the result is exact"
+            )
         if mass < 0:
             raise ValueError(f"{name} holds {mass}: give probabilities of at least 0")
     law = tuple(Fraction(mass) for mass in masses)
@@ -53,7 +57,7 @@ def worst_case(
     sum to 1, unequal lengths, or p outside [0, 1].
     """
     if not isinstance(p, Fraction | int) or not 0 <= p <= 1:
-        raise ValueError(f"p is {p!r}: give a Fraction in [0, 1]")
+        raise ValueError(f"p is {arguments.shown(p)}: give a Fraction in [0, 1]")
     first, second = _law("base", base), _law("shifted", shifted)
     if len(first) != len(second):
         raise ValueError(

@@ -82,6 +82,8 @@ class Regions:
 
         Raises ValueError where exact numbers would take too long.
         """
+        if not isinstance(other, Regions):
+            raise ValueError(f"other is {arguments.shown(other)}: give Regions")
         bits = self.denominator.bit_length() + other.denominator.bit_length()
         if len(self.base) * len(other.base) * bits > _MOST_BITS:
             raise ValueError(

@@ -16,15 +16,23 @@ import numpy.typing as npt
 from scipy import special
 
 from rs_lib import arguments
-from rs_lib.arguments import FloatArray, IntArray
+from rs_lib.arguments import FloatArray, IntArray, shown
 from rs_lib.certificates.linear_votes import checked_flip, checked_votes
 from rs_lib.certificates.regions import Exact
 
 BERRY_ESSEEN = 0.56
 """Constant for sums of independent terms that need not be alike."""
 
+_LEAST_FLIP = 1e-300
 _SLACK = 2.0**-36
 """Allowed to sums of weights, relative to their sizes: rounding of up to 10^5 additions."""
+
+
+def _flip(flip: Exact) -> float:
+    q = float(checked_flip(flip, 2)[0])
+    if q < _LEAST_FLIP:
+        raise ValueError(f"flip is {shown(flip)}: give at least {_LEAST_FLIP}, or no noise at all")
+    return q
 
 
 def _scaled(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -47,7 +55,7 @@ def distance_from_normal(alpha: npt.ArrayLike, flip: Exact) -> FloatArray:
     weights = arguments.numbers("alpha", alpha)
     known = np.zeros(weights.shape[-1:], dtype=np.int64)
     scaled, _ = _scaled(checked_votes(weights, known, 2)[0])
-    q = float(checked_flip(flip, 2)[0])
+    q = _flip(flip)
     size = np.abs(scaled)
     square, cube = (size**2).sum(axis=1), (size**3).sum(axis=1)
     ratio = np.divide(cube, square**1.5, out=np.full(len(size), np.inf), where=square > 0)
@@ -72,7 +80,7 @@ def flip_radius_bracket(
     """
     weights, ones = checked_votes(alpha, labels, 2)
     weights, half_vote = _scaled(weights)
-    q = float(checked_flip(flip, 2)[0])
+    q = _flip(flip)
     mean = weights @ np.where(ones == 1, 1 - q, q) - half_vote
     answers = (mean >= 0).astype(np.int64)
     error = distance_from_normal(weights, flip)

@@ -1,4 +1,4 @@
-"""The commands `list` and `run`: the book's experiments."""
+"""The commands `list`, `run`, `vouch` and `witness`: the book's experiments."""
 
 import argparse
 import dataclasses
@@ -6,13 +6,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rs_lib import provenance
 from rs_lib.commands.given import assigned
 from rs_lib.commands.options import assignment, place
 from rs_lib.experiments import experiment as experiments
 
 
 def add_to(commands: Any) -> None:
-    """Add both commands to a parser's `commands`."""
+    """Add the commands to a parser's `commands`."""
     show = commands.add_parser(
         "list", help="list the experiments with their profiles and parameters"
     )
@@ -44,10 +45,27 @@ def add_to(commands: Any) -> None:
     run.add_argument(
         "--out",
         type=place,
-        default=experiments.RESULTS,
         metavar="FOLDER",
-        help="where the result goes (default: the book's stored results)",
+        help="where the result goes (default: the book's stored results; with --set a place and a "
+        "name of its own below _build)",
     )
+    run.add_argument(
+        "--record",
+        action="store_true",
+        help="with --set: let it be the recorded result of the profile all the same",
+    )
+    vouch = commands.add_parser(
+        "vouch",
+        help="check by its witness that a stored result is what the code would give now",
+        description="Run the witness of an experiment, a run of seconds, and compare its values "
+        "with those that the stored results hold. Where they agree, the results are stamped with "
+        "the present code; else they are stale.",
+    )
+    vouch.set_defaults(execute=_vouch)
+    vouch.add_argument("experiment", nargs="*", help="its name (default: all)")
+    show = commands.add_parser("witness", help="print what the witness of an experiment gives")
+    show.set_defaults(execute=_witness)
+    show.add_argument("experiment", help="its name, as `list` shows it")
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -62,7 +80,10 @@ def _run(options: argparse.Namespace) -> None:
     experiment = experiments.find(options.experiment)
     changes = assigned("set", options.changes)
     experiment.parameters(options.profile, changes)
-    _require_writable(options.out, experiment.path(options.profile).name)
+    if options.record and not (changes and options.out is None):
+        raise ValueError("record goes with --set and without --out: leave it out")
+    target = experiment.path(options.profile)
+    _require_writable(options.out or target.parent, target.name)
     result = experiment.run(
         options.profile,
         device=options.device,
@@ -70,8 +91,21 @@ def _run(options: argparse.Namespace) -> None:
         keep_stages=True,
         progress=True,
     )
-    path = experiment.store(result, options.out)
-    print(f"{path.name}: stored after {result.run['wall_seconds']} s on {result.run['device']}")
+    path = experiment.store(result, options.out, record=options.record)
+    print(f"{path}: stored after {result.run['wall_seconds']} s on {result.run['device']}")
+
+
+def _vouch(options: argparse.Namespace) -> None:
+    chosen = [experiments.find(name) for name in options.experiment or experiments.names()]
+    for experiment in chosen:
+        for profile in experiment.profiles:
+            if experiment.path(profile).is_file():
+                experiment.vouch(profile)
+                print(f"{experiment.path(profile).name}: the witness agrees")
+
+
+def _witness(options: argparse.Namespace) -> None:
+    print(provenance.canonical_json(experiments.find(options.experiment).witnessed()))
 
 
 def _require_writable(folder: Path, name: str) -> None:

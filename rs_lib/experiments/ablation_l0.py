@@ -3,6 +3,7 @@
 The values are counts, not radii: a certificate for any α, and every curve, follows from them.
 """
 
+import dataclasses
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -97,6 +98,21 @@ PROFILES = {
         seed=2020,
     ),
 }
+
+WITNESS = dataclasses.replace(
+    PROFILES["quick"],
+    kept=(12, 24),
+    epochs=10,
+    images=100,
+    n0=20,
+    n=200,
+    attacked_kept=24,
+    attacked=8,
+    attack_changes=4,
+    attack_views=16,
+    attack_tries=2,
+    judged=100,
+)
 
 
 def law(kept: int, dataset: data.Dataset) -> Ablation:
@@ -280,4 +296,4 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     }
 
 
-experiment = Experiment(__name__, PROFILES, compute)
+experiment = Experiment(__name__, PROFILES, compute, witness=WITNESS)

@@ -1,5 +1,6 @@
 """A search for adversarial examples inside and outside certified balls of smoothed networks."""
 
+import dataclasses
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -52,6 +53,16 @@ PROFILES = {
         n=10_000,
     ),
 }
+
+WITNESS = dataclasses.replace(
+    PROFILES["quick"],
+    base=dataclasses.replace(certified_accuracy.WITNESS, images=50),
+    attacked=8,
+    multiples=(0.5, 0.999, 3.0),
+    steps=3,
+    draws=4,
+    n=200,
+)
 
 
 def _attack(
@@ -128,4 +139,4 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     return {"data": dataset.digest, "runs": runs}
 
 
-experiment = Experiment(__name__, PROFILES, compute)
+experiment = Experiment(__name__, PROFILES, compute, witness=WITNESS)

@@ -3,6 +3,7 @@
 The values are counts, not radii: a certificate for any α, and every curve, follows from them.
 """
 
+import dataclasses
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -80,6 +81,18 @@ PROFILES = {
         seed=2019,
     ),
 }
+
+# Two stages of counts; radii at which the undefended network stands and falls.
+WITNESS = dataclasses.replace(
+    PROFILES["quick"],
+    sigmas=(0.25, 1.0),
+    epochs=3,
+    images=100,
+    n0=20,
+    n=200,
+    attack_radii=(0.0, 0.5, 1.5),
+    attack_steps=3,
+)
 
 
 def test_indices(total: int, images: int) -> npt.NDArray[np.int64]:
@@ -211,4 +224,4 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     }
 
 
-experiment = Experiment(__name__, PROFILES, compute)
+experiment = Experiment(__name__, PROFILES, compute, witness=WITNESS)

@@ -17,13 +17,20 @@ import torch
 
 from rs_lib import provenance
 from rs_lib.arguments import shown
+from rs_lib.experiments import witness
 
 RESULTS = provenance.ROOT / "book" / "results"
 BOUNDS = "rs_lib.experiments.bounds"
 STAGES = provenance.ROOT / "_build" / "stages"
-NO_EXPERIMENTS = ("experiment", "bounds")
-# Modules that keep books and compute no value: mending them makes no result stale.
-BOOKKEEPING = ("rs_lib", "rs_lib.provenance", "rs_lib.experiments", __name__)
+CHANGED = provenance.ROOT / "_build" / "results"
+"""Where results of changed parameters go: they never take the place of a recorded one."""
+
+NO_EXPERIMENTS = ("experiment", "bounds", "witness")
+# Modules that keep books and compute no value.
+BOOKKEEPING = (
+    *("rs_lib", "rs_lib.arithmetic", "rs_lib.provenance", "rs_lib.experiments"),
+    *("rs_lib.experiments.witness", __name__),
+)
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
 
 
@@ -120,12 +127,15 @@ class Experiment:
 
     `module` is the defining module, whose last part with hyphens is the name; `profiles`
     maps a profile to a frozen dataclass of parameters; `compute` takes such parameters
-    and a `Context` and returns a mapping that JSON can hold.
+    and a `Context` and returns a mapping that JSON can hold. `witness` holds parameters of a run
+    of seconds through the same code; `version` is raised where results are meant to change.
     """
 
     module: str
     profiles: Mapping[str, Any]
     compute: Callable[[Any, Context], dict[str, Any]]
+    witness: Any
+    version: int = 1
 
     @property
     def name(self) -> str:
@@ -134,7 +144,7 @@ class Experiment:
 
     @property
     def code(self) -> str:
-        """The digest of the code that the result depends on."""
+        """The digest of the text of the code that the result depends on."""
         return provenance.code_digest([self.module], without=BOOKKEEPING)
 
     def parameters(self, profile: str, changes: Mapping[str, object] | None = None) -> Any:
@@ -168,8 +178,10 @@ class Experiment:
         """
         parameters = self.parameters(profile, changes)
         check_device(device)
-        # Read before the work: code that changes meanwhile makes the result stale.
-        code = self.code
+        # Before the work, since code may change meanwhile. What is to be stored keeps its stages.
+        made: dict[str, Any] = {"version": self.version, "code": self.code}
+        if keep_stages:
+            made["witness"] = witness.values(self)
         started = datetime.now(UTC)
         clock = time.monotonic()
         context = Context(device, keep_stages, progress)
@@ -178,7 +190,6 @@ class Experiment:
             "experiment": self.name,
             "profile": profile,
             "parameters": dataclasses.asdict(parameters),
-            "code": code,
             "values": values,
         }
         # One pass through JSON: tuples become lists here as they do in a stored result.
@@ -190,20 +201,48 @@ class Experiment:
             "stages_reused": len(context.reused),
             "commit": provenance.commit(),
             "versions": provenance.versions(*PACKAGES),
+            **made,
         }
         return Result(content, run)
+
+    def witnessed(self) -> dict[str, Any]:
+        """Compute the witness here and now, in the form that JSON holds."""
+        values = self.compute(self.witness, Context())
+        found: dict[str, Any] = json.loads(provenance.canonical_json(values))
+        return found
 
     def path(self, profile: str) -> Path:
         """Return where the stored result of `profile` lies."""
         return RESULTS / f"{self.name}.{profile}.json"
 
-    def store(self, result: Result, folder: Path = RESULTS) -> Path:
-        """Write `result` atomically into `folder` and return the file's path."""
-        path = folder / self.path(result.content["profile"]).name
+    def store(self, result: Result, folder: Path | None = None, *, record: bool = False) -> Path:
+        """Write `result` atomically and return the file's path.
+
+        Without a `folder` the result of a profile becomes the recorded one. That of changed
+        parameters gets a name of its own and goes to `CHANGED`, unless it is to be the `record`.
+        """
+        path = self.path(result.content["profile"])
+        if self.reductions(result) and not record:
+            mark = provenance.sha256(provenance.canonical_json(result.parameters))[:8]
+            path = CHANGED / f"{path.stem}.{mark}.json"
+        path = path if folder is None else folder / path.name
+        result = Result(result.content, {"witness": witness.values(self), **result.run})
         provenance.write_atomically(
             path, provenance.readable_json({"content": result.content, "run": result.run})
         )
         return path
+
+    def vouch(self, profile: str) -> None:
+        """Say of the stored result of `profile` that the present code would give it too.
+
+        Raises ValueError, and changes nothing, where the result is stale.
+        """
+        result = self.recorded(profile)
+        if self.stale(result):
+            raise ValueError(
+                f"{self.path(profile).name} is stale: run {self.name} again, or mend the code"
+            )
+        self.store(Result(result.content, {**result.run, "code": self.code}), record=True)
 
     def recorded(self, profile: str = "full") -> Result:
         """Return the stored result of `profile`; FileNotFoundError says how to make it."""
@@ -217,8 +256,15 @@ class Experiment:
         return Result(stored["content"], stored["run"])
 
     def stale(self, result: Result) -> bool:
-        """Return whether the experiment's code has changed since `result` was computed."""
-        return bool(result.content["code"] != self.code)
+        """Return whether the experiment would give other values now.
+
+        So it does if its version was raised since `result` was computed, or its witness differs.
+        """
+        if result.run["version"] != self.version:
+            return True
+        if result.run["code"] == self.code:
+            return False
+        return not witness.agree(result.run.get("witness"), witness.values(self))
 
     def reductions(self, result: Result) -> dict[str, tuple[object, object]]:
         """Return the parameters that differ from the profile's: name to (used, profile's)."""

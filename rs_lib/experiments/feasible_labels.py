@@ -5,6 +5,7 @@ Counts only, from exact distances: conflicts among the test images and what they
 fit (a lower bound), and test images that lie close to a training image of another class.
 """
 
+import dataclasses
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
@@ -48,6 +49,14 @@ PROFILES = {
         ("mnist", "fashion-mnist", "cifar10"), 20, 10, 0.75, _SIGMAS[1::2], _MARGINS
     ),
 }
+
+WITNESS = dataclasses.replace(
+    PROFILES["quick"],
+    per_unit=20,
+    listed=0.75,
+    sigmas=(0.2, 0.3, 0.4, 0.6),
+    margins=(0.0, 0.3, 0.49),
+)
 
 
 def thresholds(parameters: Parameters, levels: int) -> list[int]:
@@ -127,4 +136,4 @@ def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     return {"datasets": found}
 
 
-experiment = Experiment(__name__, PROFILES, _compute)
+experiment = Experiment(__name__, PROFILES, _compute, witness=WITNESS)

@@ -5,6 +5,7 @@ each class (after Mohapatra et al. 2021), and the map of training noise against 
 smoothing (after Pal and Sulam 2023).
 """
 
+import dataclasses
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -78,6 +79,14 @@ PROFILES = {
         seed=2020,
     ),
 }
+
+WITNESS = dataclasses.replace(
+    PROFILES["quick"],
+    train_sigmas=(0.0, 0.5),
+    test_sigmas=(0.0, 0.25, 1.0),
+    epochs=3,
+    n=20,
+)
 
 
 def _network(
@@ -197,4 +206,4 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     }
 
 
-experiment = Experiment(__name__, PROFILES, compute)
+experiment = Experiment(__name__, PROFILES, compute, witness=WITNESS)

@@ -4,6 +4,7 @@ After the synthetic experiment in the released code of Pal and Sulam (2023), wit
 and a second border: besides a square with nothing around it there is a torus, which has no border.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -52,6 +53,17 @@ def _profile(draws: int) -> Parameters:
 
 
 PROFILES = {"quick": _profile(10), "full": _profile(100)}
+
+WITNESS = dataclasses.replace(
+    PROFILES["quick"],
+    side=40,
+    radius=5,
+    gaps=(0, 2),
+    tries=300,
+    train=(0, 1, 4),
+    test=(0, 3, 6),
+    draws=4,
+)
 
 
 def regions(parameters: Parameters, border: str, gap: int) -> BoolArray:
@@ -103,4 +115,4 @@ def shares(result: dict[str, Any], side: int) -> dict[tuple[str, int], npt.NDArr
     }
 
 
-experiment = Experiment(__name__, PROFILES, compute)
+experiment = Experiment(__name__, PROFILES, compute, witness=WITNESS)

@@ -7,6 +7,7 @@ the training set with the same labels changed and no pattern, with which certifi
 checked. Nearest neighbours: probabilities of the true label, exact and by RAB's buckets.
 """
 
+import dataclasses
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -130,6 +131,20 @@ PROFILES = {
         seed=2003,
     ),
 }
+
+# More models than fit one chunk.
+WITNESS = dataclasses.replace(
+    PROFILES["quick"],
+    examples=200,
+    tests=6,
+    models=110,
+    plain_models=4,
+    hidden=8,
+    epochs=10,
+    nearest=dataclasses.replace(
+        PROFILES["quick"].nearest, datasets=(("digits", 60),), tests=8, buckets=50
+    ),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -380,4 +395,4 @@ def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     }
 
 
-experiment = Experiment(__name__, PROFILES, _compute)
+experiment = Experiment(__name__, PROFILES, _compute, witness=WITNESS)

@@ -3,6 +3,7 @@
 The values are moments and counts; radii and detection limits follow from them.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,16 @@ PROFILES = {
     ),
 }
 
+# Every attack, and a last chunk of samples that is not full.
+WITNESS = dataclasses.replace(
+    PROFILES["quick"],
+    normals=20_000,
+    n=1_500,
+    margins=(0.02, 0.5, 2.0),
+    streams=3,
+    sizes=(64, 4_096),
+)
+
 
 def tampered(attack: str, strength: float, count: int, seed: int) -> tuple[WordArray, FloatArray]:
     """Return `count` normals made by an attacked PCG64, and the tampered words behind them."""
@@ -170,4 +181,4 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     return {"runs": runs}
 
 
-experiment = Experiment(__name__, PROFILES, compute)
+experiment = Experiment(__name__, PROFILES, compute, witness=WITNESS)

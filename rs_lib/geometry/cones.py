@@ -34,11 +34,7 @@ def cone_shift(half_angle: npt.ArrayLike, dim: npt.ArrayLike) -> FloatArray:
     Arguments broadcast; rounded up, by less than 1e-13 of it. Raises ValueError for an angle
     outside the range or dim < 1.
     """
-    theta = arguments.positive("half_angle", half_angle, rounding="down")
-    if (theta > np.pi / 2).any():
-        raise ValueError(
-            f"half_angle is {theta.max():g}: give radians of at most pi/2 = {np.pi / 2:.6f}"
-        )
+    theta = _angles(half_angle)
     theta, d = np.broadcast_arrays(theta, arguments.integers("dim", dim, least=1, most=_MOST_DIM))
     shift = np.zeros(theta.shape)
     moved = (d > 1) & (theta < np.pi / 2)
@@ -54,12 +50,22 @@ def cone_shift_bounds(half_angle: npt.ArrayLike, dim: npt.ArrayLike) -> tuple[Fl
 
     Arguments as there, but dim >= 2. The lower one is rounded down, the upper one up.
     """
-    theta = arguments.positive("half_angle", half_angle, rounding="down")
+    theta = _angles(half_angle)
     degrees = arguments.integers("dim", dim, least=2, most=_MOST_DIM) - 1
     low, high = _bracket(degrees.astype(float))
     with np.errstate(over="ignore"):
         slope = 1 / np.tan(theta)
-        return np.asarray(low * slope * (1 - _ERROR)), np.asarray(high * slope * (1 + _ERROR))
+        below = np.minimum(low * slope * (1 - _ERROR), np.finfo(float).max)
+        return np.asarray(below), np.asarray(high * slope * (1 + _ERROR))
+
+
+def _angles(half_angle: npt.ArrayLike) -> FloatArray:
+    theta = arguments.positive("half_angle", half_angle, rounding="down")
+    if (theta > np.pi / 2).any():
+        raise ValueError(
+            f"half_angle is {theta.max():g}: give radians of at most pi/2 = {np.pi / 2:.6f}"
+        )
+    return theta
 
 
 def _bracket(k: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -16,6 +16,8 @@ from rs_lib.arguments import FloatArray
 BoolArray = npt.NDArray[np.bool_]
 BORDERS = ("constant", "wrap")
 MOST_SIDE = 10_000
+LEAST_SIGMA = 1e-3
+MOST_TRIES = 10**6
 
 
 def blur(side: int, sigma: float, border: str) -> FloatArray:
@@ -27,6 +29,8 @@ def blur(side: int, sigma: float, border: str) -> FloatArray:
     Raises ValueError for a scale that is not positive or an unknown border.
     """
     scale = arguments.single("sigma", arguments.positive("sigma", sigma))
+    if not LEAST_SIGMA <= scale <= MOST_SIDE:
+        raise ValueError(f"sigma is {scale}: give pixels from {LEAST_SIGMA} to {MOST_SIDE}")
     arguments.one_of("border", border, BORDERS)
     mode: Literal["wrap", "constant"] = "wrap" if border == "wrap" else "constant"
     wide = arguments.integer("side", side, least=1, most=MOST_SIDE)
@@ -39,6 +43,9 @@ def smoothed(regions: BoolArray, sigma: float, border: str) -> BoolArray:
 
     `sigma` 0 changes nothing. Raises ValueError if the regions are no squares of truth values.
     """
+    arguments.one_of("border", border, BORDERS)
+    if not isinstance(regions, np.ndarray):
+        raise ValueError(f"regions is {arguments.shown(regions)}: give an array of truth values")
     shape = regions.shape
     if regions.dtype != np.bool_ or len(shape) < 2 or shape[-1] != shape[-2]:
         raise ValueError(
@@ -58,7 +65,12 @@ def balls(side: int, centres: npt.ArrayLike, radius: float, border: str) -> Bool
     a disc is cut at the border, with "wrap" it goes on at the other side.
     """
     arguments.one_of("border", border, BORDERS)
-    corners = np.asarray(centres, dtype=np.float64).reshape(-1, 2)
+    side = arguments.integer("side", side, least=1, most=MOST_SIDE)
+    radius = arguments.single("radius", arguments.nonnegative("radius", radius))
+    corners = arguments.numbers("centres", centres)
+    if corners.size and (corners.ndim != 2 or corners.shape[1] != 2):
+        raise ValueError(f"centres has shape {corners.shape}: give (count, 2)")
+    corners = corners.reshape(-1, 2)
     apart = np.abs(np.arange(side) + 0.5 - corners[:, :, None])  # (count, 2, side)
     if border == "wrap":
         apart = np.minimum(apart, side - apart)
@@ -75,6 +87,9 @@ def separated(
     Far means at least `apart` pixels in one of the two coordinates; `tries` are thrown.
     """
     arguments.one_of("border", border, BORDERS)
+    side = arguments.integer("side", side, least=1, most=MOST_SIDE)
+    tries = arguments.integer("tries", tries, most=MOST_TRIES)
+    apart = arguments.single("apart", arguments.positive("apart", apart))
     thrown = generator.integers(0, side, size=(tries, 2))
     kept = []
     while len(thrown):

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import optimize, special
 
-from rs_lib.arguments import nonnegative, numbers, single
+from rs_lib.arguments import nonnegative, numbers, shown, single
 
 Number = TypeVar("Number", Fraction, float)
 Exact = tuple[tuple[Fraction, Fraction], ...]
@@ -39,7 +39,7 @@ def union(pieces: Iterable[tuple[Number, Number]]) -> tuple[tuple[Number, Number
     """
     merged: list[tuple[Number, Number]] = []
     for left, right in sorted(pieces):
-        if left > right:
+        if not left <= right:
             raise ValueError(f"interval is ({left}, {right}): give the left end first")
         if merged and left <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(merged[-1][1], right))
@@ -149,7 +149,13 @@ def _ends_near(pieces: Real, group: list[float], sigma: float) -> list[float]:
 
 
 def gaussian_mass(region: Real, x: float) -> float:
-    """Return the mass that unit Gaussian noise around `x` puts on the region."""
+    """Return the mass that unit Gaussian noise around `x` puts on the region.
+
+    Raises ValueError for an interval whose ends are not in order.
+    """
+    for a, b in region:
+        if not a <= b:
+            raise ValueError(f"interval is ({a}, {b}): give the left end first")
     return math.fsum(_between(a - x, b - x) for a, b in region)
 
 
@@ -175,7 +181,7 @@ def _real(end: Fraction | float) -> float:
 
 def _exact(value: Fraction | int, name: str) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, Fraction | int):
-        raise ValueError(f"{name} holds {value!r}: give Fractions or integers")
+        raise ValueError(f"{name} holds {shown(value)}: give Fractions or integers")
     return Fraction(value)
 
 

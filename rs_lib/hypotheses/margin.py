@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.optimize import linprog
 from scipy.special import ndtr
 
-from rs_lib.arguments import FloatArray, numbers, positive, single
+from rs_lib.arguments import FloatArray, numbers, positive, reals, shown, single
 
 ERROR = 1e-7
 """How far `feasible_margin` may lie below the truth."""
@@ -27,6 +27,7 @@ _NEWTON = 12
 _NEGLIGIBLE = 1e-12
 _ROUNDING = 1e-13
 _WIDEST = 1e100
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Fit:
 
     def smoothed(self, x: npt.ArrayLike, sigma: float) -> FloatArray:
         """Return g(x), the probability that the hypothesis says 1 of x plus Gaussian noise."""
-        places = numbers("x", x)
+        places, sigma = numbers("x", x), single("sigma", positive("sigma", sigma))
         return (_masses(places.ravel(), sigma, self.edges) @ self.values).reshape(places.shape)
 
 
@@ -183,6 +184,16 @@ def _checked(
     if wrong.any():
         raise ValueError(f"labels is {marks[wrong][0]}: give 0 or 1")
     scale = single("sigma", positive("sigma", sigma, rounding="up"))
+    # As Python's numbers, which compare without rounding.
+    given = reals("points", points).astype(object)
+    moved = np.asarray(places.astype(object) != given, dtype=np.bool_)
+    if (np.spacing(np.abs(places[moved])) > _ROUNDING / 4 * scale).any():
+        raise ValueError(
+            f"points is {shown(points)}: give points that float64 holds, such as their distances "
+            "from the first one"
+        )
+    if not max(scale, np.abs(places).max()) < _LARGEST:
+        raise ValueError(f"points or sigma exceed {_LARGEST}: give them in a larger unit")
     with np.errstate(over="ignore"):
         span = float(np.ptp(places) / np.float64(scale))
     if not span < _WIDEST:

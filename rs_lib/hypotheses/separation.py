@@ -13,7 +13,7 @@ from rs_lib.arguments import FloatArray, integers, nonnegative, positive
 
 # Relative errors allowed to a few operations with erf, erfinv and ndtri, and to ndtr down to
 # 1e-300; both are ten times what 50 digits show, or more.
-_ERROR = 2.0**-46
+_ERROR = 2.0**-48
 _TAIL_ERROR = 2.0**-41
 _TINY = 1e-300
 
@@ -33,9 +33,11 @@ def separation(sigma: npt.ArrayLike, margin: npt.ArrayLike) -> FloatArray:
     # 1/2 - γ is exact from a quarter on, 2γ always: 1/2 + γ may be rounded up, and to 1.
     far = -ndtri(0.5 - np.maximum(gamma, 0.25))
     near = np.sqrt(2) * erfinv(2 * np.minimum(gamma, 0.25))
-    quantile = np.where(gamma >= 0.25, far, near)
-    with np.errstate(over="ignore"):
-        return np.nextafter(2 * scale * quantile * (1 - _ERROR), 0.0)
+    # Numbers near the smallest float have no digits to rely on.
+    quantile = np.where(gamma >= 0.25, far, np.where(gamma > _TINY, near, 0.0))
+    with np.errstate(over="ignore", under="ignore"):
+        apart = scale * (2 * quantile * (1 - _ERROR))
+    return np.asarray(np.where(apart > _TINY, np.nextafter(apart, 0.0), 0.0))
 
 
 def pair_margin(distance: npt.ArrayLike, sigma: npt.ArrayLike) -> FloatArray:
@@ -66,7 +68,7 @@ def lattice_margin(sigma: npt.ArrayLike, spacing: npt.ArrayLike = 1.0) -> FloatA
         quotient = positive("sigma", sigma, rounding="up") / positive(
             "spacing", spacing, rounding="down"
         )
-    # The margin falls with s: rounded up, within what floats hold. Beyond 40 it is below 1e-300.
+    # The margin falls with s: rounded up, within what floats hold. At 40 it is below 1e-300.
     s = np.clip(quotient * (1 + _ERROR), 1e-300, 40.0)
     odd = np.arange(1, 12, 2)
     signs = (-1.0) ** (odd // 2)
@@ -75,7 +77,7 @@ def lattice_margin(sigma: npt.ArrayLike, spacing: npt.ArrayLike = 1.0) -> FloatA
     steps = (np.arange(1, 40) - 0.5) / s[..., None]
     direct = 0.5 - 2 * ndtr(-steps) @ (-1.0) ** np.arange(39)
     margin = np.where(s < 0.5, direct, waves) * (1 - _ERROR)
-    return np.where(s < 40.0, margin, 0.0)
+    return np.asarray(np.where(margin > _TINY, np.nextafter(margin, 0.0), 0.0))
 
 
 def nearest_margin(
@@ -101,8 +103,8 @@ def nearest_margin(
         )
     rivals = classes[:, None] != classes
     lost = [_lost(apart, rivals, s) for s in scale.ravel().tolist()]
-    kept = 0.5 - np.stack(lost, axis=1).reshape(len(classes), *scale.shape)
-    return np.nextafter(kept, -np.inf)
+    kept = 0.5 - np.array(lost).reshape(scale.size, len(classes)).T
+    return np.asarray(np.nextafter(kept, -np.inf).reshape(len(classes), *scale.shape))
 
 
 def _lost(apart: FloatArray, rivals: npt.NDArray[np.bool_], sigma: float) -> FloatArray:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import IntArray, as_fraction, integer
+from rs_lib.arguments import IntArray, as_fraction, integer, shown
 from rs_lib.noise.philox import WORDS_PER_BLOCK
 from rs_lib.noise.streams import _words
 
@@ -44,8 +44,8 @@ class Flip:
         drawn = 1 - Fraction(levels * width, 2**BITS)
         if not Fraction(1, levels + 1) < drawn < 1:
             raise ValueError(
-                f"keep is {float(given)}: give a probability above 1/{levels + 1}, that of each "
-                "value under noise that forgets, and below 1"
+                f"keep is {shown(self.keep)}: give a probability above 1/{levels + 1}, that of "
+                "each value under noise that forgets, and below 1"
             )
         object.__setattr__(self, "keep", drawn)
         object.__setattr__(self, "levels", levels)

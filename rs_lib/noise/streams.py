@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import IntArray
+from rs_lib.arguments import IntArray, integer, shown
 from rs_lib.noise import continuous, philox
 from rs_lib.noise.ablation import Ablation, Law
 from rs_lib.noise.device_table import device_table
-from rs_lib.noise.laws import NoiseLaw
+from rs_lib.noise.laws import Gaussian, Laplace, NoiseLaw, Uniform
 from rs_lib.noise.prefix_table import exhausted, prefix_table, prefix_words
 from rs_lib.noise.rounded import Rounded
 
@@ -50,6 +50,7 @@ def noisy_images(
     sample runs out of random words (probability below 2^-64).
     """
     _check(law, images, rows, image_ids, samples)
+    integer("key", key, most=2**63 - 1)
     if isinstance(law, Ablation):
         return _ablated(law, images, rows, image_ids, samples, key)
     last = images.permute(0, 2, 3, 1)
@@ -166,6 +167,14 @@ def _check(
     law: Law, images: Tensor, rows: IntArray, image_ids: IntArray, samples: IntArray
 ) -> None:
     """Raise ValueError unless the arguments fit together."""
+    if not isinstance(law, Ablation | Rounded | Gaussian | Laplace | Uniform):
+        raise ValueError(f"law is {shown(law)}: give a law of noise")
+    if not isinstance(images, Tensor):
+        raise ValueError(f"images is {shown(images)}: give a tensor [N, C, H, W]")
+    for name, numbers in (("rows", rows), ("image_ids", image_ids), ("samples", samples)):
+        # Other types would be read by their bits, as other numbers.
+        if getattr(numbers, "dtype", None) != np.int64:
+            raise ValueError(f"{name} is {shown(numbers)}: give an array of int64")
     dtype = torch.uint8 if isinstance(law, Rounded | Ablation) else torch.float32
     if images.ndim != 4 or images.dtype != dtype:
         raise ValueError(

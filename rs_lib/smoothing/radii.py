@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from rs_lib.arguments import FloatArray, nonnegative
+from rs_lib.arguments import FloatArray, nonnegative, shown
 from rs_lib.certificates import ablation, gaussian, laplace, uniform
 from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform
 from rs_lib.statistics import SequentialTable
@@ -31,7 +31,9 @@ def certified_radius(noise: Law, p_lower: npt.ArrayLike) -> FloatArray:
             return laplace.radius_l1(p_lower, scale)
         case Ablation(kept=kept, pixels=pixels):
             return np.maximum(ablation.radius(p_lower, pixels, kept), 0).astype(np.float64)
-    raise ValueError(f"noise is {noise!r}: give Gaussian, uniform or Laplace noise, or ablation")
+    raise ValueError(
+        f"noise is {shown(noise)}: give Gaussian, uniform or Laplace noise, or ablation"
+    )
 
 
 def required_probabilities(noise: Law, radii: npt.ArrayLike) -> FloatArray:
@@ -41,7 +43,7 @@ def required_probabilities(noise: Law, radii: npt.ArrayLike) -> FloatArray:
     rounded down, reaches the radius. `radii` are at least 0; the result lies in [1/2, 1] and
     is 1 where no float below suffices.
     """
-    wanted = nonnegative("radii", radii)
+    wanted = nonnegative("radii", radii, rounding="up")
     p0 = np.minimum(np.maximum(_inverse(noise, wanted), 0.5), 1.0)
     step = np.spacing(p0)
     for _ in range(60):
@@ -65,7 +67,9 @@ def _inverse(noise: Law, radii: FloatArray) -> FloatArray:
             return 1 - 0.5 * np.exp(-radii / scale)
         case Ablation(kept=kept, pixels=pixels):
             return ablation.required_probability(np.ceil(radii), pixels, kept)
-    raise ValueError(f"noise is {noise!r}: give Gaussian, uniform or Laplace noise, or ablation")
+    raise ValueError(
+        f"noise is {shown(noise)}: give Gaussian, uniform or Laplace noise, or ablation"
+    )
 
 
 @functools.lru_cache(maxsize=4)

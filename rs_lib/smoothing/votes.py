@@ -47,7 +47,8 @@ def _at_least(scores: npt.NDArray[np.float32] | npt.NDArray[np.float64], theta: 
 
 
 def _threshold(theta: float) -> float:
-    value = arguments.single("theta", arguments.numbers("theta", theta))
+    # A score reaches a number finer than floats if and only if it reaches the float above.
+    value = arguments.single("theta", arguments.numbers("theta", theta, rounding="up"))
     if not -1 <= value <= 1:
         raise ValueError(f"theta is {value:.10g}: give a threshold from -1 to 1, as scores are")
     return value
@@ -59,7 +60,7 @@ def _real(scores: npt.ArrayLike) -> npt.NDArray[np.float32] | npt.NDArray[np.flo
     if type(scores) is np.ndarray and scores.dtype == np.float32:
         array = scores
     else:
-        array = arguments.numbers("scores", scores)
+        array = arguments.numbers("scores", scores, rounding="down")
     if array.ndim not in (3, 4) or 0 in array.shape[1:-1] or array.shape[-1] < 2:
         raise ValueError(
             f"scores has shape {array.shape}: give [images, positions, classes] or "
@@ -98,7 +99,7 @@ def guarded(scores: npt.ArrayLike, theta: float, guard: float = GUARD) -> tuple[
     first array, where its own answer is that of the second, holds of all scores within the guard.
     Raises ValueError as `votes` does, and for a guard that is negative or not finite.
     """
-    width = arguments.single("guard", arguments.nonnegative("guard", guard))
+    width = arguments.single("guard", arguments.nonnegative("guard", guard, rounding="up"))
     array, least = _real(scores), _threshold(theta)
     chosen = _answers(_at_least(array, least))
     # Rounded outwards: the sums are rounded themselves.

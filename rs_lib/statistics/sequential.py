@@ -273,7 +273,8 @@ class SequentialTable:
         done = arguments.integers("certified", certified)
         barred = arguments.integers("refused", refused)
         m, looks = self.accept.shape
-        if not 0 <= look_index < looks:
+        look_index = arguments.integer("look_index", look_index)
+        if look_index >= looks:
             raise ValueError(f"look_index is {look_index}: give an index from 0 to {looks - 1}")
         if not counts.shape == done.shape == barred.shape:
             raise ValueError(

@@ -1,0 +1,144 @@
+"""What a build drew, beside the record: verdicts, what pages include, and taking it over.
+
+The record in `book/figures` is what is cited. A build draws below `_build` and compares; only
+`accept` writes the record.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rs_lib import provenance
+from rs_lib.arguments import shown
+from rs_lib.book import figures
+from rs_lib.book.house import House
+from rs_lib.book.records import figure_ids, load
+from rs_lib.book.snippets import bibtex, snippet
+
+VERDICTS = ("identical", "within tolerance", "changed", "new")
+AGREE = VERDICTS[:2]
+FORMER = "former.json"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a figure that was drawn again compares with the record, and why."""
+
+    verdict: str
+    reason: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the record's picture stands for what this build drew."""
+        return self.verdict in AGREE
+
+
+def compare(house: House) -> dict[str, Verdict]:
+    """Compare every figure of the last build with the record; store and return the verdicts.
+
+    `_build/verify.json` holds the counts and, for each figure, verdict and reason.
+    """
+    ids = sorted({*figure_ids(house.drawn), *figure_ids(house.figures)})
+    found = {name: Verdict(*figures.compare(house.figures, house.drawn, name)) for name in ids}
+    content = {
+        "counts": counts(found),
+        "figures": {name: {"verdict": v.verdict, "reason": v.reason} for name, v in found.items()},
+    }
+    provenance.write_atomically(house.verdicts, provenance.readable_json(content))
+    return found
+
+
+def counts(verdicts: dict[str, Verdict]) -> dict[str, int]:
+    """Return how many figures got each verdict."""
+    given = [verdict.verdict for verdict in verdicts.values()]
+    return {name: given.count(name) for name in VERDICTS}
+
+
+def write_snippets(house: House, verdicts: dict[str, Verdict]) -> None:
+    """Write what the chapters include of each figure that this build drew.
+
+    Where the build does not agree its own picture is shown, from a copy beside the chapters.
+    """
+    wanted: dict[str, bytes] = {}
+    earlier = former(house)
+    for name in figure_ids(house.drawn):
+        verdict = verdicts[name]
+        drawn = load(house.drawn, name)
+        record = load(house.figures, name) if verdict.verdict != "new" else None
+        if not verdict.agrees:
+            for kind in ("json", *figures.kinds(drawn.content)):
+                wanted[f"{name}.{kind}"] = (house.drawn / f"{name}.{kind}").read_bytes()
+            wanted[f"{name}.bib"] = bibtex(drawn).encode()
+        page = snippet(record, drawn, verdict.verdict, list(earlier.get(name, {})))
+        wanted[f"{name}.md"] = page.encode()
+    folder = house.chapters / "figures"
+    for old in folder.glob("fig-*"):
+        if old.name not in wanted:
+            old.unlink()
+    for file, data in wanted.items():
+        path = folder / file
+        if not path.is_file() or path.read_bytes() != data:
+            provenance.write_atomically(path, data)
+
+
+def former(house: House) -> dict[str, dict[str, str]]:
+    """Return for each figure the digests that were cited before, with a commit that holds them."""
+    path = house.figures / FORMER
+    kept: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.is_file() else {}
+    return kept
+
+
+def accept(house: House, names: Sequence[str], tell: Callable[[str], object] = print) -> None:
+    """Take figures of the last build into the record, telling first what changes.
+
+    Without `names` those that are changed or new and were drawn with the record's parameters.
+    Raises ValueError for a name that the build did not draw.
+    """
+    drawn = figure_ids(house.drawn)
+    for name in names:
+        if name not in drawn:
+            raise ValueError(f"figure is {shown(name)}: give one of {', '.join(drawn) or 'none'}")
+    verdicts = compare(house)
+    recorded = {name: load(house.figures, name) for name in figure_ids(house.figures)}
+    made = {name: load(house.drawn, name) for name in names or drawn}
+    if not names:
+        made = {
+            name: record
+            for name, record in made.items()
+            if not verdicts[name].agrees
+            and (
+                name not in recorded or recorded[name].run["parameters"] == record.run["parameters"]
+            )
+        }
+    for name, record in made.items():
+        before = recorded[name].digest if name in recorded else "none"
+        verdict = verdicts[name]
+        tell(f"{name}: {verdict.verdict} ({verdict.reason}); {before} -> {record.digest}")
+    earlier = former(house)
+    for name, record in made.items():
+        if name in recorded and recorded[name].digest != record.digest:
+            earlier.setdefault(name, {})[recorded[name].digest] = provenance.commit().rstrip("+")
+        files: dict[str, bytes] = {
+            kind: (house.drawn / f"{name}.{kind}").read_bytes()
+            for kind in figures.kinds(record.content)
+        }
+        figures.write(house.figures, record, {**files, "bib": bibtex(record).encode()})
+    if earlier:
+        provenance.write_atomically(house.figures / FORMER, _table(earlier))
+    tell(f"{len(made)} figures taken into the record")
+
+
+def _table(earlier: dict[str, dict[str, str]]) -> str:
+    return json.dumps(earlier, indent=1, sort_keys=True) + "\n"
+
+
+def told(verdicts: dict[str, Verdict]) -> str:
+    """Return one line for the end of a build, and one for each figure that does not agree."""
+    total = counts(verdicts)
+    lines = ["figures: " + ", ".join(f"{total[name]} {name}" for name in VERDICTS)]
+    lines += [
+        f"  {name}: {verdict.verdict} ({verdict.reason})"
+        for name, verdict in verdicts.items()
+        if not verdict.agrees
+    ]
+    return "\n".join(lines)
