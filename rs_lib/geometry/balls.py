@@ -27,10 +27,11 @@ _FAR = 1e16
 """Sizes from which on the rounding of a quotient exceeds the noise: nothing is claimed there."""
 
 # Against 4000-bit arithmetic, d up to 5e6: SciPy's inverse incomplete gamma functions err by at
-# most 4e-15 of themselves (a root halves that), the functions by 3e-12 in any tail that float64
-# holds, and the quadrature of `_mass` by 7e-14 for d up to 3072, growing with d.
+# most 4e-15 of themselves (a root halves that), the functions by 3e-12 in the farthest tail that
+# float64 holds and less before, and the quadrature of `_mass` by 7e-14 for d up to 784, growing
+# with d.
 _INVERSE_ERROR = 2.0**-48
-_TAIL_ERROR = 1e-11
+_TAIL_ERROR, _TAIL_ERROR_PER_EXPONENT = 1e-12, 2e-14
 _MASS_ERROR, _MASS_ERROR_PER_DIM = 2e-14, 1e-16
 
 
@@ -110,7 +111,7 @@ def centre_certificate(radius: npt.ArrayLike, sigma: npt.ArrayLike, dim: int) ->
 
     sigma Phi^{-1}(F(R^2 / sigma^2)), F the distribution function of chi-square with `dim`
     degrees of freedom, from the logarithm of the mass outside. Rounded down, by less than
-    2e-11 sigma and a relative 1e-13. Raises ValueError as `ball_mass`.
+    2e-12 sigma and a relative 1e-13. Raises ValueError as `ball_mass`.
     """
     noise = arguments.positive("sigma", sigma, rounding="down")
     d = arguments.integer("dim", dim, least=1, most=_MOST_DIM)
@@ -119,7 +120,8 @@ def centre_certificate(radius: npt.ArrayLike, sigma: npt.ArrayLike, dim: int) ->
         ratio = np.clip(np.nextafter(size / noise, 0.0), 1e-150, 1e150)
         # The hazard of the normal law exceeds max(z, 3/4) for z > 0: an error of the logarithm
         # moves the quantile by less than 4/3 of it.
-        z = _quantile(_log_outside(ratio**2 / 2 * (1 - 2.0**-52), d) + _TAIL_ERROR)
+        outside = _log_outside(ratio**2 / 2 * (1 - 2.0**-52), d)
+        z = _quantile(outside + _TAIL_ERROR - _TAIL_ERROR_PER_EXPONENT * outside)
         inner = np.nextafter(noise * (z * (1 - 2.0**-44)), 0.0)
     return np.asarray(np.where(z > 0, inner, 0.0))
 
@@ -144,7 +146,7 @@ def _log_outside(x: FloatArray, d: int) -> FloatArray:
     logarithm = np.asarray(np.log(np.where(deep, 1.0, tail)))
     if deep.any():
         logarithm[deep] = _log_far_outside(np.asarray(x)[deep], d / 2)
-    return np.asarray(np.minimum(logarithm, -_TAIL_ERROR))
+    return np.asarray(np.minimum(logarithm, -2 * _TAIL_ERROR))
 
 
 def _log_far_outside(x: FloatArray, a: float) -> FloatArray:
