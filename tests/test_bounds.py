@@ -114,6 +114,11 @@ def test_a_bad_value_of_any_field_is_refused_at_once(name, path, value):
         ("label-flips", {"two.flips": ("0.5",)}, "two.flips is '0.5': give less than 1 - 1/2"),
         ("patch-bands", {"bases": (("masked", "rows", 9),)}, "bases is 9: give at most 8"),
         ("patch-bands", {"bases": (("column", "blocks", 2),)}, "give columns or rows for that"),
+        (
+            "patch-bands",
+            {"bases": (("residual", "columns", 2),), "batch_size": 16},
+            "batch_size is 16: give one that leaves no single image",
+        ),
         ("placed-balls", {"radius": 101}, "radius is 101: give at most 100"),
         ("placed-balls", {"side": 1000, "draws": 100}, "draws is 100: give at most 45"),
         ("published-logs", {"images": 0}, "images is 0: give images and sigma above 0"),

@@ -137,6 +137,11 @@ def _patch_bands(p: Any) -> None:
         _at_most("bases", band, min(height, width), f"the side of an image of {p.dataset}")
         if network.endswith("column") and kind == "blocks":
             raise refused("parameter bases", base, "columns or rows for that network")
+        # Batch normalisation needs two images; the last batch is what is left.
+        if network.startswith("residual") and SIZES[p.dataset].train % p.batch_size == 1:
+            raise refused("parameter batch_size", p.batch_size, "one that leaves no single image")
+        if network.startswith("residual") and p.batch_size == 1:
+            raise refused("parameter batch_size", p.batch_size, "at least 2 for that network")
     _at_most("shift", p.shift, min(height, width) - 1, "less than the side of an image")
 
 
