@@ -63,7 +63,7 @@ def test_frames_are_drawn_of_their_rows_alone(chapter, draw):
     assert (folder / "fig-a.01.svg").read_bytes() == alone["svg"]
     assert figures.redraw("fig-a", folder)["01.svg"] == alone["svg"]
     record = figures.load(folder, "fig-a")
-    text = snippets.snippet(record, record, "identical", [])
+    text = snippets.snippet(record, record, "identical")
     assert text.count('type="radio"') == text.count("<label") == 2
     assert text.count(" checked>") == 1
 
@@ -87,7 +87,7 @@ def test_the_slider_says_once_what_its_labels_share(chapter, draw):
     data = DATA.assign(series=["σ = 0.5", "σ = 1", "σ = 1"])
     figures.publish(draw, "fig-a", data=data, frames="series", **WORDS)
     record = figures.load(folder, "fig-a")
-    text = snippets.snippet(record, record, "identical", [])
+    text = snippets.snippet(record, record, "identical")
     assert "<legend>σ =</legend>" in text
     assert '<label for="fig-a-0">0.5</label>' in text
     assert ":alt: σ = 0.5. A line that rises" in text

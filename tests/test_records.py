@@ -215,7 +215,7 @@ def test_words_cannot_leave_the_fences_of_a_snippet(folder):
     content["alt"] = "Five words are here now\n```\n<script>\n:name: evil # \"'"
     content["frames"]["labels"] = ["a = 1\n```\n<script>", "a = `2`"]
     record = Record(content, _stored(folder)["run"])
-    lines = snippets.snippet(record, record, "identical", []).splitlines()
+    lines = snippets.snippet(record, record, "identical").splitlines()
     assert lines.count("```") == 4  # raw, two images, downloads; the caption has a longer fence
     assert sum(line.startswith((":name:", ":alt:")) for line in lines) == 4
     assert "<script" not in "".join(line for line in lines if "alt:" not in line).replace(r"\<", "")

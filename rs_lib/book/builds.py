@@ -60,7 +60,6 @@ def write_snippets(house: House, verdicts: dict[str, Verdict]) -> None:
     Where the build does not agree its own picture is shown, from a copy beside the chapters.
     """
     wanted: dict[str, bytes] = {}
-    earlier = former(house)
     for name in figure_ids(house.drawn):
         verdict = verdicts[name]
         drawn = load(house.drawn, name)
@@ -69,8 +68,7 @@ def write_snippets(house: House, verdicts: dict[str, Verdict]) -> None:
             for kind in ("json", *figures.kinds(drawn.content)):
                 wanted[f"{name}.{kind}"] = (house.drawn / f"{name}.{kind}").read_bytes()
             wanted[f"{name}.bib"] = bibtex(drawn).encode()
-        page = snippet(record, drawn, verdict.verdict, list(earlier.get(name, {})))
-        wanted[f"{name}.md"] = page.encode()
+        wanted[f"{name}.md"] = snippet(record, drawn, verdict.verdict).encode()
     folder = house.chapters / "figures"
     for old in folder.glob("fig-*"):
         if old.name not in wanted:

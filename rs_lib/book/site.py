@@ -120,7 +120,6 @@ def _reference(label: str) -> str:
 
 def _figures_page(house: House, verdicts: dict[str, builds.Verdict]) -> str:
     rows = []
-    earlier = builds.former(house)
     for record in _figures_in_order(house):
         name = record.content["id"]
         links = " · ".join(
@@ -129,24 +128,39 @@ def _figures_page(house: House, verdicts: dict[str, builds.Verdict]) -> str:
         )
         caption = markup.inline(record.content["caption"].split(". ")[0].rstrip("."))
         alt = markup.option(record.content["alt"])
-        before = "".join(
-            f"; earlier `{digest}` (commit `{commit}`)"
-            for digest, commit in earlier.get(name, {}).items()
-        )
         rows.append(
             f"* - ```{{image}} ../figures/{name}.svg\n    :alt: {alt}\n    ```\n"
             f"  - {{numref}}`{name}`. {caption}.\n\n"
             f"    {links}\n\n    `{name}`, content `{record.digest}`; drawn by this build: "
-            f"{verdicts[name].verdict}{before}"
+            f"{verdicts[name].verdict}"
         )
     table = "\n".join(["* - Figure", "  - What it shows, files, content", *rows])
     return (
         "# The figure record\n\nEach figure has a permanent id. Its picture, its data and the "
         "record of what made it can be downloaded, and a citation names what is seen: the digest "
         "is that of numbers, picture and caption. `python -m rs_lib.book redraw <id>` draws it "
-        "again from the data alone. An earlier version lies in the commit beside its digest.\n\n"
+        "again from the data alone.\n\n"
         "````{list-table}\n:header-rows: 1\n:widths: 36 64\n:class: rs-figures rs-stack\n\n"
-        f"{table}\n````\n"
+        f"{table}\n````\n{_earlier_versions(house)}"
+    )
+
+
+def _earlier_versions(house: House) -> str:
+    """Return a section on digests that were cited before, each with a commit that holds them."""
+    rows = [
+        f"* - `{name}`\n  - "
+        + ", ".join(f"`{digest}` in commit `{commit}`" for digest, commit in versions.items())
+        for name, versions in builds.former(house).items()
+    ]
+    if not rows:
+        return ""
+    table = "\n".join(["* - Figure", "  - Content", *rows])
+    return (
+        "\n## Earlier versions\n\nA citation of a version that is no longer shown names a digest "
+        "below; the commit beside it holds picture, data and record.\n\n"
+        "````{dropdown} Digests that were cited before\n"
+        "```{list-table}\n:header-rows: 1\n:widths: 24 76\n:class: rs-stack\n\n"
+        f"{table}\n```\n````\n"
     )
 
 

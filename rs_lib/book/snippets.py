@@ -2,7 +2,6 @@
 
 import html
 import re
-from collections.abc import Sequence
 
 from rs_lib.book import markup
 from rs_lib.book.records import Record
@@ -35,12 +34,12 @@ def bibtex(record: Record) -> str:
     )
 
 
-def snippet(record: Record | None, drawn: Record, verdict: str, former: Sequence[str]) -> str:
+def snippet(record: Record | None, drawn: Record, verdict: str) -> str:
     """Return the MyST text that a chapter includes: figure, caption, downloads, citation.
 
     The record stands for what this build drew where the `verdict` says that both agree; else the
     build's own picture, words and numbers are shown, marked, from a copy beside the chapters, and
-    the record is linked. `former` are digests of versions that were cited before.
+    the record is linked.
     """
     agrees = record is not None and verdict in ("identical", "within tolerance")
     own, folder = (record, "../figures") if agrees and record else (drawn, "figures")
@@ -50,8 +49,6 @@ def snippet(record: Record | None, drawn: Record, verdict: str, former: Sequence
     line = f"{_links(name, folder)} · content `{own.digest}` · {_TOLD[verdict]}"
     if record is not None and not agrees:
         line += f" The record: {_links(name, '../figures')} · content `{record.digest}`"
-    if former:
-        line += f" · earlier: {', '.join(f'`{digest}`' for digest in former)}"
     return _slider(own, folder) + (
         f"{fence}{{figure}} {folder}/{name}.svg\n:name: {name}\n"
         f":alt: {markup.option(alt)}\n\n{caption}\n{fence}\n\n"
