@@ -114,10 +114,12 @@ def centre_certificate(radius: npt.ArrayLike, sigma: npt.ArrayLike, dim: int) ->
     2e-12 sigma and a relative 1e-13. Raises ValueError as `ball_mass`.
     """
     noise = arguments.positive("sigma", sigma, rounding="down")
+    # The radius falls with sigma: as a divisor it goes up.
+    wide = arguments.positive("sigma", sigma, rounding="up")
     d = arguments.integer("dim", dim, least=1, most=_MOST_DIM)
     size = arguments.positive("radius", radius, rounding="down")
     with np.errstate(over="ignore", under="ignore"):
-        ratio = np.clip(np.nextafter(size / noise, 0.0), 1e-150, 1e150)
+        ratio = np.clip(np.nextafter(size / wide, 0.0), 1e-150, 1e150)
         # The hazard of the normal law exceeds max(z, 3/4) for z > 0: an error of the logarithm
         # moves the quantile by less than 4/3 of it.
         outside = _log_outside(ratio**2 / 2 * (1 - 2.0**-52), d)
