@@ -154,7 +154,6 @@ def exact_probabilities(name: str, value: npt.ArrayLike) -> FloatArray | npt.NDA
 MOST_DIGITS = 10_000
 """Most digits behind the point of an exact number: more would take longer than anybody waits."""
 
-
 _MOST_BITS = MOST_DIGITS * 10 // 3
 
 
@@ -164,30 +163,26 @@ def as_fraction(name: str, value: Any) -> Fraction:
     Raises ValueError for NaN, infinite numbers, text that is no number, or too many digits.
     """
     try:
-        number = Decimal(value) if _is_decimal_text(value) else value
-        if isinstance(number, Decimal) and abs(number.adjusted()) > MOST_DIGITS:
-            raise ValueError(
-                f"{name} is {shown(value)}: give a number of at most {MOST_DIGITS} digits"
-            )
-        if isinstance(number, str | abstract.Rational | Decimal):
-            exact = Fraction(number)
-        else:
-            exact = Fraction(*number.as_integer_ratio())
-    except (TypeError, AttributeError, ArithmeticError) as error:
+        text = isinstance(value, str) and "/" not in value
+        number = Decimal(value) if text else value
+        # Looked at before its digits are written out.
+        exact = None if _is_long(number) else _fraction_of(number)
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise _refused(name, value, 'a number such as "0.8" or "4/5"') from error
-    except ValueError as error:
-        if "at most" in str(error):
-            raise
-        raise _refused(name, value, 'a number such as "0.8" or "4/5"') from error
-    # NumPy's integers would overflow in the arithmetic of Fractions.
-    exact = Fraction(int(exact.numerator), int(exact.denominator))
-    if max(abs(exact.numerator), exact.denominator).bit_length() > _MOST_BITS:
-        raise ValueError(f"{name} has too many digits: give a number of at most {MOST_DIGITS}")
+    if exact is None or max(map(int.bit_length, exact.as_integer_ratio())) > _MOST_BITS:
+        raise _refused(name, value, f"a number of at most {MOST_DIGITS} digits")
     return exact
 
 
-def _is_decimal_text(value: object) -> bool:
-    return isinstance(value, str) and "/" not in value
+def _is_long(number: object) -> bool:
+    return isinstance(number, Decimal) and abs(number.adjusted()) > MOST_DIGITS
+
+
+def _fraction_of(number: Any) -> Fraction:
+    exact = isinstance(number, str | abstract.Rational | Decimal)
+    fraction = Fraction(number) if exact else Fraction(*number.as_integer_ratio())
+    # NumPy's integers would overflow in the arithmetic of Fractions.
+    return Fraction(int(fraction.numerator), int(fraction.denominator))
 
 
 def positive(name: str, value: npt.ArrayLike, *, rounding: Rounding = "nearest") -> FloatArray:
