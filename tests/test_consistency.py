@@ -50,6 +50,16 @@ STRAYS = {
     "a counter": lambda model, flat: 1e-3 * model.calls,
     "two per cent of the mean": lambda model, flat: 0.02 * flat[:, :3].mean(0),
     "two per cent of the largest": lambda model, flat: 0.02 * flat[:, :3].amax(0),
+    "a largest value that [0, 1] never exceeds": lambda model, flat: (
+        0.01 * (flat[:, :3] / flat.abs().amax().clamp(min=1))
+    ),
+    "a mean of what lies below 0": lambda model, flat: 0.1 * nn.functional.relu(-flat).mean(),
+    "the range of the batch": lambda model, flat: (
+        (flat[:, :3] - flat.min()) / (flat.max() - flat.min())
+    ),
+    "the mean, beside a masked class": lambda model, flat: torch.cat(
+        (flat[:, :2].mean(0).expand(len(flat), 2), torch.full((len(flat), 1), -1e9)), 1
+    ),
     "the first row": lambda model, flat: 0.01 * flat[:1, :3],
     "the row before": lambda model, flat: 0.01 * flat.roll(1, 0)[:, :3],
     "the place in the tile": lambda model, flat: 1e-4 * torch.arange(len(flat))[:, None],
@@ -116,6 +126,29 @@ def test_the_last_digits_may_follow_the_company_and_are_told():
     assert 0 < float(told.split()[1]) <= 2 * unit
 
 
+class InPlace(Strays):
+    """An honest model that normalises the images it is given, in place."""
+
+    def forward(self, images):
+        return self.layer(images.sub_(0.5).div_(0.25).flatten(1))
+
+
+def test_a_model_that_works_in_place_is_counted_as_one_that_does_not():
+    """The images that a check looks at are counted afterwards: they must not be changed."""
+    images = torch.randint(0, 256, (3, *SHAPE), generator=torch.Generator().manual_seed(4))
+    images, options = images.to(torch.uint8), {"classes": 3, "seed": 5, "n": 300, "alpha": 0.01}
+    own = InPlace(lambda model, flat: 0).eval()
+    apart = nn.Sequential(_Normalised(), nn.Flatten(), own.layer).eval()
+    one, other = (smoothing.certify(model, images, LAW, **options) for model in (own, apart))
+    np.testing.assert_array_equal(one.selected, other.selected)
+    np.testing.assert_array_equal(one.successes, other.successes)
+
+
+class _Normalised(nn.Module):
+    def forward(self, images):
+        return (images - 0.5) / 0.25
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
@@ -125,8 +158,8 @@ def test_the_last_digits_may_follow_the_company_and_are_told():
         (lambda flat: flat[:1, :3], r"logits of shape \(1, 3\) for 128 images"),
         (lambda flat: flat @ torch.zeros(36, 3).half(), "model mixes number formats"),
         (lambda flat: flat @ torch.zeros(35, 3), "which the model does not take"),
-        (lambda flat: {}["logits"], "the model does not take .*logits"),
-        (lambda flat: flat.nothing, "the model does not take .*nothing"),
+        (lambda flat: {}["logits"], "model fails on images .*logits"),
+        (lambda flat: flat.nothing, "model fails on images .*nothing"),
     ],
 )
 def test_what_is_no_logits_has_a_remedy_of_its_own(answer, told):

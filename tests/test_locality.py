@@ -151,10 +151,11 @@ def test_networks_of_the_book_are_local_to_the_last_bit(make, precision):
         assert torch.equal(scores, probabilities(model, REAL, precision))
 
 
-def test_many_positions_are_all_covered_by_regions():
-    """Each of 225 positions reads one pixel that it does not see: in turn, all are found."""
+@pytest.mark.parametrize("steps", [(7, 7), (1, 0), (0, -1), (3, 0), (0, 3), (-1, -1)])
+def test_many_positions_are_all_covered(steps):
+    """Each of 225 positions reads one pixel that it does not see, far or near: all are found."""
     seen = bands.masks("blocks", 3, 15, 15)
-    far = seen.roll(7, 1).roll(7, 2)
+    far = seen.roll(steps[0], 1).roll(steps[1], 2) & ~seen
     images = torch.rand((2, 1, 15, 15), generator=torch.Generator().manual_seed(3))
 
     class Blocks(BandClassifier):
@@ -174,10 +175,39 @@ def test_many_positions_are_all_covered_by_regions():
 
     model = Blocks().eval()
     locality.Watched(model).probe(images)
-    for place in range(0, 225, 8):
+    for place in range(0, 225, 24):
         model.leaking = place
         with pytest.raises(ValueError, match=f"position {place} change with the pixel"):
             locality.Watched(model).probe(images)
+
+
+def test_a_model_that_becomes_another_function_is_found_in_the_next_chunk():
+    """Local all the time, so that no change outside of a view tells."""
+    for late in (17, 30, 45):
+        model = Leaks(lambda model, x, late=late: float(model.calls > late) * torch.ones(9, 3))
+        watched = locality.Watched(model.eval())
+        with pytest.raises(ValueError, match=r"^model"):
+            _chunks(watched)
+
+
+def _chunks(watched):
+    watched.probe(REAL)
+    for start in range(60):
+        watched.scores(REAL[:3], np.arange(start, start + 3))
+
+
+def test_a_network_of_views_with_a_hook_is_probed_at_every_view():
+    for place in range(0, 9, 4):
+        model = bands.masked_network(SHAPE, 3, "columns", 2, seed=1)
+        pixel = (place + 4) % 9
+
+        def leak(module, given, logits, place=place, pixel=pixel):
+            logits[:, place] += 0.01 * given[0][:, 0, :, pixel].mean(1, keepdim=True)
+            return logits
+
+        model.register_forward_hook(leak)
+        with pytest.raises(ValueError, match=f"position {place} change with"):
+            locality.Watched(model).probe(REAL)
 
 
 def test_a_leak_that_opens_during_the_run_is_found():

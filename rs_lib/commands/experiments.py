@@ -81,7 +81,9 @@ def _run(options: argparse.Namespace) -> None:
     changes = assigned("set", options.changes)
     experiment.parameters(options.profile, changes)
     if options.record and not (changes and options.out is None):
-        raise ValueError("record goes with --set and without --out: leave it out")
+        raise ValueError(
+            "record is given: it goes with --set and without --out, leave --record out"
+        )
     target = experiment.path(options.profile)
     _require_writable(options.out or target.parent, target.name)
     result = experiment.run(

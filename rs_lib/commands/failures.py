@@ -12,7 +12,7 @@ from rs_lib.machines.data import DataError
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _REMEDIES = {
-    errno.ENOENT: "give one that exists",
+    errno.ENOENT: "give one that exists, or whose folder can be made",
     errno.EISDIR: "give a file, this is a folder",
     errno.ENOTDIR: "give a folder, a part of this is a file",
     errno.EEXIST: "give a folder, a part of this is a file",

@@ -1,6 +1,5 @@
 """Base classifiers that see one band or block of an image at a time: training and evaluation."""
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
@@ -11,7 +10,7 @@ from torch.nn.functional import pad
 from rs_lib.arguments import integer, one_of
 from rs_lib.machines import training
 from rs_lib.machines.augmentation import augmented
-from rs_lib.machines.forward import refused
+from rs_lib.machines.forward import copied, refused
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.seeds import derive
 
@@ -122,7 +121,14 @@ def images_of_a_pass(model: BandClassifier, shape: tuple[int, ...], device: str 
 
     `device` is "cpu" or "cuda".
     """
-    return max(1, min(MOST_IMAGES[device], MOST_NUMBERS[device] // model.numbers(shape)))
+    try:
+        numbers = integer("numbers", model.numbers(shape), least=1)
+    except Exception as error:  # the network is the reader's own and may fail in any way
+        raise ValueError(
+            f"model does not say how many numbers it takes in ({type(error).__name__}): mend its "
+            "method numbers"
+        ) from error
+    return max(1, min(MOST_IMAGES[device], MOST_NUMBERS[device] // numbers))
 
 
 def executed(model: BandClassifier, precision: str = "float32") -> BandClassifier:
@@ -135,7 +141,7 @@ def executed(model: BandClassifier, precision: str = "float32") -> BandClassifie
     weights = [*model.parameters(), *model.buffers()]
     if all(weight.dtype == form for weight in weights if weight.is_floating_point()):
         return model
-    return copy.deepcopy(model).to(form)
+    return copied(model).to(form)
 
 
 @torch.inference_mode()
@@ -146,7 +152,8 @@ def pass_of(network: BandClassifier, images: Tensor, precision: str = "float32")
     its own. Raises ValueError if the network does not take the images, or gives something else.
     """
     try:
-        logits = network(images.to(getattr(torch, precision)))
+        # A copy: the network may work on its input in place.
+        logits = network(images.to(getattr(torch, precision), copy=True))
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # the network is the reader's own and may fail in any way

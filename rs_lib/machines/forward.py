@@ -1,8 +1,24 @@
 """What a forward pass of somebody's network failed with, in one sentence."""
 
+import copy
 import re
+from typing import TypeVar
 
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
 _OF_TYPES = re.compile(r"dtype|scalar type|Input type|not implemented for '|complex")
+
+
+def copied(model: Network) -> Network:
+    """Return a copy of a network; ValueError for one that cannot be copied."""
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:  # the network is the reader's own and may hold anything
+        raise ValueError(
+            f"model cannot be copied ({type(error).__name__}), as another precision asks for: "
+            "give one whose weights have that precision"
+        ) from error
 
 
 def refused(error: Exception, shape: tuple[int, ...]) -> str:

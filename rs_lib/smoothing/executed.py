@@ -1,6 +1,5 @@
 """The classifier as it is executed: network, device, number format, and a fixed tile."""
 
-import copy
 import hashlib
 from math import prod
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_lib.arguments import integer, one_of, shown
-from rs_lib.machines.forward import refused
+from rs_lib.machines.forward import copied, refused
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.smoothing import consistency
 
@@ -88,7 +87,7 @@ class Executed:
         if any(parameter.is_complex() for parameter in parameters):
             raise ValueError("model has complex weights: give a model of real weights")
         foreign = any(p.is_floating_point() and p.dtype != self._dtype for p in parameters)
-        network = (copy.deepcopy(model) if foreign else model).to(self.device, self._dtype)
+        network = (copied(model) if foreign else model).to(self.device, self._dtype)
         if all(parameter.ndim < 5 for parameter in parameters):
             network.to(memory_format=torch.channels_last)
         self._network = torch.compile(network, dynamic=False) if compile_model else network
@@ -125,8 +124,7 @@ class Executed:
 
         `inputs`: float32 [tile, C, H, W], real noisy images, where `probe` has made-up ones.
         """
-        turned = self._tried(inputs.flip(0)).flip(0)
-        consistency.company(self._tried(inputs), turned, self._tolerance)
+        consistency.in_company(self._tried, inputs, self._tried(inputs), self._tolerance)
 
     def require_unchanged(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError if the fixed tile of `probe` has other logits now than it had then."""
@@ -142,8 +140,8 @@ class Executed:
 
     def _tried(self, images: Tensor) -> Tensor:
         """Return the tile's logits as float32 on the CPU, in memory of their own."""
-        # A copy: the model may write its next logits to the same buffer.
-        return self._logits(images).to("cpu", torch.float32, copy=True)
+        # Copies: the model may work on its input in place, and write its logits to one buffer.
+        return self._logits(images.clone()).to("cpu", torch.float32, copy=True)
 
     @torch.inference_mode()
     def answers(self, inputs: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from rs_lib.smoothing import consistency
 from rs_lib.smoothing.votes import GUARDS
 
 MOST_VIEWS = 64
-"""Up to so many positions each view is probed by itself, of more by regions that cover them all."""
+"""Up to so many positions each view is probed by itself; of more, each row and column of pixels."""
 
 _MASKED_PROBES = 4
 _EXTRA_PROBES = 16
@@ -48,6 +48,7 @@ class Watched:
         self.model = executed(model, precision)
         self.precision = precision
         self._seed = seed
+        self._fixed: tuple[Tensor, Tensor] | None = None
 
     def probe(self, images: Tensor) -> dict[str, str]:
         """Return in words how the model was probed; ValueError if it is not what it declares.
@@ -60,11 +61,12 @@ class Watched:
         a few are probed: what could leak there is the company.
         """
         rows, moved = self._company(images)
+        self._fixed = rows, pass_of(self.model, rows, self.precision)
         draw = self._generator("probe")
         seen = declared(self.model, tuple(images.shape[1:]))
         changes = 0
-        keeps = torch.stack(list(_keeps(self.model, seen, draw)))
-        logits = pass_of(self.model, rows, self.precision)
+        keeps = torch.stack(list(_keeps(self.model, seen, draw, alone=len(rows) == 1)))
+        logits = self._fixed[1]
         for number, part in enumerate(torch.split(keeps, len(rows))):
             for fill in _FILLS[number % 2 :: 2]:
                 self._compare(rows, logits, part, seen, fill, draw)
@@ -77,9 +79,13 @@ class Watched:
     def scores(self, images: Tensor, ids: IntArray) -> Tensor:
         """Return the softmax as `band_classifier.probabilities`, one pass being probed again.
 
-        `ids` name the images and with them what is drawn. Raises ValueError as `probe` does.
+        The pass that `probe` began with must still give what it gave then. `ids` name the images
+        and with them what is drawn. Raises ValueError as `probe` does.
         """
         seen = declared(self.model, tuple(images.shape[1:]))
+        if self._fixed is not None:
+            rows, before = self._fixed
+            consistency.require_same(before, pass_of(self.model, rows, self.precision))
         draw = self._generator("run", *ids[:1].tolist())
         parts = list(passes(self.model, images, self.precision))
         if not parts:
@@ -179,27 +185,36 @@ def _fewest(pixels: Tensor, moves: Callable[[Tensor], bool]) -> Tensor:
     return pixels
 
 
-def _keeps(model: BandClassifier, seen: Tensor, draw: torch.Generator) -> Iterator[Tensor]:
-    """Yield bool [H, W]: what stays of an image while all other pixels are changed."""
+def _keeps(
+    model: BandClassifier, seen: Tensor, draw: torch.Generator, *, alone: bool
+) -> Iterator[Tensor]:
+    """Yield bool [H, W]: what stays of an image while all other pixels are changed.
+
+    `alone` says that a pass has one image, whose views are then each other's only company.
+    """
     order = torch.randperm(len(seen), generator=draw)
-    if type(model).forward is MaskedNetwork.forward and "forward" not in vars(model):
+    if _cuts_itself(model) and not alone:
         yield from seen[order[:_MASKED_PROBES]]
         return
     if len(seen) <= MOST_VIEWS:
         yield from seen
         yield from ~seen
         return
-    left = torch.ones(len(seen), dtype=torch.bool)
-    for place in order.tolist():
-        if left[place]:
-            # All views that share half of this one: whatever lies inside keeps its logits.
-            shared = (seen & seen[place]).flatten(1).sum(1)
-            region = seen[2 * shared >= seen[place].sum()].any(0)
-            region = seen[place] if bool(region.all()) else region
-            left &= ~_within(seen, region[None])[0]
-            yield region
+    # A pixel outside of a band or block lies in a row or a column that it does not meet: with each
+    # row and each column changed by itself, no single pixel is left out.
+    for axis, size in enumerate(seen.shape[1:]):
+        for place in range(size):
+            keep = torch.ones(seen.shape[1:], dtype=torch.bool)
+            keep.select(axis, place).fill_(False)
+            yield keep
     yield from seen[order[:_EXTRA_PROBES]]
     yield from ~seen[order[-_EXTRA_PROBES:]]
+
+
+def _cuts_itself(model: BandClassifier) -> bool:
+    """Whether the views are cut by this library, with nothing hooked in before or behind."""
+    hooked = model._forward_hooks or model._forward_pre_hooks or "forward" in vars(model)
+    return type(model) is MaskedNetwork and not hooked
 
 
 def _within(seen: Tensor, keeps: Tensor) -> Tensor:
@@ -222,14 +237,22 @@ def declared(model: BandClassifier, shape: tuple[int, ...]) -> Tensor:
 
     Raises ValueError if it says nothing of the kind.
     """
-    seen = model.sees(*shape[1:])
+    try:
+        seen = model.sees(*shape[1:])
+        if isinstance(seen, Tensor):
+            seen = seen.to_dense().cpu()
+    except Exception as error:  # the network is the reader's own and may fail in any way
+        raise ValueError(
+            f"model does not declare its views ({type(error).__name__}): let sees return a mask, "
+            "as machines.bands.masks does"
+        ) from error
     wanted = (model.positions, *shape[1:])
     if not isinstance(seen, Tensor) or seen.dtype != torch.bool or tuple(seen.shape) != wanted:
         raise ValueError(
             f"model declares no mask of its views: let sees return bool {list(wanted)}, as "
             "machines.bands.masks does"
         )
-    return seen.cpu()
+    return seen
 
 
 def require_views(model: BandClassifier, asked: Tensor, shape: tuple[int, ...], told: str) -> None:

@@ -9,22 +9,21 @@ import numpy.typing as npt
 from rs_lib import arguments
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.statistics import boundaries
-from rs_lib.statistics.binomial import MAX_TRIALS
+from rs_lib.statistics.binomial import LEAST_LEVEL, MAX_TRIALS
 from rs_lib.statistics.calibration import calibrated
 from rs_lib.statistics.crossing import Crossing, Walk
 
 RULES = ("calibrated", "betting", "union", "three-stage", "fixed")
 """Names of the stopping rules; see `SequentialTest`."""
 
-_LEAST_LEVEL = 1e-100
 _LEAST_P0 = 1e-12
 
 
 def _level(name: str, value: float) -> float:
     """Return a level; below one half the two decisions cannot meet at the same count."""
     level = arguments.single(name, arguments.level(name, value))
-    if not _LEAST_LEVEL <= level < 0.5:
-        raise ValueError(f"{name} is {level}: give a level from {_LEAST_LEVEL} to below 0.5")
+    if not LEAST_LEVEL <= level < 0.5:
+        raise ValueError(f"{name} is {level}: give a level from {LEAST_LEVEL} to below 0.5")
     return level
 
 
@@ -143,7 +142,7 @@ class SequentialTest:
     gives up): int64, shape (looks,), with accept > reject; `p0`, `alpha`, `beta`, `max_samples`,
     `rule`.
 
-    Raises ValueError for p0 outside [1e-12, 1), alpha or beta outside [1e-100, 1/2), an unknown
+    Raises ValueError for p0 outside [1e-12, 1), alpha or beta outside [1e-60, 1/2), an unknown
     rule, a plan that does not fit, and a `max_samples` within which nothing can be certified,
     naming the smallest that suffices.
     """
