@@ -1,7 +1,9 @@
-"""One arithmetic for all x86-64 machines of the last ten years: AVX2, whatever the processor has.
+"""One arithmetic for x86-64 machines with AVX2, whatever else the processor has.
 
 Wider vectors sum in another order, and networks trained with them differ. The libraries choose
-their code when they are loaded, so these variables must be set before Python starts.
+their code when they are loaded, so these variables must be set before Python starts. Two networks
+came out bit for bit alike on a processor with AVX-512 and on an emulated one without; that all
+processors agree is hoped, not shown.
 """
 
 import platform

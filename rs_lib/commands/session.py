@@ -18,14 +18,12 @@ from rs_lib.commands import classifier, selection
 from rs_lib.commands.progress import Progress
 from rs_lib.commands.ranks import Ranks
 from rs_lib.experiments.experiment import check_device
-from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform, corrupted_shape
+from rs_lib.noise import LAWS, Ablation, Additive, Law, Rounded, corrupted_shape
 from rs_lib.smoothing import follows, log
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.radii import guarantee
 from rs_lib.smoothing.sampling import Report
 
-Additive = Gaussian | Uniform | Laplace
-LAWS: dict[str, type[Additive]] = {"gaussian": Gaussian, "uniform": Uniform, "laplace": Laplace}
 Columns = dict[str, npt.NDArray[Any]]
 Answer = Callable[[torch.Tensor, IntArray, Report], Columns]
 """Columns of the log from images, their ids, and whom to report to."""

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from rs_lib.arguments import integer, one_of
-from rs_lib.machines import training
+from rs_lib.machines import forward, training
 from rs_lib.machines.augmentation import augmented
-from rs_lib.machines.forward import copied, refused
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.seeds import derive
 
@@ -141,7 +140,7 @@ def executed(model: BandClassifier, precision: str = "float32") -> BandClassifie
     weights = [*model.parameters(), *model.buffers()]
     if all(weight.dtype == form for weight in weights if weight.is_floating_point()):
         return model
-    return copied(model).to(form)
+    return forward.copied(model).to(form)
 
 
 @torch.inference_mode()
@@ -151,23 +150,14 @@ def pass_of(network: BandClassifier, images: Tensor, precision: str = "float32")
     `images`: float32 [N, C, H, W], on the network's device; the result is on the CPU, in memory of
     its own. Raises ValueError if the network does not take the images, or gives something else.
     """
-    try:
-        # A copy: the network may work on its input in place.
-        logits = network(images.to(getattr(torch, precision), copy=True))
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # the network is the reader's own and may fail in any way
-        raise ValueError(refused(error, tuple(images.shape[1:]))) from error
-    if not isinstance(logits, Tensor):
-        raise ValueError(f"model returns a {type(logits).__name__}: let it return its logits")
+    # A copy: the network may work on its input in place.
+    logits = forward.logits(network, images.to(getattr(torch, precision), copy=True))
     places = network.positions
     if logits.ndim != 3 or tuple(logits.shape[:2]) != (len(images), places) or logits.shape[2] < 2:
         raise ValueError(
             f"model gives logits of shape {tuple(logits.shape)} for {len(images)} images of "
             f"{places} positions: let it give [images, positions, classes], two classes or more"
         )
-    if not logits.is_floating_point():
-        raise ValueError(f"model gives logits of type {logits.dtype}: let them be real floats")
     return logits.to("cpu", torch.float32, copy=True)
 
 

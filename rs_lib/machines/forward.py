@@ -1,10 +1,12 @@
-"""What a forward pass of somebody's network failed with, in one sentence."""
+"""A forward pass of somebody's network, and what it failed with in one sentence."""
 
 import copy
 import re
+from collections.abc import Callable
 from typing import TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 _OF_TYPES = re.compile(r"dtype|scalar type|Input type|not implemented for '|complex")
@@ -19,6 +21,26 @@ def copied(model: Network) -> Network:
             f"model cannot be copied ({type(error).__name__}), as another precision asks for: "
             "give one whose weights have that precision"
         ) from error
+
+
+def logits(network: Callable[[Tensor], object], images: Tensor) -> Tensor:
+    """Return what `network` makes of `images`: a tensor of real floats, of any size.
+
+    images : [N, C, H, W]. Raises ValueError for anything else, and if the network fails; lack of
+    device memory stays what it is.
+    """
+    shape = tuple(images.shape[1:])
+    try:
+        found = network(images)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # the network is the reader's own and may fail in any way
+        raise ValueError(refused(error, shape)) from error
+    if not isinstance(found, Tensor):
+        raise ValueError(f"model returns a {type(found).__name__}: let it return its logits")
+    if not found.is_floating_point():
+        raise ValueError(f"model gives logits of type {found.dtype}: let them be real floats")
+    return found
 
 
 def refused(error: Exception, shape: tuple[int, ...]) -> str:

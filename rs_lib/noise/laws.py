@@ -105,3 +105,8 @@ class Laplace:
         pair = torch.empty((2, *shape), device=device, dtype=dtype)
         pair.exponential_(generator=generator)
         return pair[0].sub_(pair[1]).mul_(self.scale)
+
+
+Additive = Gaussian | Uniform | Laplace
+LAWS: dict[str, type[Additive]] = {law.name: law for law in (Gaussian, Uniform, Laplace)}
+"""The laws by name."""

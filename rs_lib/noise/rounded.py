@@ -11,7 +11,7 @@ from mpmath import mp  # type: ignore[import-untyped]
 from torch import Tensor
 
 from rs_lib.arguments import integer, shown
-from rs_lib.noise.laws import Gaussian, Laplace, Uniform
+from rs_lib.noise.laws import Additive, Gaussian, Uniform
 
 BITS = 80
 _BEYOND = 40  # standard deviations, beyond which a tail is far below 2^-80
@@ -38,7 +38,7 @@ class Rounded:
     the noise can leave the range of int16.
     """
 
-    law: Gaussian | Uniform | Laplace
+    law: Additive
     levels: int = 255
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class Rounded:
         return noise.mul_(self.levels).round_().div_(self.levels)
 
 
-def tail(law: Gaussian | Uniform | Laplace, edge: Fraction) -> int:
+def tail(law: Additive, edge: Fraction) -> int:
     """Return P(Z > `edge`) in units of 2^-80, rounded down; `edge` > 0.
 
     Raises ValueError for another law: noise drawn from a wrong tail would certify falsely.
@@ -108,7 +108,7 @@ def tail(law: Gaussian | Uniform | Laplace, edge: Fraction) -> int:
 
 
 def _require_known(law: object) -> None:
-    if not isinstance(law, Gaussian | Uniform | Laplace):
+    if not isinstance(law, Additive):
         raise ValueError(f"law is {shown(law)}: give Gaussian, Uniform or Laplace noise")
 
 

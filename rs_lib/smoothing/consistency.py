@@ -37,9 +37,9 @@ def probed(logits: Logits, images: Tensor, tolerance: float) -> tuple[Tensor, fl
     """Return the logits of the tile `images`, and by how much company moved them; four passes.
 
     The second is a share of the logits that decide, 0 where all bits stayed. The tile runs as it
-    is, in other company (`in_company`), and again as it is. Raises ValueError
-    for a model that draws from a global generator, answers the same tile in two ways, or whose
-    logits move by more than `tolerance` in other company.
+    is, in other company (`in_company`), and again as it is. Raises ValueError for a model that
+    draws from a global generator, answers the same tile in two ways, or whose logits move by more
+    than `tolerance` in other company.
     """
     before = _global_states()
     first = logits(images)

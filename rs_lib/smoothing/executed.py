@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_lib.arguments import integer, one_of, shown
-from rs_lib.machines.forward import copied, refused
+from rs_lib.machines import forward
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.smoothing import consistency
 
@@ -87,7 +87,7 @@ class Executed:
         if any(parameter.is_complex() for parameter in parameters):
             raise ValueError("model has complex weights: give a model of real weights")
         foreign = any(p.is_floating_point() and p.dtype != self._dtype for p in parameters)
-        network = (copied(model) if foreign else model).to(self.device, self._dtype)
+        network = (forward.copied(model) if foreign else model).to(self.device, self._dtype)
         if all(parameter.ndim < 5 for parameter in parameters):
             network.to(memory_format=torch.channels_last)
         self._network = torch.compile(network, dynamic=False) if compile_model else network
@@ -163,21 +163,12 @@ class Executed:
     def _logits(self, inputs: Tensor) -> Tensor:
         """Return the network's logits [tile, classes]; ValueError if they are none."""
         form = torch.channels_last if inputs.ndim == 4 else torch.preserve_format
-        try:
-            logits = self._network(inputs.to(self._dtype, memory_format=form))
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # the network is the reader's own and may fail in any way
-            raise ValueError(refused(error, tuple(inputs.shape[1:]))) from error
-        if not isinstance(logits, Tensor):
-            raise ValueError(f"model returns a {type(logits).__name__}: let it return its logits")
+        logits = forward.logits(self._network, inputs.to(self._dtype, memory_format=form))
         if tuple(logits.shape) != (self.tile, self.classes):
             raise ValueError(
                 f"classes is {self.classes} but the model gives logits of shape "
                 f"{tuple(logits.shape)} for {len(inputs)} images: give the number of its logits"
             )
-        if not logits.is_floating_point():
-            raise ValueError(f"model gives logits of type {logits.dtype}: let them be real floats")
         return logits
 
 

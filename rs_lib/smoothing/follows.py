@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform
+from rs_lib.noise import LAWS, Ablation, Law, Rounded
 from rs_lib.smoothing.certify import ABSTAIN, from_counts
 from rs_lib.smoothing.endings import endings
 from rs_lib.smoothing.predict import decided
@@ -23,12 +23,6 @@ Columns = Mapping[str, npt.NDArray[Any]]
 Settings = Mapping[str, Any]
 Follow = Callable[[Columns], Columns]
 """Takes the columns of a log and returns those that follow from the others; raises `RowFault`."""
-
-_LAWS: dict[str, type[Gaussian | Uniform | Laplace]] = {
-    "gaussian": Gaussian,
-    "uniform": Uniform,
-    "laplace": Laplace,
-}
 
 
 class RowFault(Exception):  # noqa: N818 - the finding, which the log turns into an error
@@ -61,7 +55,7 @@ def law(settings: Settings) -> Law:
     name = settings["noise"]["law"]
     if name == Ablation.name:
         return Ablation(**numbers)
-    continuous = _LAWS[name.removeprefix("rounded-")](**numbers)
+    continuous = LAWS[name.removeprefix("rounded-")](**numbers)
     return Rounded(continuous, settings["data"]["levels"]) if "-" in name else continuous
 
 

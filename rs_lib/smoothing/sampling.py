@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_lib.arguments import IntArray, integer, integers, shown
-from rs_lib.noise import Ablation, Gaussian, Laplace, Law, Rounded, Uniform, corrupted_shape
+from rs_lib.noise import Ablation, Additive, Law, Rounded, corrupted_shape
 from rs_lib.noise.streams import noisy_images
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
@@ -144,7 +144,7 @@ def checked_images(
     images: Tensor, noise: Law, image_ids: npt.ArrayLike | None
 ) -> tuple[Tensor, IntArray]:
     """Return `images` and their ids (default: the positions), or raise ValueError."""
-    if not isinstance(noise, Gaussian | Uniform | Laplace | Rounded | Ablation):
+    if not isinstance(noise, Additive | Rounded | Ablation):
         raise ValueError(f"noise is {shown(noise)}: give a law of rs_lib.noise")
     if not isinstance(images, Tensor) or images.layout is not torch.strided or images.is_meta:
         raise ValueError(f"images is a {_kind(images)}: give a torch tensor that holds its pixels")
