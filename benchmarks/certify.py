@@ -146,10 +146,9 @@ def end_to_end(
         model,
         chosen,
         noise,
+        smoothing.RadiusTable([radius], n),
         classes=dataset.classes,
         seed=parameters.seed,
-        radii=[radius],
-        max_samples=n,
         alpha=parameters.alpha,
         image_ids=ids,
     )

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from rs_lib.machines import data
 from rs_lib.machines.ensembles import Network, NoisyData, multilayer_perceptron, vote
-from rs_lib.noise.flips import Flip
+from rs_lib.noise import Flip
 
 KEEP, HIDDEN, EPOCHS, RATE = 0.9, 64, 20, 1e-3
 BATCHES = (32, 100)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from rs_lib import smoothing
 from rs_lib.noise import Gaussian, Rounded
+from rs_lib.smoothing import FixedSamples, RadiusTable
+from rs_lib.smoothing.plans import Plan
 from rs_lib.statistics import SequentialTable, clopper_pearson_lower
 
 SIGMA, ALPHA, SAMPLES, STEPS = 0.7, 0.05, 100, 50.5
@@ -39,22 +41,20 @@ def measure(certificates: int) -> list[dict[str, Any]]:
     images = torch.full((certificates, 1, 1, 1), 100, dtype=torch.uint8)
     chance = float(stats.norm.cdf(true / SIGMA))
     slightly_more = true * (1 + 1e-9)
-    plans: dict[str, dict[str, Any]] = {
-        "fixed n": {"n": SAMPLES},
-        "sequential": {"radii": [slightly_more], "max_samples": SAMPLES},
+    plans: dict[str, Plan] = {
+        "fixed n": FixedSamples(SAMPLES, n0=101),
+        "sequential": RadiusTable([slightly_more], SAMPLES, n0=101),
     }
     rows = []
     for name, plan in plans.items():
-        made = smoothing.certify(
-            model, images, noise, classes=2, seed=1, n0=101, alpha=ALPHA, **plan
-        )
+        made = smoothing.certify(model, images, noise, plan, classes=2, seed=1, alpha=ALPHA)
         right = made.selected == 0
         if name == "fixed n":
             hits = np.arange(SAMPLES + 1)
             claimed = clopper_pearson_lower(hits, SAMPLES, ALPHA) > chance
             error = float(stats.binom.pmf(hits, SAMPLES, chance)[claimed].sum())
         else:
-            p0 = smoothing.required_probabilities(noise, [slightly_more])
+            p0 = noise.probability_for([slightly_more])
             error = float(SequentialTable(p0, ALPHA, SAMPLES).type_one_errors()[0])
         false = int((right & (made.radius > true)).sum())
         low, high = stats.binom.interval(1 - RARE, int(right.sum()), error)

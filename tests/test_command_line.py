@@ -14,13 +14,16 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from scipy import stats
 
 from rs_lib import __main__ as command_line
 from rs_lib import provenance
+from rs_lib.certificates import discrete
 from rs_lib.commands import classifier, given, options, summary
 from rs_lib.machines import data
 from rs_lib.machines.band_classifier import probabilities
 from rs_lib.machines.bands import MaskedNetwork, masks
+from rs_lib.noise import Flip
 from rs_lib.smoothing import log, votes
 from rs_lib.statistics import binomial_interval
 
@@ -338,6 +341,34 @@ def test_ablation_certifies_whole_numbers_of_pixels(place, capsys, plan):
     assert "\n       1  " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("plan", [["--step", "1", "--max-samples", "2000"], ["--n", "2000"]])
+@pytest.mark.parametrize("command", ["certify", "predict"])
+def test_flips_of_bits_go_through_the_same_engine(place, capsys, command, plan):
+    """Scans of digits as bits: whole radii in changed bits, by the law as it is drawn."""
+    digits = data.load("digits")
+    bits = (digits.test_images[::25] > 7).to(torch.uint8)
+    np.savez("bits.npz", images=bits, labels=digits.test_labels[::25])
+    if command == "predict":
+        plan = ["--n", "500"]
+    options = ["--data", "bits.npz", "--levels", "1", "--noise", "flips", "--keep", "0.8"]
+    table, header = _certified(command, *DATA[:2], *options, *plan)
+    law = Flip("0.8")
+    noise = json.loads(header)["noise"]
+    assert noise == {"law": "flips", "keep": str(law.keep), "levels": 1, "norm": "l0"}
+    if command == "certify":
+        columns = log.read("run.tsv").columns
+        assert columns["radius"].max() >= 1
+        for radius, hits, count in zip(*(columns[c] for c in FLIPPED), strict=True):
+            limit = discrete.radius(stats.beta.ppf(0.001, hits, count - hits + 1), law.keep)
+            most = max(limit, 0)
+            assert radius in (range(most + 1) if plan[0] == "--step" else [most])
+        assert "radii count changed entries" in capsys.readouterr().out
+    # Gone on with: the rows are recomputed from their counts by the law that the header names.
+    (place / "run.tsv").write_bytes(b"".join(table.splitlines(keepends=True)[:4]))
+    assert _certified(command, *DATA[:2], *options, *plan) == (table, header)
+
+
+FLIPPED = ("radius", "successes", "samples")
 PATCH = ["certify", "--defence", "patch", "--data", "digits", "--skip", "25", "--band", "3"]
 
 
@@ -524,11 +555,12 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--scale", "1e-155"], "scale is 1e-155: give a number from 1e-06 to"),
         (["--scale", "nan"], "scale is nan: give a number from 1e-06 to"),
         (["--kept", "3"], "kept is 3: --noise gaussian does not use it, leave it out"),
+        (["--keep", "0.8"], "keep is 0.8: --noise gaussian does not use it, leave it out"),
         (["--noise", "ablation", "--kept", "3"], "scale is 0.25: --noise ablation does not use"),
         (["--alpha", "1"], "alpha is 1"),
         (["--n", "5"], "n is 5: at alpha = 0.001 even unanimous samples certify nothing"),
         (["--n0", "0"], "n0 is 0"),
-        (["--n", "20000000"], "n is 20000000: give at most 10000000"),
+        (["--n", "20000000"], "n is 20000000: give whole numbers of at most 10000000"),
         (["--rule", "union"], "rule is union: --n does not use it, leave it out"),
         (["--max-samples", "99"], "max-samples is 99: --n does not use it, leave it out"),
         (["--n0", "1000000000000000000"], "n0 is 1000000000000000000: give whole numbers of at"),
@@ -554,7 +586,7 @@ IGNORED = {
         *(["--noise", "gaussian"], ["--continuous"], ["--max-samples", "9"], ["--kept", "4"]),
         *(["--radii", "1"], ["--step", "1"]),
     ],
-    "--noise ablation": [["--scale", "1"], ["--continuous"]],
+    "--noise ablation": [["--scale", "1"], ["--continuous"], ["--keep", "0.8"]],
     "--noise uniform": [["--kept", "4"]],
 }
 

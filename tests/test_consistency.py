@@ -83,9 +83,9 @@ def test_a_change_during_the_run_is_found():
     def late(model, flat):
         return 1e-3 * (model.calls > 12)
 
-    for run in (smoothing.certify, smoothing.predict):
+    for run, plan in ((smoothing.certify, smoothing.FixedSamples(3000)), (smoothing.predict, 3000)):
         with pytest.raises(ValueError, match="other logits than before the run"):
-            run(Strays(late).eval(), images, LAW, classes=3, seed=0, n=3000)
+            run(Strays(late).eval(), images, LAW, plan, classes=3, seed=0)
 
 
 def test_company_that_matters_for_real_images_only_is_found():
@@ -98,7 +98,7 @@ def test_company_that_matters_for_real_images_only_is_found():
     model = Strays(dark).eval()
     Executed(model, classes=3).probe(SHAPE)
     with pytest.raises(ValueError, match="other logits in other company"):
-        smoothing.certify(model, images, LAW, classes=3, seed=0, n=100)
+        smoothing.certify(model, images, LAW, smoothing.FixedSamples(100), classes=3, seed=0)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -136,10 +136,13 @@ class InPlace(Strays):
 def test_a_model_that_works_in_place_is_counted_as_one_that_does_not():
     """The images that a check looks at are counted afterwards: they must not be changed."""
     images = torch.randint(0, 256, (3, *SHAPE), generator=torch.Generator().manual_seed(4))
-    images, options = images.to(torch.uint8), {"classes": 3, "seed": 5, "n": 300, "alpha": 0.01}
+    images, options = images.to(torch.uint8), {"classes": 3, "seed": 5, "alpha": 0.01}
     own = InPlace(lambda model, flat: 0).eval()
     apart = nn.Sequential(_Normalised(), nn.Flatten(), own.layer).eval()
-    one, other = (smoothing.certify(model, images, LAW, **options) for model in (own, apart))
+    one, other = (
+        smoothing.certify(model, images, LAW, smoothing.FixedSamples(300), **options)
+        for model in (own, apart)
+    )
     np.testing.assert_array_equal(one.selected, other.selected)
     np.testing.assert_array_equal(one.successes, other.successes)
 
@@ -187,5 +190,5 @@ def test_what_is_no_model_is_told(model, told):
 def test_a_model_in_half_precision_is_converted():
     model = models.build("mlp", SHAPE, 3, seed=1).half()
     images = torch.zeros((1, *SHAPE), dtype=torch.uint8)
-    smoothing.certify(model, images, LAW, classes=3, seed=0, n=100)
+    smoothing.certify(model, images, LAW, smoothing.FixedSamples(100), classes=3, seed=0)
     assert next(model.parameters()).dtype == torch.float16

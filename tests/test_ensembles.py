@@ -35,8 +35,7 @@ from rs_lib.machines.ensembles import (
     votes_in_chunks,
 )
 from rs_lib.machines.ensembles import noisy_data as noisy_data_module
-from rs_lib.noise import Gaussian, Rounded, Uniform, streams
-from rs_lib.noise.flips import Flip, flipped
+from rs_lib.noise import Draws, Flip, Gaussian, Rounded, Uniform, words
 from rs_lib.seeds import derive
 
 FEATURES, CLASSES = 20, 3
@@ -93,7 +92,7 @@ def test_the_words_of_a_flip_split_into_equal_sets(keep, levels):
 def test_flips_have_their_law(keep, levels):
     law = Flip(keep, levels)
     values = (torch.arange(2000) % (levels + 1)).to(torch.uint8).expand(10, -1)
-    found = flipped(law, values, np.arange(10), np.arange(10), key=1).long()
+    found = law.moved(values, Draws(1, np.arange(10), np.arange(10))).long()
     moves = torch.bincount(((found - values) % (levels + 1)).flatten(), minlength=levels + 1)
     chances = [float(law.keep)] + [float((1 - law.keep) / levels)] * levels
     for count, chance in zip(moves.tolist(), chances, strict=True):
@@ -103,18 +102,12 @@ def test_flips_have_their_law(keep, levels):
 
 @pytest.mark.parametrize("levels", [1, 9])
 def test_flips_are_the_same_bits_without_numba(monkeypatch, levels):
-    draw = partial(
-        flipped,
-        Flip(0.7, levels),
-        torch.ones(3, 21, dtype=torch.uint8),
-        np.array([4, 2**40]),
-        np.array([0, 7, 8]),
-        key=derive(1, "flips"),
-    )
+    draws = Draws(derive(1, "flips"), np.array([4, 4, 2**40]), np.array([0, 7, 8]))
+    draw = partial(Flip(0.7, levels).moved, torch.ones(3, 21, dtype=torch.uint8), draws)
     here = draw()
-    monkeypatch.setattr(streams, "compiled", None)
+    monkeypatch.setattr(words, "compiled", None)
     assert torch.equal(here, draw())
-    assert here.shape == (2, 3, 21)
+    assert here.shape == (3, 21)
 
 
 @pytest.mark.parametrize("noise", [Flip(0.7), Gaussian(0.5), Uniform(1.0), Rounded(Gaussian(9), 1)])
@@ -278,7 +271,7 @@ import torch
 
 from rs_lib.commands import ranks
 from rs_lib.machines.ensembles import Network, NoisyData, multilayer_perceptron, vote
-from rs_lib.noise.flips import Flip
+from rs_lib.noise import Flip
 
 bits = (torch.arange(600) * 7919 % 13 < 6).to(torch.uint8).view(30, 20)
 data = NoisyData(bits, torch.arange(30) % 2, bits[:9], 2, 3, feature_noise=Flip(0.8))
@@ -347,7 +340,7 @@ def test_memory_is_that_of_a_tile():
     program = (
         "import resource, torch\n"
         "from rs_lib.machines.ensembles import NearestNeighbour, NoisyData, vote\n"
-        "from rs_lib.noise.flips import Flip\n"
+        "from rs_lib.noise import Flip\n"
         "def images(n): return torch.zeros(n, 784, dtype=torch.uint8)\n"
         "data = NoisyData(images(100), torch.arange(100) % 2, images(300), 2, 0,\n"
         "                 feature_noise=Flip(0.8), test_noise='each')\n"
@@ -399,7 +392,7 @@ def test_a_network_that_diverges_is_named():
         (lambda: _data(train_labels=torch.full((30,), 5)), "train_labels reach 5 and 5"),
         (lambda: _data(label_noise=Flip(0.9)), "label_noise has levels 1: give 2"),
         (lambda: _data(test_noise="some"), "test_noise is 'some'"),
-        (lambda: _data(test_noise="weights"), "give none or each, flips do not add"),
+        (lambda: _data(test_noise="weights"), "give none or each, the noise does not add"),
         (lambda: _float_data(feature_noise=None, test_noise="each"), "give feature_noise"),
         (lambda: _network(epochs=0), "epochs is 0"),
         (lambda: _network(learning_rate=-1), "learning_rate is -1"),

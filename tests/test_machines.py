@@ -11,6 +11,7 @@ from torch import nn
 
 from rs_lib.machines import attacks, data, models, training
 from rs_lib.noise import Gaussian, Laplace, Uniform
+from rs_lib.smoothing import Executed
 from rs_lib.smoothing.sampling import count_classes
 
 RARE = 1e-9
@@ -83,7 +84,13 @@ def test_a_noise_law_needs_a_positive_parameter(law, bad):
 def _count(model, images, n=300):
     ids = np.arange(len(images))
     return count_classes(
-        model, images, Gaussian(0.5), n, image_ids=ids, seed=4, stream="estimate", classes=10
+        Executed(model, classes=10),
+        images,
+        Gaussian(0.5),
+        n,
+        image_ids=ids,
+        seed=4,
+        stream="estimate",
     )
 
 

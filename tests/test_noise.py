@@ -18,16 +18,13 @@ from rs_lib.noise import (
     Rounded,
     Uniform,
     compiled,
-    continuous,
-    corrupted,
-    corrupted_shape,
     noisy_images,
     philox,
-    streams,
+    rounded,
 )
-from rs_lib.noise.device_table import device_table
-from rs_lib.noise.prefix_table import AMBIGUOUS, PrefixTable, prefix_table, prefix_words
-from rs_lib.noise.rounded import tail, thresholds
+from rs_lib.noise import words as random_words
+from rs_lib.noise.prefix_table import AMBIGUOUS, PrefixTable, prefix_words
+from rs_lib.noise.rounded import device_table, prefix_table, thresholds
 
 LAWS = [
     Rounded(Gaussian(0.5)),
@@ -58,7 +55,7 @@ def _exact_tail(law, edge):
 def _case(law, count, seed, shape=(3, 5, 7)):
     """Images, and `count` rows that are partly consecutive samples."""
     rng = np.random.default_rng(seed)
-    images = rng.integers(0, getattr(law, "levels", 255) + 1, (4, *shape)).astype(np.uint8)
+    images = rng.integers(0, (law.levels or 255) + 1, (4, *shape)).astype(np.uint8)
     rows = np.sort(rng.integers(0, 4, count))
     samples = np.arange(count) + 10 * rng.integers(0, 2, count)
     return torch.from_numpy(images), rows, rows * 1000 - 5, samples
@@ -226,12 +223,12 @@ def test_ambiguous_pixels_take_the_spare_words_in_order(noise):
 
 def test_a_sample_without_spare_words_is_an_error_on_both_paths(monkeypatch):
     noise = LAWS[0]
-    table = PrefixTable(noise)
+    table = PrefixTable(thresholds(noise))
     words = _words(table, 784, np.full(784, np.flatnonzero(table.noise == AMBIGUOUS)[0]), [])
     with pytest.raises(RuntimeError, match="spare random words"):
         _on_device(noise, words, 784)
     table.noise[:] = AMBIGUOUS
-    monkeypatch.setattr(streams, "prefix_table", lambda _: table)
+    monkeypatch.setattr(rounded, "prefix_table", lambda _: table)
     with pytest.raises(RuntimeError, match="spare random words"):
         noisy_images(noise, *_case(noise, 3, seed=8), key=KEY)
 
@@ -278,10 +275,10 @@ def test_without_the_compiler_torch_gives_the_same_bits(law, monkeypatch):
     if isinstance(law, Gaussian | Laplace):
         images = images / 255
     here = noisy_images(law, images, rows, ids, samples, key=KEY)
-    monkeypatch.setattr(streams, "compiled", None)
+    monkeypatch.setattr(random_words, "compiled", None)
     there = noisy_images(law, images, rows, ids, samples, key=KEY)
     assert here.dtype == there.dtype == torch.float32
-    assert here.shape == there.shape == (300, *corrupted_shape(law, (3, 5, 7)))
+    assert here.shape == there.shape == (300, *law.seen((3, 5, 7)))
     if law.name != "ablation":
         assert here.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(here, there)
@@ -375,14 +372,14 @@ def test_memory_is_bounded_by_the_tile():
 def test_continuous_noise_has_its_law_and_its_truncation(law, exact, bound):
     """Kolmogorov's distance, by DKW at level 1e-9."""
     words = torch.from_numpy(_philox(KEY, np.arange(50), np.zeros(50, int), 2000).view("i8"))
-    values = np.sort(continuous.draw(law, words, 4000).numpy().ravel().astype(np.float64))
+    values = np.sort(law.from_halves(words.view(torch.int32)).numpy().ravel().astype(np.float64))
     ranks = np.arange(len(values) + 1) / len(values)
     cdf = exact.cdf(values)
     distance = max((ranks[1:] - cdf).max(), (cdf - ranks[:-1]).max())
     assert distance < math.sqrt(math.log(2 / 1e-9) / (2 * len(values)))
 
     halves = torch.tensor([[-(2**31)] * 2, [2**31 - 1] * 2, [0, -1], [-(2**31), 0]])
-    ends = continuous.draw(law, halves.to(torch.int32).view(torch.int64).repeat(1, 4), 7)
+    ends = law.from_halves(halves.to(torch.int32))
     assert torch.isfinite(ends).all()
     assert 0.9 * bound < ends.abs().max() <= bound
 
@@ -444,7 +441,7 @@ def test_views_show_the_kept_pixels_and_their_complement_and_nothing_else():
     images = torch.from_numpy(rng.integers(0, 17, (2, 3, 3, 4)).astype(np.uint8))
     rows = np.repeat([0, 1], 200)
     views = noisy_images(law, images, rows, rows, np.arange(400), key=KEY)
-    assert corrupted_shape(law, (3, 3, 4)) == tuple(views.shape[1:]) == (6, 3, 4)
+    assert law.seen((3, 3, 4)) == tuple(views.shape[1:]) == (6, 3, 4)
     own, complement = views[:, :3], views[:, 3:]
     seen = (own + complement)[:, 0] == 1
     assert (seen.flatten(1).sum(1) == 5).all()
@@ -468,7 +465,7 @@ def test_all_sets_of_pixels_are_equally_likely():
 def test_training_sees_fresh_views_of_the_same_law():
     law = Ablation(5, 12)
     images = torch.rand((50, 1, 3, 4), generator=torch.Generator().manual_seed(1))
-    views = corrupted(law, images, torch.Generator().manual_seed(2))
+    views = law.corrupted(images, torch.Generator().manual_seed(2))
     seen = views.sum(1).flatten(1)
     assert (seen.sum(1) == 5).all()
     assert len(seen.unique(dim=0)) > 40
@@ -505,8 +502,6 @@ def test_a_law_that_is_not_known_draws_no_noise_of_another():
     for law in (Foreign(), 0.12, None, "gaussian", Rounded(Gaussian(0.1))):
         with pytest.raises(ValueError, match="law is"):
             Rounded(law)
-        with pytest.raises(ValueError, match="law is"):
-            tail(law, Fraction(1, 2))
 
 
 @pytest.mark.parametrize("scale", [5e-324, 1e-155, 1e-6])

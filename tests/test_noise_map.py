@@ -7,7 +7,6 @@ from rs_lib.experiments import noise_map
 from rs_lib.experiments.certified_accuracy import smoothing_noise
 from rs_lib.experiments.experiment import Context
 from rs_lib.machines import data, models
-from rs_lib.noise import corrupted_shape
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Tally, count_classes
@@ -52,10 +51,10 @@ def test_stopping_early_changes_no_answer(n):
     network = models.build("small-cnn", scans.image_shape, scans.classes, 3)
     noise, ids = smoothing_noise(0.5, scans), np.arange(80)
     executed = Executed(network, classes=scans.classes, device="cpu")
-    executed.probe(corrupted_shape(noise, scans.image_shape))
+    executed.probe(noise.seen(scans.image_shape))
     tally = Tally(executed, scans.test_images[:80], noise, ids, seed=5, stream="s")
     whole = count_classes(
-        network, scans.test_images[:80], noise, n, seed=5, stream="s", image_ids=ids, classes=10
+        executed, scans.test_images[:80], noise, n, seed=5, stream="s", image_ids=ids
     )
     answers = noise_map.plurality(tally, 80, n)
     np.testing.assert_array_equal(answers, whole.argmax(1))
@@ -69,14 +68,13 @@ def test_the_smoothed_answers_are_those_of_the_engine(small):
     network, _ = noise_map._network(parameters, 0.5, scans, Context())
     chunk = np.array(noise_map.test_indices(500, 60))
     counts = count_classes(
-        network,
+        Executed(network, classes=10),
         scans.test_images[chunk],
         smoothing_noise(0.25, scans),
         21,
         seed=derive(parameters.seed, "smooth"),
         stream="0.25",
         image_ids=chunk,
-        classes=10,
     )
     right = counts.argmax(1) == np.array(small.values["labels"])
     np.testing.assert_array_equal(noise_map.correctness(small.values)[0.5, 0.25], right)

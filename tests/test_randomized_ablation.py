@@ -119,10 +119,9 @@ def test_the_chunks_hold_the_counts_of_one_call(small):
         model,
         scans.test_images[torch.from_numpy(indices)],
         ablation_l0.law(16, scans),
+        smoothing.FixedSamples(100, n0=20),
         classes=10,
         seed=ablation_l0.derive(parameters.seed, "certify", "16"),
-        n=100,
-        n0=20,
         alpha=0.05,
         image_ids=indices,
     )

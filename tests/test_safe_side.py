@@ -33,7 +33,7 @@ from rs_lib.certificates import (
 )
 from rs_lib.geometry import balls, cones, grids, intervals
 from rs_lib.noise import Ablation
-from rs_lib.smoothing import certified_radius, required_probabilities, votes
+from rs_lib.smoothing import votes
 from rs_lib.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 DIGITS = 60
@@ -315,8 +315,8 @@ def test_votes_count_numbers_finer_than_floats_exactly():
     assert counted.ravel().tolist() == [0, 1]
     noise = Ablation(6, 22)
     for finer in (Fraction(2) + Fraction(1, 10**20), Fraction(1, 10**400)):
-        p0 = required_probabilities(noise, [finer])
-        assert p0 == 1 or certified_radius(noise, p0) >= math.ceil(finer)
+        p0 = noise.probability_for([finer])
+        assert p0 == 1 or noise.radius(p0) >= math.ceil(finer)
 
 
 def test_cones_know_their_angles():

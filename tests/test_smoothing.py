@@ -18,8 +18,9 @@ from torch import nn
 from rs_lib import smoothing
 from rs_lib.machines import data, models, training
 from rs_lib.noise import Ablation, Gaussian, Laplace, Rounded, Uniform
-from rs_lib.smoothing import radii
-from rs_lib.smoothing.executed import Executed, default_tile
+from rs_lib.smoothing import Executed, FixedSamples, RadiusTable
+from rs_lib.smoothing.executed import default_tile
+from rs_lib.smoothing.plans import ceiling
 from rs_lib.smoothing.sampling import Tally, count_classes
 from rs_lib.statistics import SequentialTable, binomial_test_two_sided, clopper_pearson_lower
 
@@ -77,12 +78,14 @@ def _assert_binomial(count, trials, chance):
 def test_certificates_are_false_as_often_as_the_binomial_law_says(law):
     repeats, n0, n, alpha, steps = 2000, 3, 100, 0.05, 50.5
     model, images, chance = _half_space(law, steps, repeats)
-    result = smoothing.certify(model, images, law, n0=n0, n=n, alpha=alpha, seed=5, classes=2)
+    result = smoothing.certify(
+        model, images, law, FixedSamples(n, n0=n0), alpha=alpha, seed=5, classes=2
+    )
     # Exact probability of a false certificate: too large a radius, or the wrong class.
     hits = np.arange(n + 1)
     radius = np.zeros(n + 1)
     p_lower = clopper_pearson_lower(hits, n, alpha)
-    radius[p_lower > 0.5] = smoothing.certified_radius(law, p_lower[p_lower > 0.5])
+    radius[p_lower > 0.5] = law.radius(p_lower[p_lower > 0.5])
     right = stats.binom.sf(n0 // 2, n0, chance)
     too_large = stats.binom.pmf(hits, n, chance)[radius > steps / 255].sum()
     wrong = stats.binom.pmf(hits, n, 1 - chance)[p_lower > 0.5].sum()
@@ -106,16 +109,13 @@ def test_sequential_certificates_err_as_often_as_the_programme_says(rule):
         model,
         images,
         law,
+        RadiusTable([0.1, 50.5 / 255 + 1e-9, 0.3], budget, rule=rule, n0=25),
         classes=2,
         seed=6,
-        radii=[0.1, 50.5 / 255 + 1e-9, 0.3],
-        max_samples=budget,
-        n0=25,
         alpha=alpha,
-        rule=rule,
     )
     right = stats.binom.sf(12, 25, chance)
-    p0s = smoothing.required_probabilities(law, [0.1, 50.5 / 255 + 1e-9, 0.3])
+    p0s = law.probability_for([0.1, 50.5 / 255 + 1e-9, 0.3])
     table = SequentialTable(p0s, alpha, budget, rule)
     claim, larger = _claim_chances(table, chance)
     assert claim <= alpha
@@ -157,7 +157,7 @@ def _claim_chances(table, p):
 def test_predictions_are_wrong_as_often_as_the_binomial_law_says():
     repeats, n, alpha, law = 2000, 100, 0.05, Rounded(Gaussian(0.7))
     model, images, chance = _half_space(law, 1.5, repeats)
-    predicted = smoothing.predict(model, images, law, n=n, alpha=alpha, seed=6, classes=2)
+    predicted = smoothing.predict(model, images, law, n, alpha=alpha, seed=6, classes=2)
     hits = np.arange(n + 1)
     decided = binomial_test_two_sided(hits, n) <= alpha
     mass = stats.binom.pmf(hits, n, chance)
@@ -177,9 +177,9 @@ def test_counts_give_the_certificates_by_the_textbook_formula():
     np.testing.assert_array_equal(result.radius[2:], 0)
     p = stats.beta.ppf(alpha, successes[:2], n - successes[:2] + 1)
     np.testing.assert_allclose(result.radius[:2], sigma * stats.norm.ppf(p), rtol=1e-8)
-    assert smoothing.certified_radius(Uniform(0.5), 0.9) == pytest.approx(0.4)
-    assert smoothing.certified_radius(Laplace(0.5), 0.9) == pytest.approx(0.5 * np.log(5))
-    assert smoothing.certified_radius(Rounded(Laplace(0.5)), 0.9) == pytest.approx(0.5 * np.log(5))
+    assert Uniform(0.5).radius(0.9) == pytest.approx(0.4)
+    assert Laplace(0.5).radius(0.9) == pytest.approx(0.5 * np.log(5))
+    assert Rounded(Laplace(0.5)).radius(0.9) == pytest.approx(0.5 * np.log(5))
 
 
 def test_nothing_is_certified_by_no_images():
@@ -187,17 +187,17 @@ def test_nothing_is_certified_by_no_images():
     assert empty.predicted.shape == empty.radius.shape == (0,)
     images = torch.zeros((0, *SHAPE), dtype=torch.uint8)
     model, law = HalfSpace([1.0, 0, 0, 0]).eval(), Rounded(Gaussian(1))
-    for plan in ({"n": 10}, {"radii": [0.1], "max_samples": 50}):
-        result = smoothing.certify(model, images, law, classes=2, seed=1, alpha=0.1, **plan)
+    for plan in (FixedSamples(10), RadiusTable([0.1], 50)):
+        result = smoothing.certify(model, images, law, plan, classes=2, seed=1, alpha=0.1)
         assert result.radius.shape == (0,)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
 def test_the_required_probability_certifies_its_radius_and_little_less_does_not(law):
     wanted = np.linspace(0, 0.6, 400)
-    p0 = radii.required_probabilities(law, wanted)
-    assert (smoothing.certified_radius(law, p0) >= wanted).all()
-    short = smoothing.certified_radius(law, np.maximum(p0 - 1e-12, 0.5))[1:]
+    p0 = law.probability_for(wanted)
+    assert (law.radius(p0) >= wanted).all()
+    short = law.radius(np.maximum(p0 - 1e-12, 0.5))[1:]
     assert (short < wanted[1:]).all()
     assert p0[0] == 0.5
 
@@ -307,7 +307,13 @@ class Recorder(nn.Module):
 def test_every_sample_has_noise_of_its_own_and_every_tile_its_size():
     model = Recorder().eval()
     smoothing.certify(
-        model, torch.zeros(2, *SHAPE), Gaussian(1), n0=500, n=500, alpha=0.1, seed=1, classes=2
+        model,
+        torch.zeros(2, *SHAPE),
+        Gaussian(1),
+        FixedSamples(500, n0=500),
+        alpha=0.1,
+        seed=1,
+        classes=2,
     )
     assert {len(seen) for seen in model.seen} == {128}
     # Probes look at made-up images in [0, 1], or again at samples. Selection and estimation of two
@@ -319,11 +325,13 @@ def test_every_sample_has_noise_of_its_own_and_every_tile_its_size():
 def test_sequential_and_fixed_runs_see_the_same_samples(trained, digits):
     model = trained("small-cnn")
     images, law = digits.test_images[:20], Rounded(Gaussian(0.5), 16)
-    options = {"classes": 10, "seed": 3, "n0": 20, "alpha": 0.01}
-    sequential = smoothing.certify(model, images, law, radii=[0.0, 0.2], max_samples=400, **options)
+    options = {"classes": 10, "seed": 3, "alpha": 0.01}
+    sequential = smoothing.certify(
+        model, images, law, RadiusTable([0.0, 0.2], 400, n0=20), **options
+    )
     assert len(set(sequential.samples.tolist())) > 1
     for n in set(sequential.samples.tolist()):
-        fixed = smoothing.certify(model, images, law, n=n, **options)
+        fixed = smoothing.certify(model, images, law, FixedSamples(n, n0=20), **options)
         same = sequential.samples == n
         np.testing.assert_array_equal(fixed.successes[same], sequential.successes[same])
         np.testing.assert_array_equal(fixed.selected, sequential.selected)
@@ -376,37 +384,35 @@ def test_batch_normalisation_in_training_mode_is_refused():
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4), nn.Linear(4, 2))
     images, law = torch.zeros((1, *SHAPE), dtype=torch.uint8), Rounded(Gaussian(1))
     with pytest.raises(ValueError, match=r"training mode: call model\.eval\(\)"):
-        smoothing.certify(model, images, law, classes=2, seed=0, n=100)
-    smoothing.certify(model.eval(), images, law, classes=2, seed=0, n=100)
+        smoothing.certify(model, images, law, FixedSamples(100), classes=2, seed=0)
+    smoothing.certify(model.eval(), images, law, FixedSamples(100), classes=2, seed=0)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n": 0}, "n is 0"),
-        ({"n": 9}, "n is 9: at alpha = 0.001 .* at least 10"),
-        ({"n": None}, "n and radii: give one"),
-        ({"radii": [0.1]}, "n and radii: give one"),
-        ({"max_samples": 10}, "max_samples is 10: it goes with radii"),
-        ({"n": None, "radii": [0.1]}, "max_samples is missing"),
-        ({"n": None, "radii": [0.2, 0.1], "max_samples": 100}, "radii that increase"),
-        ({"n": None, "radii": [-0.1], "max_samples": 100}, "radii is -0.1"),
+        ({"plan": lambda: FixedSamples(0)}, "n is 0"),
+        ({"plan": lambda: FixedSamples(9)}, "n is 9: at alpha = 0.001 .* at least 10"),
+        ({"plan": lambda: 100}, "plan is 100: give FixedSamples or RadiusTable"),
+        ({"plan": lambda: RadiusTable([0.2, 0.1], 100)}, "radii that increase"),
+        ({"plan": lambda: RadiusTable([], 100)}, "radii that increase"),
+        ({"plan": lambda: RadiusTable([-0.1], 100)}, "radii is -0.1"),
         (
-            {"n": None, "radii": [9.0], "max_samples": 100},
+            {"plan": lambda: RadiusTable([9.0], 100)},
             r"radii holds 9, but 100 samples certify no more than 1\.5",
         ),
-        ({"n": None, "radii": [0.1], "max_samples": 5}, "max_samples is 5: .* at least 10"),
-        ({"n": None, "radii": [0.1], "max_samples": 100, "rule": "luck"}, "'luck'"),
+        ({"plan": lambda: RadiusTable([0.1], 5)}, "max_samples is 5: .* at least 10"),
+        ({"plan": lambda: RadiusTable([0.1], 100, "luck")}, "'luck'"),
         ({"alpha": 1.0}, "alpha is 1"),
-        ({"n0": 0}, "n0 is 0"),
+        ({"plan": lambda: FixedSamples(100, n0=0)}, "n0 is 0"),
         ({"seed": 0.5}, "seed is 0.5"),
         ({"classes": 3}, r"classes is 3 but .*\(128, 2\)"),
         ({"classes": 1}, "classes is 1"),
         ({"image_ids": [1, 1]}, "image_ids names an image twice"),
         ({"image_ids": [1, 2, 3]}, "one for each of 2"),
-        ({"images": torch.zeros((2, *SHAPE))}, "uint8 pixels"),
+        ({"images": torch.zeros((2, *SHAPE))}, "give torch.uint8 .*as they are stored"),
         ({"images": torch.full((2, *SHAPE), 17, dtype=torch.uint8)}, "17 but noise has levels 16"),
-        ({"noise": Gaussian(1)}, "give float32"),
+        ({"noise": Gaussian(1)}, "give torch.float32"),
         ({"precision": "float8"}, "precision is 'float8'"),
         ({"device": "tpu"}, "device is 'tpu': give one of cpu, cuda"),
         ({"device": "xla"}, "device is 'xla': give one of cpu, cuda"),
@@ -415,16 +421,19 @@ def test_batch_normalisation_in_training_mode_is_refused():
         ({"images": None}, "images is a NoneType: give a torch"),
         ({"images": torch.zeros((2, *SHAPE), device="meta")}, "images is a tensor on meta"),
         ({"images": torch.zeros((2, *SHAPE)).to_sparse()}, "of layout torch.sparse_coo"),
-        ({"images": torch.zeros((2, *SHAPE), dtype=torch.complex64)}, "type torch.complex64"),
+        ({"images": torch.zeros((2, *SHAPE), dtype=torch.complex64)}, "are torch.complex64"),
         ({"noise": "gaussian"}, "noise is 'gaussian': give a law of rs_lib.noise"),
         ({"noise": Ablation(2, 9, 16)}, "images have 4 positions but the views are of 9"),
         ({"image_ids": np.array([0, 2**63], np.uint64)}, "image_ids is 9223372036854775808: give"),
         ({"seed": np.int64(3)}, "seed is"),
-        ({"n": [100]}, r"n is \[100\]: give one whole number"),
+        ({"plan": lambda: FixedSamples([100])}, r"n is \[100\]: give one whole number"),
         ({"alpha": [0.1]}, r"alpha is \[0.1"),
         ({"device": 5.5}, "device is 5.5: give one of cpu, cuda"),
         ({"images": torch.zeros((2, 1, 0, 2), dtype=torch.uint8)}, r"shape \(2, 1, 0, 2\)"),
-        ({"n": 2 * 10**7}, "n is 20000000: give at most 10000000"),
+        (
+            {"plan": lambda: FixedSamples(2 * 10**7)},
+            "n is 20000000: give whole numbers of at most 10000000",
+        ),
     ],
 )
 def test_bad_input_is_named_before_any_sample_is_drawn(changes, message):
@@ -434,11 +443,11 @@ def test_bad_input_is_named_before_any_sample_is_drawn(changes, message):
         "noise": Rounded(Gaussian(1), 16),
         "classes": 2,
         "seed": 0,
-        "n": 100,
+        "plan": lambda: FixedSamples(100),
     } | changes
-    images, noise = options.pop("images"), options.pop("noise")
+    images, noise, plan = (options.pop(name) for name in ("images", "noise", "plan"))
     with pytest.raises(ValueError, match=message):
-        smoothing.certify(model, images, noise, **options)
+        smoothing.certify(model, images, noise, plan(), **options)
     # The model may have been probed, with pixels in [0, 1].
     assert len(model.seen) <= 4
     assert all(0 <= seen.min() <= seen.max() <= 1 for seen in model.seen)
@@ -448,17 +457,17 @@ def test_an_image_that_does_not_fit_the_model_is_named():
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
     images = torch.zeros((2, 1, 3, 3), dtype=torch.uint8)
     with pytest.raises(ValueError, match=r"\[1, 3, 3\], which the model does not take \(mat1"):
-        smoothing.certify(model, images, Rounded(Gaussian(1)), classes=2, seed=0, n=100)
+        smoothing.certify(model, images, Rounded(Gaussian(1)), FixedSamples(100), classes=2, seed=0)
 
 
 def test_a_model_of_another_type_is_copied_and_converted():
     model = HalfSpace([1.0, 0, 0, 0]).eval().double()
     images, law = torch.full((3, *SHAPE), 9, dtype=torch.uint8), Rounded(Gaussian(0.5), 16)
-    found = smoothing.certify(model, images, law, classes=2, seed=0, n=100)
+    found = smoothing.certify(model, images, law, FixedSamples(100), classes=2, seed=0)
     single = HalfSpace([1.0, 0, 0, 0]).eval()
     assert np.array_equal(
         found.successes,
-        smoothing.certify(single, images, law, classes=2, seed=0, n=100).successes,
+        smoothing.certify(single, images, law, FixedSamples(100), classes=2, seed=0).successes,
     )
     assert model.normal.dtype == torch.float64
 
@@ -466,7 +475,9 @@ def test_a_model_of_another_type_is_copied_and_converted():
 def test_weights_of_five_dimensions_are_no_obstacle():
     model = nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Conv3d(1, 2, (1, 2, 2)), nn.Flatten())
     images = torch.zeros((1, *SHAPE), dtype=torch.uint8)
-    smoothing.certify(model.eval(), images, Rounded(Gaussian(1)), classes=2, seed=0, n=100)
+    smoothing.certify(
+        model.eval(), images, Rounded(Gaussian(1)), FixedSamples(100), classes=2, seed=0
+    )
 
 
 def test_numbers_of_numpy_make_the_same_law():
@@ -485,12 +496,10 @@ def test_the_probe_tells_functions_apart_that_share_their_weights():
 
 
 def test_the_ceiling_itself_is_no_radius_for_the_table():
-    model = HalfSpace([1.0, 0, 0, 0]).eval()
-    fixed = smoothing.Certifier(model, Gaussian(1), classes=2, seed=0, n=1000)
+    executed = Executed(HalfSpace([1.0, 0, 0, 0]).eval(), classes=2)
+    plan = RadiusTable([ceiling(Gaussian(1), 1000, 0.001)], 1000)
     with pytest.raises(ValueError, match=r"radii holds .*, but 1000 samples certify no more"):
-        smoothing.Certifier(
-            model, Gaussian(1), classes=2, seed=0, radii=[fixed.ceiling], max_samples=1000
-        )
+        smoothing.Certifier(executed, Gaussian(1), plan, seed=0)
 
 
 def test_too_few_samples_to_predict_are_refused():
@@ -499,8 +508,8 @@ def test_too_few_samples_to_predict_are_refused():
     # At 2^-9 ten votes would do in exact arithmetic, but the test is rounded outwards.
     for alpha in (0.001, 2.0**-9):
         with pytest.raises(ValueError, match=r"n is 10: .* at least 11"):
-            smoothing.predict(model, images, law, classes=2, seed=0, n=10, alpha=alpha)
-        smoothing.predict(model, images, law, classes=2, seed=0, n=11, alpha=alpha)
+            smoothing.predict(model, images, law, 10, classes=2, seed=0, alpha=alpha)
+        smoothing.predict(model, images, law, 11, classes=2, seed=0, alpha=alpha)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -514,14 +523,13 @@ def test_logits_that_are_not_finite_name_the_image(value):
     images[1] = 100
     with pytest.raises(FloatingPointError, match=r"300 of 300 .*image 41"):
         count_classes(
-            Breaks().eval(),
+            Executed(Breaks().eval(), classes=2),
             images,
             Gaussian(0.5),
             300,
             seed=4,
             stream="estimate",
             image_ids=[40, 41, 42],
-            classes=2,
         )
 
 
@@ -529,14 +537,15 @@ MEMORY = """
 import resource, sys, torch
 from torch import nn
 from rs_lib.noise import Gaussian, Rounded
+from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import count_classes
 
 torch.set_num_threads(1)
 model = nn.Sequential(nn.AvgPool2d(224), nn.Flatten(), nn.Linear(3, 10)).eval()
 image = torch.full((1, 3, 224, 224), 128, dtype=torch.uint8)
 count_classes(
-    model, image, Rounded(Gaussian(0.5)), int(sys.argv[1]),
-    seed=0, stream="m", image_ids=[0], classes=10,
+    Executed(model, classes=10), image, Rounded(Gaussian(0.5)), int(sys.argv[1]),
+    seed=0, stream="m", image_ids=[0],
 )
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

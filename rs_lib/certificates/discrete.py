@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_lib import arguments
-from rs_lib.arguments import IntArray
+from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.certificates.regions import (
     Exact,
     Regions,
@@ -96,6 +96,17 @@ def radius(
         for p, q in zip(low.ravel().tolist(), high.ravel().tolist(), strict=True)
     ]
     return np.array(found, dtype=np.int64).reshape(low.shape)[()]
+
+
+def required_probability(changed: npt.ArrayLike, keep: Exact, alternatives: int = 1) -> FloatArray:
+    """Smallest float p_lower whose `radius` reaches `changed`; 1 where no probability below does.
+
+    `changed` are whole numbers of at least 0. Raises ValueError as `regions` does.
+    """
+    wanted = arguments.integers("changed", changed)
+    _, kept, others = _checked(int(wanted.max(initial=0)), keep, alternatives, "changed")
+    least = [min(_least(r, kept, others), 1.0) for r in wanted.ravel().tolist()]
+    return np.array(least, dtype=np.float64).reshape(wanted.shape)[()]
 
 
 def _checked(

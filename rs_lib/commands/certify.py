@@ -10,10 +10,11 @@ import numpy as np
 from rs_lib.arguments import IntArray, integer, nonnegative, positive, shown
 from rs_lib.commands import options as shared
 from rs_lib.commands import patches, session, summary
-from rs_lib.commands.given import DEFAULTS, default, settle
+from rs_lib.commands.given import default, settle
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.noise import Law
-from rs_lib.smoothing import Certifier, certified_radius, log, required_probabilities
+from rs_lib.smoothing import Certifier, FixedSamples, RadiusTable, log
+from rs_lib.smoothing.plans import Plan, ceiling
 from rs_lib.smoothing.sampling import Report
 from rs_lib.statistics import MAX_TRIALS, RULES, clopper_pearson_lower
 
@@ -101,24 +102,27 @@ def _execute(options: argparse.Namespace) -> None:
         return
     with joined() as ranks:
         task, certifier = ranks.each(partial(_prepare, options, ranks))
-        plan = _plan(options, certifier)
+        plan = certifier.plan
         settings = session.agreed_header(
-            ranks, partial(session.noise_header, options, task, certifier.executed, plan)
+            ranks, partial(session.noise_header, options, task, certifier.executed, plan.settings())
         )
-        sequential = options.n is None
+        fixed = isinstance(plan, FixedSamples)
+        if isinstance(plan, RadiusTable):
+            radii = list(plan.radii)
+        else:
+            least = 1 if task.noise.norm == "l0" else 0.25
+            radii = summary.grid(ceiling(task.noise, plan.n, certifier.alpha), least)
         session.Session(
             options,
             ranks,
             task.chosen,
             columns=log.CERTIFY_COLUMNS,
             settings=settings,
-            per_image=None if sequential else certifier.n0 + certifier.budget,
+            per_image=plan.n0 + plan.n if isinstance(plan, FixedSamples) else None,
             continuous=options.continuous,
         ).run(partial(_answer, certifier))
         if ranks.rank == 0:
-            least = 1 if task.noise.norm == "l0" else 0.25
-            radii = certifier.radii if sequential else summary.grid(certifier.ceiling, least)
-            print(summary.of_certificates(log.read(options.out), radii, average=not sequential))
+            print(summary.of_certificates(log.read(options.out), radii, average=fixed))
 
 
 def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, Certifier]:
@@ -128,21 +132,17 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, C
     shared.require_scale(options.scale)
     integer("n0", options.n0, least=1, most=MAX_TRIALS)
     task = session.prepare(options, ranks)
-    radii = _radii(options, task.noise) if sequential else None
+    if sequential:
+        radii = _radii(options, task.noise)
+        plan: Plan = RadiusTable(radii, options.max_samples, options.rule, options.n0)
+    else:
+        plan = FixedSamples(options.n, options.n0)
     certifier = Certifier(
-        task.model,
+        session.executed(options, task),
         task.noise,
-        classes=task.classes,
+        plan,
         seed=options.seed,
-        n=options.n,
-        radii=radii,
-        max_samples=options.max_samples,
-        rule=str(options.rule or DEFAULTS["rule"]),
-        n0=options.n0,
         alpha=options.alpha,
-        device=task.device,
-        precision=options.precision,
-        compile_model=options.compile,
     )
     return task, certifier
 
@@ -161,7 +161,7 @@ def _radii(options: argparse.Namespace, noise: Law) -> list[float]:
         raise ValueError(
             "radii are equal in the six digits that the log holds: give fewer or other ones"
         )
-    needed = required_probabilities(noise, radii)
+    needed = noise.probability_for(radii)
     if (np.diff(radii) > 0).all() and not (np.diff(needed) > 0).all():
         place = int(np.argmin(np.diff(needed) > 0))
         raise ValueError(
@@ -174,26 +174,15 @@ def _radii(options: argparse.Namespace, noise: Law) -> list[float]:
 def _multiples(step: float, noise: Law, most: int, alpha: float) -> list[float]:
     positive("step", step)
     p_lower = float(clopper_pearson_lower(most, most, alpha))
-    ceiling = float(certified_radius(noise, p_lower)) if p_lower > 0.5 else 0.0
-    if not step <= ceiling <= MOST_RADII * step:
+    largest = float(noise.radius(p_lower)) if p_lower > 0.5 else 0.0
+    if not step <= largest <= MOST_RADII * step:
         raise ValueError(
-            f"step is {shown(step)}: {most} samples certify at most {ceiling:.4g}; give a step "
+            f"step is {shown(step)}: {most} samples certify at most {largest:.4g}; give a step "
             f"that leaves 1 to {MOST_RADII} radii up to there, or more samples"
         )
     # Multiplied as decimals: 3 times 0.1 is to be 0.3.
-    radii = [float(number * Decimal(repr(step))) for number in range(int(ceiling / step) + 1)]
-    return [radius for radius in radii if radius <= ceiling]
-
-
-def _plan(options: argparse.Namespace, certifier: Certifier) -> dict[str, object]:
-    if options.n is not None:
-        return {"n0": certifier.n0, "n": certifier.budget}
-    return {
-        "n0": certifier.n0,
-        "radii": certifier.radii.tolist(),
-        "max_samples": certifier.budget,
-        "rule": options.rule,
-    }
+    radii = [float(number * Decimal(repr(step))) for number in range(int(largest / step) + 1)]
+    return [radius for radius in radii if radius <= largest]
 
 
 def _answer(certifier: Certifier, images: Any, ids: IntArray, report: Report) -> session.Columns:

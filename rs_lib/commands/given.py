@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable
 
 from rs_lib.arguments import shown
+from rs_lib.noise import LAWS, Continuous
 
 DEFAULTS: dict[str, object] = {
     "noise": "gaussian",
@@ -22,9 +23,12 @@ DEFAULTS: dict[str, object] = {
 
 _PATCH = ("band", "views", "theta", "method")
 _SAMPLES = ("n", "radii", "step", "max_samples", "rule", "n0")
-_NOISE = ("noise", "scale", "kept", "continuous", "alpha", "seed", "compile", *_SAMPLES)
-_ADDITIVE = ("scale", "continuous")
-_ABLATION = ("kept",)
+_OF_LAWS = {
+    name: [law.parameter.option] + ["continuous"] * issubclass(law, Continuous)
+    for name, law in LAWS.items()
+}
+_OF_ANY_LAW = list(dict.fromkeys(option for options in _OF_LAWS.values() for option in options))
+_NOISE = ("noise", *_OF_ANY_LAW, "alpha", "seed", "compile", *_SAMPLES)
 _SEQUENTIAL = ("max_samples", "rule")
 
 
@@ -69,8 +73,10 @@ def _unread(options: argparse.Namespace) -> dict[str, str]:
     if getattr(options, "defence", "noise") == "patch":
         return dict.fromkeys(_NOISE, "--defence patch")
     unread = dict.fromkeys(_PATCH, "--defence noise")
-    law = options.noise or DEFAULTS["noise"]
-    unread |= dict.fromkeys(_ADDITIVE if law == "ablation" else _ABLATION, f"--noise {law}")
+    law = str(options.noise or DEFAULTS["noise"])
+    unread |= dict.fromkeys(_OF_ANY_LAW, f"--noise {law}")
+    for option in _OF_LAWS[law]:
+        del unread[option]
     if options.n is not None:
         unread |= dict.fromkeys(_SEQUENTIAL, "--n")
     return unread

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rs_lib.arguments import shown
 from rs_lib.commands.given import default
+from rs_lib.noise import LAWS
+from rs_lib.noise.law import Parameter
 
 LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
 """Scales of noise that are taken, as multiples of white."""
@@ -114,19 +116,18 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
 def _add_noise(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--noise",
-        choices=("gaussian", "uniform", "laplace", "ablation"),
+        choices=tuple(LAWS),
         help=f"its law {default('noise')}. ablation shows the classifier a few random pixels, as "
-        "2 C channels (image and complement, both 0 where not seen); radii count changed pixels",
+        "2 C channels (image and complement, both 0 where not seen); radii count changed pixels. "
+        "flips give a pixel, such as a bit, another of its values; radii count changed entries",
     )
-    group.add_argument(
-        "--scale",
-        type=float,
-        metavar="S",
-        help="standard deviation, half width or scale, in units where pixels lie in [0, 1]",
-    )
-    group.add_argument(
-        "--kept", type=int, metavar="K", help="pixels that a view shows, with --noise ablation"
-    )
+    for parameter, laws in parameters().items():
+        group.add_argument(
+            f"--{parameter.option}",
+            type=parameter.kind,
+            metavar=parameter.metavar,
+            help=f"{parameter.told} (with --noise {' or '.join(laws)})",
+        )
     group.add_argument(
         "--continuous",
         action="store_true",
@@ -134,6 +135,14 @@ def _add_noise(group: argparse._ArgumentGroup) -> None:
         help="add float noise (default: noise rounded to pixel levels and added as integers, "
         "whose certificates hold in floating point too)",
     )
+
+
+def parameters() -> dict[Parameter, list[str]]:
+    """Return the options that give laws their numbers, each with the laws that take it."""
+    taken: dict[Parameter, list[str]] = {}
+    for name, law in LAWS.items():
+        taken.setdefault(law.parameter, []).append(name)
+    return taken
 
 
 def _add_run(group: argparse._ArgumentGroup) -> None:

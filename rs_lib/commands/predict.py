@@ -66,15 +66,11 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, P
     shared.require_scale(options.scale)
     task = session.prepare(options, ranks)
     predictor = Predictor(
-        task.model,
+        session.executed(options, task),
         task.noise,
-        classes=task.classes,
+        options.n,
         seed=options.seed,
-        n=options.n,
         alpha=options.alpha,
-        device=task.device,
-        precision=options.precision,
-        compile_model=options.compile,
     )
     return task, predictor
 

@@ -18,10 +18,9 @@ from rs_lib.commands import classifier, selection
 from rs_lib.commands.progress import Progress
 from rs_lib.commands.ranks import Ranks
 from rs_lib.experiments.experiment import check_device
-from rs_lib.noise import LAWS, Ablation, Additive, Law, Rounded, corrupted_shape
+from rs_lib.noise import LAWS, Continuous, Law, Rounded
 from rs_lib.smoothing import follows, log
 from rs_lib.smoothing.executed import Executed
-from rs_lib.smoothing.radii import guarantee
 from rs_lib.smoothing.sampling import Report
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -31,11 +30,10 @@ Answer = Callable[[torch.Tensor, IntArray, Report], Columns]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """A model, its images, and what they are smoothed with: `noise`, made of `law`."""
+    """A model, its images, and what they are smoothed with."""
 
     model: nn.Module
     chosen: selection.Selection
-    law: Additive | Ablation
     noise: Law
     classes: int
     device: str
@@ -44,11 +42,22 @@ class Task:
 def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
     """Return the task that the shared options name; raise ValueError where they cannot be used."""
     chosen, device = images_and_device(options, ranks)
-    law, noise = _laws(options, chosen)
+    noise = _noise(options, chosen)
     model = classifier.load(options.model, dict(options.arguments), options.weights)
-    classes = classifier.classes_of(model, corrupted_shape(noise, tuple(chosen.images.shape[1:])))
+    classes = classifier.classes_of(model, noise.seen(tuple(chosen.images.shape[1:])))
     require_labels(chosen, classes)
-    return Task(model, chosen, law, noise, classes, device)
+    return Task(model, chosen, noise, classes, device)
+
+
+def executed(options: argparse.Namespace, task: Task) -> Executed:
+    """Return the model of the task as the options want it executed."""
+    return Executed(
+        task.model,
+        classes=task.classes,
+        device=task.device,
+        precision=options.precision,
+        compile_model=options.compile,
+    )
 
 
 def images_and_device(options: argparse.Namespace, ranks: Ranks) -> tuple[selection.Selection, str]:
@@ -77,34 +86,33 @@ def require_labels(chosen: selection.Selection, classes: int) -> None:
         )
 
 
-def _laws(
-    options: argparse.Namespace, chosen: selection.Selection
-) -> tuple[Additive | Ablation, Law]:
-    """Return the law that the options name and what it smooths with, rounded to pixel levels."""
-    if options.noise == "ablation":
-        if options.kept is None or options.scale is not None or options.continuous:
-            raise ValueError("noise is ablation: give --kept, and neither --scale nor --continuous")
-        positions = int(np.prod(chosen.images.shape[2:]))
-        views = Ablation(options.kept, positions, chosen.levels)
-        return views, views
-    if options.scale is None or options.kept is not None:
-        raise ValueError(f"noise is {options.noise}: give --scale, and no --kept")
-    law = LAWS[options.noise](options.scale)
-    return law, law if options.continuous else Rounded(law, levels=chosen.levels)
+def _noise(options: argparse.Namespace, chosen: selection.Selection) -> Law:
+    """Return the law that the options name, rounded to pixel levels unless it is to be continuous.
+
+    Raises ValueError that names the option which is missing.
+    """
+    kind = LAWS[options.noise]
+    value = getattr(options, kind.parameter.option)
+    if value is None:
+        raise ValueError(f"noise is {options.noise}: give --{kind.parameter.option}")
+    law = kind.for_images(value, tuple(chosen.images.shape[1:]), chosen.levels)
+    if isinstance(law, Continuous) and not options.continuous:
+        return Rounded(law, chosen.levels)
+    return law
 
 
 def noise_header(
     options: argparse.Namespace, task: Task, executed: Executed, plan: Mapping[str, object]
 ) -> dict[str, Any]:
     """Return all settings on which the rows of a log of noisy votes depend, as JSON holds them."""
-    shape = corrupted_shape(task.noise, tuple(task.chosen.images.shape[1:]))
+    noise, shape = task.noise, task.noise.seen(tuple(task.chosen.images.shape[1:]))
     logits = executed.probe(shape)
     return {
         "command": options.command,
         "alpha": options.alpha,
         **plan,
-        "noise": {"law": task.noise.name, **dataclasses.asdict(task.law), "norm": task.noise.norm},
-        "guarantee": guarantee(task.noise),
+        "noise": {"law": noise.name, **noise.settings(), "norm": noise.norm},
+        "guarantee": noise.guarantee,
         "seed": options.seed,
         "model": described_model(options, task.model, logits, task.classes),
         "data": described_data(options, task.chosen),

@@ -16,9 +16,18 @@ from torch import nn
 from rs_lib.experiments.certified_accuracy import test_indices
 from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import data, models, sparse_attacks, training
-from rs_lib.noise import Ablation, corrupted_shape
+from rs_lib.noise import Ablation
 from rs_lib.seeds import derive
-from rs_lib.smoothing import Certifier, certify, from_counts, sampling
+from rs_lib.smoothing import (
+    Certification,
+    Certifier,
+    Executed,
+    FixedSamples,
+    RadiusTable,
+    from_counts,
+    sampling,
+)
+from rs_lib.smoothing.plans import Plan, ceiling
 
 
 @dataclass(frozen=True)
@@ -140,16 +149,16 @@ def base_classifier(
         progress=context.progress,
     )
     trained = context.stage("train", inputs, compute)
-    channels, height, width = corrupted_shape(views, dataset.image_shape)
+    channels, height, width = views.seen(dataset.image_shape)
     shape, seed = (channels, height, width), derive(parameters.seed, "model")
     model = models.build(parameters.model, shape, dataset.classes, seed)
     model.load_state_dict(trained["weights"])
     return model.to(context.device), trained["losses"]
 
 
-def radii_in_reach(certifier: Certifier) -> list[int]:
+def radii_in_reach(parameters: Parameters, views: Ablation) -> list[int]:
     """Return 0, 1, ... up to the most changed pixels that unanimous samples certify."""
-    return list(range(int(certifier.ceiling) + 1))
+    return list(range(int(ceiling(views, parameters.n, parameters.alpha)) + 1))
 
 
 def _count(
@@ -161,27 +170,17 @@ def _count(
     chunk: npt.NDArray[np.int64],
 ) -> dict[str, Any]:
     """Return the counts of the images `chunk`, and what the sequential rule made of them."""
-    common: dict[str, Any] = {
-        "classes": dataset.classes,
-        "seed": derive(parameters.seed, "certify", str(views.kept)),
-        "n0": parameters.n0,
-        "alpha": parameters.alpha,
-        "device": context.device,
-    }
+    executed = Executed(model, classes=dataset.classes, device=context.device)
     images = dataset.test_images[torch.from_numpy(chunk)]
-    certifier = Certifier(model, views, n=parameters.n, **common)
-    fixed = certifier.certify(images, chunk)
-    radii = radii_in_reach(certifier)
-    decided = certify(
-        model,
-        images,
-        views,
-        radii=radii,
-        max_samples=parameters.n,
-        image_ids=chunk,
-        progress=context.progress,
-        **common,
-    )
+    radii = radii_in_reach(parameters, views)
+
+    def certified(plan: Plan) -> Certification:
+        seed = derive(parameters.seed, "certify", str(views.kept))
+        certifier = Certifier(executed, views, plan, seed=seed, alpha=parameters.alpha)
+        return certifier.certify(images, chunk)
+
+    fixed = certified(FixedSamples(parameters.n, parameters.n0))
+    decided = certified(RadiusTable(radii, parameters.n, n0=parameters.n0))
     return {
         "selected": fixed.selected.tolist(),
         "successes": fixed.successes.tolist(),
@@ -253,17 +252,16 @@ def _attack(
         tries=parameters.attack_tries,
         seed=derive(parameters.seed, "attack", str(views.kept)),
     )
+    executed = Executed(model, classes=dataset.classes, device=context.device)
     measured = [
         sampling.count_classes(
-            model,
+            executed,
             images,
             views,
             parameters.judged,
             seed=derive(parameters.seed, "judge", str(views.kept), str(step)),
             stream="estimate",
             image_ids=indices[rows],
-            classes=dataset.classes,
-            device=context.device,
         )[np.arange(len(rows)), certified.predicted[rows]].tolist()
         for step, images in enumerate(path)
     ]

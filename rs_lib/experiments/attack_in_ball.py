@@ -14,7 +14,7 @@ from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import attacks, data, models
 from rs_lib.noise import Gaussian
 from rs_lib.seeds import derive
-from rs_lib.smoothing import sampling
+from rs_lib.smoothing import Executed, sampling
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def _attack(
     rows = right[certified_accuracy.test_indices(len(right), min(parameters.attacked, len(right)))]
     images = dataset.as_float(dataset.test_images[torch.from_numpy(indices[rows])])
     labels = torch.from_numpy(certified.predicted[rows])
+    executed = Executed(on_grid, classes=dataset.classes, device=context.device)
     attempts = []
     for multiple in parameters.multiples:
         radii = torch.from_numpy(certified.radius[rows] * multiple)
@@ -102,15 +103,13 @@ def _attack(
             seed=derive(base.seed, "attack", str(sigma), str(multiple)),
         ).cpu()
         table = sampling.count_classes(
-            on_grid,
+            executed,
             found,
             noise,
             parameters.n,
             seed=derive(base.seed, "judge", str(sigma), str(multiple)),
             stream="estimate",
             image_ids=indices[rows],
-            classes=dataset.classes,
-            device=context.device,
         )
         moved = (found.double() - images.double()).flatten(1).norm(dim=1)
         attempts.append(

@@ -26,7 +26,7 @@ from rs_lib.machines.ensembles import (
     votes_in_chunks,
 )
 from rs_lib.machines.ensembles.votes import Learner
-from rs_lib.noise.flips import Flip
+from rs_lib.noise import Flip
 from rs_lib.seeds import derive
 
 LEARNERS = ("perceptron", "naive Bayes", "nearest neighbour", "ridge")

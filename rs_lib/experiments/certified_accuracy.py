@@ -17,7 +17,7 @@ from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import attacks, data, models, training
 from rs_lib.noise import Gaussian, Rounded
 from rs_lib.seeds import derive
-from rs_lib.smoothing import certify
+from rs_lib.smoothing import FixedSamples, certify
 
 
 @dataclass(frozen=True)
@@ -168,10 +168,9 @@ def _count_chunk(
         model,
         dataset.test_images[torch.from_numpy(chunk)],
         smoothing_noise(sigma, dataset),
+        FixedSamples(parameters.n, n0=parameters.n0),
         classes=dataset.classes,
         seed=derive(parameters.seed, "certify", str(sigma)),
-        n=parameters.n,
-        n0=parameters.n0,
         alpha=parameters.alpha,
         image_ids=chunk,
         device=context.device,

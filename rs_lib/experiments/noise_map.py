@@ -18,7 +18,7 @@ from torch import nn
 from rs_lib.experiments.certified_accuracy import smoothing_noise, test_indices
 from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import data, models, training
-from rs_lib.noise import Gaussian, corrupted_shape
+from rs_lib.noise import Gaussian
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Tally
@@ -128,7 +128,7 @@ def _answers(
         return {"answers": logits.argmax(1).tolist()}
     noise = smoothing_noise(sigma, dataset)
     executed = Executed(network, classes=dataset.classes, device=context.device)
-    executed.probe(corrupted_shape(noise, dataset.image_shape))
+    executed.probe(noise.seen(dataset.image_shape))
     seed = derive(parameters.seed, "smooth")
     tally = Tally(executed, images, noise, chunk, seed=seed, stream=str(sigma))
     return {"answers": plurality(tally, len(chunk), parameters.n).tolist()}

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from rs_lib.arguments import integers, nonnegative
 from rs_lib.machines.models import require_evaluation_mode
-from rs_lib.noise import NoiseLaw
+from rs_lib.noise import Additive
 from rs_lib.seeds import derive
 
 # Steps of this many radii in all let the attack reach the sphere and move along it.
@@ -49,7 +49,7 @@ def smooth_pgd_l2(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
-    noise: NoiseLaw,
+    noise: Additive,
     *,
     radius: npt.ArrayLike | Tensor,
     steps: int,

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from rs_lib.arguments import integers, positive
 from rs_lib.machines import models
 from rs_lib.machines.data import Dataset
-from rs_lib.noise import Law, corrupted, corrupted_shape
+from rs_lib.noise import Law
 from rs_lib.seeds import derive
 
 MOMENTUM = 0.9
@@ -75,7 +75,7 @@ def train(
             for batch in torch.split(order, batch_size):
                 inputs = images[batch]
                 if noise is not None:
-                    inputs = corrupted(noise, inputs, draw)
+                    inputs = noise.corrupted(inputs, draw)
                 loss = cross_entropy(model(inputs), labels[batch])
                 optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
@@ -113,7 +113,7 @@ def trained_weights(
     """
     channels, *size = dataset.image_shape
     if noise is not None:
-        channels, *_ = corrupted_shape(noise, dataset.image_shape)
+        channels, *_ = noise.seen(dataset.image_shape)
     shape = (channels, size[0], size[1])
     network = models.build(model, shape, dataset.classes, derive(seed, "model"))
     losses = train(

@@ -1,17 +1,23 @@
 """Random views of an image: a few of its pixels, the others marked as not seen."""
 
 from dataclasses import dataclass
+from typing import Any, Self, final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import integer
-from rs_lib.noise.laws import NoiseLaw
+from rs_lib.arguments import FloatArray, IntArray, integer
+from rs_lib.certificates import ablation
+from rs_lib.noise.law import NamedLaw, Parameter, Shape
 from rs_lib.noise.philox import WORDS_PER_BLOCK
+from rs_lib.noise.words import Draws, to_device
 
 
+@final
 @dataclass(frozen=True)
-class Ablation:
+class Ablation(NamedLaw):
     """A view keeps `kept` of `pixels` positions, uniformly at random (Levine and Feizi 2020).
 
     Images are uint8 [N, C, H, W] with H W = `pixels` and values up to `levels`. A view has 2 C
@@ -30,6 +36,8 @@ class Ablation:
     levels: int = 255
     name = "ablation"
     norm = "l0"
+    guarantee = "in floating point too; radii count changed pixels, all channels of one together"
+    parameter = Parameter("kept", int, "K", "pixels that a view shows")
 
     def __post_init__(self) -> None:
         """Raise ValueError for numbers that do not fit."""
@@ -41,10 +49,48 @@ class Ablation:
         if self.levels > 255:
             raise ValueError(f"levels is {self.levels}: give at most 255, images are uint8")
 
-    @property
-    def words_per_sample(self) -> int:
-        """The number of random words a sample owns, a multiple of 4."""
-        return -(-self.pixels // WORDS_PER_BLOCK) * WORDS_PER_BLOCK
+    @classmethod
+    def for_images(cls, value: Any, shape: Shape, levels: int) -> Self:
+        """Return views of `value` pixels of such images."""
+        return cls(value, shape[1] * shape[2], levels)
+
+    def settings(self) -> dict[str, object]:
+        """Return `kept`, `pixels` and `levels`."""
+        return {"kept": self.kept, "pixels": self.pixels, "levels": self.levels}
+
+    def radius(self, p_lower: npt.ArrayLike) -> FloatArray:
+        """Return the number of changed pixels of Levine and Feizi (2020), theorem 1."""
+        found = ablation.radius(p_lower, self.pixels, self.kept)
+        return np.maximum(found, 0).astype(np.float64)
+
+    def _inverse(self, radii: FloatArray) -> FloatArray:
+        return ablation.required_probability(np.ceil(radii), self.pixels, self.kept)
+
+    def seen(self, shape: Shape) -> Shape:
+        """Return [2 C, H, W]."""
+        return (2 * shape[0], *shape[1:])
+
+    def require_form(self, images: Tensor) -> None:
+        """Raise ValueError unless `images` are uint8 [N, C, H, W] of `pixels` positions."""
+        super().require_form(images)
+        positions = images.shape[2] * images.shape[3]
+        if positions != self.pixels:
+            raise ValueError(
+                f"images have {positions} positions but the views are of {self.pixels}: "
+                "let pixels be height times width"
+            )
+
+    def noisy(self, images: Tensor, rows: IntArray, draws: Draws) -> Tensor:
+        """Return a view of each of `images[rows]`."""
+        count = -(-self.pixels // WORDS_PER_BLOCK) * WORDS_PER_BLOCK
+        words = draws.words(images.device, count)
+        bright = images[to_device(images.device, rows)].to(torch.float32)
+        return self.views(bright.mul_(float(np.float32(1 / self.levels))), words)
+
+    def corrupted(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return fresh views of `images`."""
+        size = (len(images), self.pixels)
+        return self.views(images, torch.rand(size, generator=generator, device=images.device))
 
     def views(self, images: Tensor, words: Tensor) -> Tensor:
         """Return float32 [T, 2 C, H, W]: row t is a view of `images[t]`, float32 [T, C, H, W].
@@ -57,23 +103,3 @@ class Ablation:
         mask = mask.view(-1, 1, *images.shape[2:])
         own = images * mask
         return torch.cat((own, mask - own), dim=1)
-
-
-Law = NoiseLaw | Ablation
-"""What a base classifier is smoothed with."""
-
-
-def corrupted(law: Law, images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return `images`, float32 [N, C, H, W], under fresh noise of `law`, for training.
-
-    `generator` is on the device of `images`. [N, 2 C, H, W] for `Ablation`.
-    """
-    if isinstance(law, Ablation):
-        size = (len(images), law.pixels)
-        return law.views(images, torch.rand(size, generator=generator, device=images.device))
-    return images + law.sample(images.shape, generator, images.device)
-
-
-def corrupted_shape(law: Law, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of what the base classifier sees of an image of `shape` [C, H, W]."""
-    return (2 * shape[0], *shape[1:]) if isinstance(law, Ablation) else shape

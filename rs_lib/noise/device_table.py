@@ -1,12 +1,9 @@
 """The prefix table on a device: the same noise from the same words, by torch operations."""
 
-import functools
-
 import torch
 from torch import Tensor
 
-from rs_lib.noise.prefix_table import AMBIGUOUS, exhausted, prefix_table, prefix_words
-from rs_lib.noise.rounded import Rounded
+from rs_lib.noise.prefix_table import AMBIGUOUS, PrefixTable, exhausted, prefix_words
 
 _SIGN = -(2**63)
 
@@ -14,9 +11,8 @@ _SIGN = -(2**63)
 class DeviceTable:
     """A `PrefixTable` in tensors on one device. Its work has fixed shapes: no wait for counts."""
 
-    def __init__(self, noise: Rounded, device: torch.device) -> None:
-        """Copy the table of the law to `device`."""
-        table = prefix_table(noise)
+    def __init__(self, table: PrefixTable, device: torch.device) -> None:
+        """Copy the table to `device`."""
         self._largest = table.largest
         self._steps = table.steps
         self._noise = torch.from_numpy(table.noise).to(device)
@@ -55,9 +51,3 @@ class DeviceTable:
             above = (low < high) & (self._rest[middle] <= rest)
             low, high = torch.where(above, middle + 1, low), torch.where(above, high, middle)
         return (low - self._largest).to(torch.int16)
-
-
-@functools.cache
-def device_table(noise: Rounded, device: torch.device) -> DeviceTable:
-    """Return the table of a law on a device, copied once."""
-    return DeviceTable(noise, device)

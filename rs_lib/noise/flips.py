@@ -6,33 +6,47 @@ classifiers"; Wang et al. (2020) apply it to training sets.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, Self, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import IntArray, as_fraction, integer, shown
+from rs_lib.arguments import FloatArray, IntArray, as_fraction, integer, shown
+from rs_lib.certificates import discrete
+from rs_lib.noise.law import NamedLaw, Parameter, Shape, flat, unflattened
 from rs_lib.noise.philox import WORDS_PER_BLOCK
-from rs_lib.noise.streams import _words
+from rs_lib.noise.words import Draws, to_device
 
 BITS = 32
 _PER_BLOCK = WORDS_PER_BLOCK * 64 // BITS
 
+MOST_CHANGES = 500
+"""Radii stop here: exact masses of more changes take long, and such noise leaves no image."""
 
+
+@final
 @dataclass(frozen=True)
-class Flip:
+class Flip(NamedLaw):
     """Noise on values 0, …, `levels`: `keep` for the value itself, the rest spread evenly.
 
     The law is exact. An entry takes one 32-bit word; the words that change it fall into `levels`
     sets of equal size, so that every probability is a multiple of 2^-32. `keep` is replaced by
     what is drawn, a Fraction within `levels` · 2^-33 of what was given: certify with that one,
-    and no side is unsafe.
+    and no side is unsafe. A classifier sees value / levels, a function of the noisy value: the
+    certificate, in changed entries (l0), holds in floating point as it stands.
 
-    Raises ValueError unless 1 <= levels <= 255 and 1 / (levels + 1) < keep < 1.
+    Raises ValueError unless 1 <= levels <= 255 and 1 / (levels + 1) < keep < 1; a text such as
+    "0.8" or "4/5" is exact.
     """
 
     keep: Fraction
     levels: int = 1
+    name = "flips"
+    norm = "l0"
+    guarantee = "in floating point too; radii count changed entries, each channel by itself"
+    parameter = Parameter("keep", str, "P", "probability that an entry keeps its value")
 
     def __post_init__(self) -> None:
         """Round `keep`, or raise ValueError."""
@@ -50,6 +64,30 @@ class Flip:
         object.__setattr__(self, "keep", drawn)
         object.__setattr__(self, "levels", levels)
 
+    @classmethod
+    def for_images(cls, value: Any, shape: Shape, levels: int) -> Self:
+        """Return flips of the pixels of such images, with `value` for `keep`."""
+        return cls(value, levels)
+
+    def settings(self) -> dict[str, object]:
+        """Return `keep` as an exact text, and `levels`."""
+        return {"keep": str(self.keep), "levels": self.levels}
+
+    def radius(self, p_lower: npt.ArrayLike) -> FloatArray:
+        """Return the number of changed entries of Lee et al. (2019), at most `MOST_CHANGES`."""
+        found = discrete.radius(p_lower, self.keep, self.levels, max_radius=MOST_CHANGES)
+        return np.maximum(found, 0).astype(np.float64)
+
+    def _inverse(self, radii: FloatArray) -> FloatArray:
+        changes = np.ceil(radii)
+        known = np.minimum(changes, MOST_CHANGES)
+        least = discrete.required_probability(known, self.keep, self.levels)
+        return np.where(changes > MOST_CHANGES, 1.0, least)
+
+    def seen(self, shape: Shape) -> Shape:
+        """Return `shape`: a noisy image is an image."""
+        return shape
+
     @property
     def thresholds(self) -> IntArray:
         """Smallest word that moves a value up by 1, …, `levels`; int64, words being signed."""
@@ -57,23 +95,38 @@ class Flip:
         changed = np.arange(self.levels, 0, -1, dtype=np.int64) * width
         return np.int64(2 ** (BITS - 1)) - changed
 
+    def moved(self, values: Tensor, draws: Draws) -> Tensor:
+        """Return uint8 [T, d]: row t is row t of `values` under sample t of `draws`.
 
-def flipped(law: Flip, values: Tensor, streams: IntArray, samples: IntArray, *, key: int) -> Tensor:
-    """Return uint8 [M, T, d]: `values` under independent noise for each of the M streams.
+        `values`: uint8, [T, d] or [1, d], up to `levels`. The same bits on every device and
+        beside any other rows. Memory beside the result: 4 bytes an entry on the CPU (8 for levels
+        above 1), about 60 on a device.
+        """
+        entries = values.shape[1]
+        count = -(-entries // _PER_BLOCK) * WORDS_PER_BLOCK
+        words = draws.words(values.device, count).view(torch.int32)
+        return self._moved(values, words[:, :entries])
 
-    `values`: uint8 [T, d], on any device, up to `law.levels`. Row t of stream m is a function of
-    (`key`, `streams[m]`, `samples[t]`) and its values, and of nothing else: the same bits on
-    every device and beside any other rows. `streams`, `samples`: int64 [M] and [T]; `key`: 63
-    bits, from `rs_lib.seeds.derive`. Memory beside the result: 6 bytes an entry on the CPU (10
-    for levels above 1), about 60 on a device.
-    """
-    rows, entries = values.shape
-    count = -(-entries // _PER_BLOCK) * WORDS_PER_BLOCK
-    ids, numbers = np.repeat(streams, rows), np.tile(samples, len(streams))
-    words = _words(values.device, key, ids, numbers, count).view(torch.int32)
-    words = words.view(len(streams), rows, -1)[..., :entries]
-    thresholds = torch.from_numpy(law.thresholds).to(values.device, torch.int32)
-    if law.levels == 1:
-        return values ^ (words >= thresholds)
-    moved = torch.bucketize(words.contiguous(), thresholds, out_int32=True, right=True)
-    return moved.add_(values).remainder_(law.levels + 1).to(torch.uint8)
+    def _moved(self, values: Tensor, words: Tensor) -> Tensor:
+        """Return `values` moved by the words int32 [T, d]."""
+        thresholds = torch.from_numpy(self.thresholds).to(values.device, torch.int32)
+        if self.levels == 1:
+            return values ^ (words >= thresholds)
+        steps = torch.bucketize(words.contiguous(), thresholds, out_int32=True, right=True)
+        return steps.add_(values).remainder_(self.levels + 1).to(torch.uint8)
+
+    def noisy(self, images: Tensor, rows: IntArray, draws: Draws) -> Tensor:
+        """Return float32(value) · float32(1 / levels) of the noisy values."""
+        moved = self.moved(flat(images)[to_device(images.device, rows)], draws)
+        seen = moved.to(torch.float32).mul_(float(np.float32(1 / self.levels)))
+        return unflattened(seen, tuple(images.shape[1:]))
+
+    def corrupted(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return `images`, whose pixels are multiples of 1 / levels, under fresh flips."""
+        values = images.mul(self.levels).round().to(torch.uint8).flatten(1)
+        size, ends = values.shape, (-(2 ** (BITS - 1)), 2 ** (BITS - 1))
+        words = torch.randint(
+            *ends, size, dtype=torch.int32, generator=generator, device=images.device
+        )
+        moved = self._moved(values, words).to(torch.float32)
+        return moved.mul_(float(np.float32(1 / self.levels))).view(images.shape)

@@ -2,23 +2,29 @@
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from rs_lib.noise.philox import WORDS_PER_BLOCK
-from rs_lib.noise.rounded import BITS, Rounded, thresholds
+
+TAIL_BITS = 80
+"""Binary digits of the thresholds, and of the random number of a pixel."""
 
 PREFIX_BITS = 16
 AMBIGUOUS = -(2**15)
 """Stands in the table for a prefix that does not settle the noise; never a sum's value."""
 
 _CELLS = 2**PREFIX_BITS
-_REST = BITS - PREFIX_BITS
+_REST = TAIL_BITS - PREFIX_BITS
 _PER_WORD = 64 // PREFIX_BITS
 
 
 class PrefixTable:
-    """How a `Rounded` law is drawn: 16 bits a pixel, 64 more for about one in a hundred.
+    """How integers are drawn by thresholds: 16 bits a pixel, 64 more for about one in a hundred.
+
+    `thresholds`: an even number 2 K of them, in units of 2^-80, none falling. The noise of an
+    80-bit number x is the number of thresholds <= x, minus K.
 
     The 80-bit number of a pixel is (prefix, rest). Where no threshold falls inside the cell of
     the prefix, the table holds the noise. Otherwise the rest is compared with the lower 64
@@ -29,14 +35,13 @@ class PrefixTable:
     take as their rests, in order.
     """
 
-    def __init__(self, noise: Rounded) -> None:
+    def __init__(self, thresholds: Sequence[int]) -> None:
         """Build the table."""
-        exact = thresholds(noise)
-        self.largest = len(exact) // 2
-        """The largest noise."""
-        cell = np.array([threshold >> _REST for threshold in exact], dtype=np.int64)
+        self.largest = len(thresholds) // 2
+        """The largest noise, K."""
+        cell = np.array([threshold >> _REST for threshold in thresholds], dtype=np.int64)
         # One entry more, because a bisection may look one past the last threshold.
-        self.rest = np.array([*(t % 2**_REST for t in exact), 0], dtype=np.uint64)
+        self.rest = np.array([*(t % 2**_REST for t in thresholds), 0], dtype=np.uint64)
         """Lower 64 bits of the thresholds, uint64 [n + 1]."""
         self.first = np.searchsorted(cell, np.arange(_CELLS + 1)).astype(np.int32)
         """Number of thresholds below each cell, int32 [65537]: the place of the cell's first."""
@@ -56,12 +61,6 @@ class PrefixTable:
         P(Bin(d, q) >= k) <= exp(−d KL(k / d, q)).
         """
         return _words_per_sample(pixels, self.ambiguous)
-
-
-@functools.cache
-def prefix_table(noise: Rounded) -> PrefixTable:
-    """Return the table of a law, built once."""
-    return PrefixTable(noise)
 
 
 @functools.cache

@@ -7,18 +7,20 @@ from rs_lib.smoothing.certify import (
     certify,
     from_counts,
 )
+from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.plans import FixedSamples, RadiusTable
 from rs_lib.smoothing.predict import Prediction, Predictor, predict
-from rs_lib.smoothing.radii import certified_radius, required_probabilities
 
 __all__ = [
     "ABSTAIN",
     "Certification",
     "Certifier",
+    "Executed",
+    "FixedSamples",
     "Prediction",
     "Predictor",
-    "certified_radius",
+    "RadiusTable",
     "certify",
     "from_counts",
     "predict",
-    "required_probabilities",
 ]

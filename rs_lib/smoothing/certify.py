@@ -1,21 +1,20 @@
 """CERTIFY: radii from a fixed number of samples, or decided one look at a time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rs_lib.arguments import FloatArray, IntArray, integer, integers, level, nonnegative, single
-from rs_lib.noise import Law, corrupted_shape
+from rs_lib.arguments import FloatArray, IntArray, integer, integers, level, shown, single
+from rs_lib.noise import Law
 from rs_lib.seeds import derive
-from rs_lib.smoothing.executed import Executed
-from rs_lib.smoothing.radii import certified_radius, decision_table, required_probabilities
+from rs_lib.smoothing.executed import Executed, Execution
+from rs_lib.smoothing.plans import FixedSamples, Plan, RadiusTable
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
-from rs_lib.statistics import MAX_TRIALS, clopper_pearson_lower
-from rs_lib.statistics.boundaries import first_certifying
+from rs_lib.statistics import clopper_pearson_lower
 from rs_lib.statistics.sequential import SequentialTable
 
 ABSTAIN = -1
@@ -33,7 +32,7 @@ class Certification:
     certified or given up. For each image by itself, the statement "the smoothed classifier says
     `predicted` everywhere within `radius`" is false with probability at most `alpha`; of rounded
     noise and ablation that holds in floating point too, of continuous noise in exact arithmetic
-    only: floats can be fooled (see `guarantee`).
+    only: floats can be fooled (see `Law.guarantee`).
     """
 
     predicted: IntArray
@@ -75,7 +74,7 @@ def from_counts(
     p_lower = np.asarray(clopper_pearson_lower(hits, n, alpha))
     certified = p_lower > 0.5
     radius = np.zeros(hits.shape)
-    radius[certified] = certified_radius(noise, p_lower[certified])
+    radius[certified] = noise.radius(p_lower[certified])
     return Certification(
         predicted=np.where(certified, chosen, ABSTAIN),
         radius=radius,
@@ -92,78 +91,26 @@ def from_counts(
 class Certifier:
     """Certifies images in portions; everything that is equal for all is prepared once.
 
-    Give either `n`, a fixed number of samples per image (Cohen et al. 2019, CERTIFY: the
-    largest radius that they support), or `radii`, increasing, with `max_samples`: each image is
-    sampled until every radius is certified or given up, or the budget is spent, by the nested
-    boundaries of a `SequentialTable` with `rule`. Either way a class is selected by `n0` samples
-    of its own first, and each certificate errs with probability at most `alpha`.
-
-    `model`, `classes`, `device`, `precision`, `compile_model` and `tile` as in `Executed`, whose
-    answers are what is certified. Raises ValueError for bad arguments, among them a number of
-    samples too small ever to certify.
+    `executed` is the classifier, whose answers are what is certified; `plan` says how many samples
+    an image gets. Each certificate errs with probability at most `alpha`. Raises ValueError for
+    bad arguments, among them a number of samples too small ever to certify.
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        noise: Law,
-        *,
-        classes: int,
-        seed: int,
-        n: int | None = None,
-        radii: Sequence[float] | FloatArray | None = None,
-        max_samples: int | None = None,
-        rule: str = "calibrated",
-        n0: int = 100,
-        alpha: float = 0.001,
-        device: str = "cpu",
-        precision: str = "float32",
-        compile_model: bool = False,
-        tile: int | None = None,
+        self, executed: Executed, noise: Law, plan: Plan, *, seed: int, alpha: float = 0.001
     ) -> None:
         """Check the arguments and compute the boundaries."""
-        self.n0 = integer("n0", n0, least=1)
+        if not isinstance(executed, Executed):
+            raise ValueError(f"executed is {shown(executed)}: give Executed(model, classes=…)")
+        if not isinstance(noise, Law):
+            raise ValueError(f"noise is {shown(noise)}: give a law of rs_lib.noise")
+        if not isinstance(plan, FixedSamples | RadiusTable):
+            raise ValueError(f"plan is {shown(plan)}: give FixedSamples or RadiusTable")
         self.alpha = single("alpha", level("alpha", alpha))
         derive(seed)  # refuses what is no seed, before work starts
-        self.seed = seed
-        self.noise = noise
-        self.radii = np.zeros(0)
-        self._table: SequentialTable | None = None
-        if (n is None) == (radii is None):
-            raise ValueError("n and radii: give one of them, a fixed number of samples or radii")
-        if n is not None:
-            if max_samples is not None:
-                raise ValueError(f"max_samples is {max_samples}: it goes with radii, not with n")
-            self.budget = integer("n", n, least=1)
-            _require_ceiling("n", self.budget, self.alpha)
-        elif radii is not None:
-            if max_samples is None:
-                raise ValueError("max_samples is missing: give the most samples for an image")
-            self.budget = integer("max_samples", max_samples, least=1)
-            _require_ceiling("max_samples", self.budget, self.alpha)
-            self.radii = _checked_radii(radii)
-            p0s = required_probabilities(noise, self.radii)
-            if p0s[-1] == 1 or first_certifying(float(p0s[-1]), self.alpha) > self.budget:
-                raise ValueError(
-                    f"radii holds {self.radii[-1]:.10g}, but {self.budget} samples certify no more "
-                    f"than {self.ceiling:.4g} at alpha = {self.alpha}: leave it out or give "
-                    "more samples"
-                )
-            self._table = decision_table(tuple(p0s.tolist()), self.alpha, self.budget, rule)
-        self.executed = Executed(
-            model,
-            classes=classes,
-            device=device,
-            precision=precision,
-            compile_model=compile_model,
-            tile=tile,
-        )
-
-    @property
-    def ceiling(self) -> float:
-        """The radius that a full budget certifies if every sample agrees."""
-        p_lower = clopper_pearson_lower(self.budget, self.budget, self.alpha)
-        return float(certified_radius(self.noise, p_lower))
+        plan.require_enough(noise, self.alpha)
+        self.executed, self.noise, self.plan, self.seed = executed, noise, plan, seed
+        self._table = plan.table(noise, self.alpha) if isinstance(plan, RadiusTable) else None
 
     def certify(
         self,
@@ -184,21 +131,21 @@ class Certifier:
             )
 
         selection, estimation = tally("select"), tally("estimate")
-        shape = corrupted_shape(self.noise, tuple(images.shape[1:]))
+        shape = self.noise.seen(tuple(images.shape[1:]))
         self.executed.probe(shape)
         every = np.arange(len(images))
-        selection.draw(every, self.n0, report)
+        selection.draw(every, self.plan.n0, report)
         selected: IntArray = selection.counts().argmax(axis=1)
         if self._table is not None:
             found = self._decide(self._table, estimation, selected, report)
         else:
-            estimation.draw(every, self.budget, report)
+            estimation.draw(every, self.plan.budget, report)
             report(0, len(every))
             found = from_counts(
                 selected,
                 estimation.counts()[every, selected],
-                n0=self.n0,
-                n=self.budget,
+                n0=self.plan.n0,
+                n=self.plan.budget,
                 alpha=self.alpha,
                 noise=self.noise,
             )
@@ -210,9 +157,9 @@ class Certifier:
         self, table: SequentialTable, tally: Tally, selected: IntArray, report: Report
     ) -> Certification:
         """Look after look, go on with the images whose radii are not all decided."""
-        count = len(selected)
+        count, radii = len(selected), np.array(self.plan.settings()["radii"])
         successes, samples, looks, certified = np.zeros((4, count), dtype=np.int64)
-        refused = np.full(count, len(self.radii), dtype=np.int64)
+        refused = np.full(count, len(radii), dtype=np.int64)
         active = np.arange(count)
         for look, until in enumerate(table.looks.tolist()):
             tally.draw(active, until, report)
@@ -230,13 +177,13 @@ class Certifier:
         safe = certified > 0
         return Certification(
             predicted=np.where(safe, selected, ABSTAIN),
-            radius=np.where(safe, self.radii[np.maximum(certified, 1) - 1], 0.0),
+            radius=np.where(safe, radii[np.maximum(certified, 1) - 1], 0.0),
             selected=selected,
             successes=successes,
             samples=samples,
             looks=looks,
             undecided=certified < refused,
-            n0=self.n0,
+            n0=self.plan.n0,
             alpha=self.alpha,
         )
 
@@ -245,67 +192,27 @@ def certify(
     model: nn.Module,
     images: Tensor,
     noise: Law,
+    plan: Plan,
     *,
     classes: int,
     seed: int,
-    n: int | None = None,
-    radii: Sequence[float] | FloatArray | None = None,
-    max_samples: int | None = None,
-    rule: str = "calibrated",
-    n0: int = 100,
     alpha: float = 0.001,
     image_ids: npt.ArrayLike | None = None,
-    device: str = "cpu",
-    precision: str = "float32",
-    compile_model: bool = False,
     progress: bool = False,
+    **execution: Unpack[Execution],
 ) -> Certification:
     """Certify the smoothed `model` at each of `images` [N, C, H, W].
 
     `images` are uint8 for rounded noise, whose certificates also hold in floating point, and
     float32 for continuous noise, whose certificates hold in exact arithmetic only: floats can be
-    fooled, and have been (Voráček and Hein 2023). `image_ids` (default: the positions) name the
-    random streams; give each image its index in the data set. The rest is explained at `Certifier`.
+    fooled, and have been (Voráček and Hein 2023). `plan` is `FixedSamples` or `RadiusTable`;
+    `image_ids` (default: the positions) name the random streams: give each image its index in the
+    data set. `execution`: `device`, `precision`, `compile_model`, `tile` of `Executed`.
     Each certificate is false with probability at most `alpha` (Cohen et al. 2019,
     proposition 2); of M images the expected number of false ones is at most `alpha` M.
     """
-    certifier = Certifier(
-        model,
-        noise,
-        classes=classes,
-        seed=seed,
-        n=n,
-        radii=radii,
-        max_samples=max_samples,
-        rule=rule,
-        n0=n0,
-        alpha=alpha,
-        device=device,
-        precision=precision,
-        compile_model=compile_model,
-    )
+    executed = Executed(model, classes=classes, **execution)
+    certifier = Certifier(executed, noise, plan, seed=seed, alpha=alpha)
     checked_images(images, noise, image_ids)
     with tqdm(total=len(images), desc="certify", unit="image", disable=not progress) as bar:
         return certifier.certify(images, image_ids, lambda _, done: bar.update(done))
-
-
-def _require_ceiling(name: str, samples: int, alpha: float) -> None:
-    """Raise ValueError if `samples` that all agree would still not show a majority."""
-    if samples > MAX_TRIALS:
-        raise ValueError(f"{name} is {samples}: give at most {MAX_TRIALS}")
-    if clopper_pearson_lower(samples, samples, alpha) > 0.5:
-        return
-    enough = samples
-    while clopper_pearson_lower(enough, enough, alpha) <= 0.5:
-        enough += 1
-    raise ValueError(
-        f"{name} is {samples}: at alpha = {alpha} even unanimous samples certify nothing; "
-        f"give at least {enough}"
-    )
-
-
-def _checked_radii(radii: Sequence[float] | FloatArray) -> FloatArray:
-    values = nonnegative("radii", np.atleast_1d(np.asarray(radii)))
-    if values.ndim != 1 or not values.size or (np.diff(values) <= 0).any():
-        raise ValueError(f"radii is {values.tolist()}: give one or more radii that increase")
-    return values

@@ -2,6 +2,7 @@
 
 import hashlib
 from math import prod
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,15 @@ def _device(name: str) -> torch.device:
             "or install a torch built for your GPU"
         )
     return device
+
+
+class Execution(TypedDict, total=False):
+    """How a classifier is executed: the arguments of `Executed` by name."""
+
+    device: str
+    precision: str
+    compile_model: bool
+    tile: int | None
 
 
 class Executed:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.noise import LAWS, Ablation, Law, Rounded
+from rs_lib.noise import Law, registry
 from rs_lib.smoothing.certify import ABSTAIN, from_counts
 from rs_lib.smoothing.endings import endings
+from rs_lib.smoothing.plans import RadiusTable
 from rs_lib.smoothing.predict import decided
-from rs_lib.smoothing.radii import decision_table, required_probabilities
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Settings = Mapping[str, Any]
@@ -43,20 +43,11 @@ def follow(settings: Settings) -> Follow:
         return partial(_of_patches, settings)
     if settings["command"] == "predict":
         return partial(_of_predictions, settings)
-    noise = law(settings)
+    noise = registry.recorded(settings["noise"], settings["data"]["levels"])
     if "n" in settings:
         return partial(_of_fixed, settings, noise)
-    return partial(_of_sequences, settings, noise, tuple(settings["radii"]))
-
-
-def law(settings: Settings) -> Law:
-    """Return the law of noise that the settings of a log name."""
-    numbers = {key: value for key, value in settings["noise"].items() if key not in ("law", "norm")}
-    name = settings["noise"]["law"]
-    if name == Ablation.name:
-        return Ablation(**numbers)
-    continuous = LAWS[name.removeprefix("rounded-")](**numbers)
-    return Rounded(continuous, settings["data"]["levels"]) if "-" in name else continuous
+    plan = RadiusTable(settings["radii"], settings["max_samples"], settings["rule"])
+    return partial(_of_sequences, settings, noise, plan)
 
 
 def _require(column: str, fits: npt.ArrayLike, expected: Callable[[int], str]) -> None:
@@ -96,12 +87,9 @@ def _of_fixed(settings: Settings, noise: Law, columns: Columns) -> Columns:
     }
 
 
-def _of_sequences(
-    settings: Settings, noise: Law, radii: tuple[float, ...], columns: Columns
-) -> Columns:
+def _of_sequences(settings: Settings, noise: Law, plan: RadiusTable, columns: Columns) -> Columns:
     """CERTIFY look after look: `successes` must be a count that can end the run as it ended."""
-    p0s = tuple(required_probabilities(noise, radii).tolist())
-    table = decision_table(p0s, settings["alpha"], settings["max_samples"], settings["rule"])
+    radii, table = plan.radii, plan.table(noise, settings["alpha"])
     rows, looks = table.accept.shape
     _require_range(columns, "selected", 0, settings["model"]["classes"] - 1)
     _require_range(columns, "looks", 1, looks)

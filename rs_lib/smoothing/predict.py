@@ -1,6 +1,7 @@
 """PREDICT: the smoothed classifier's class, or an abstention."""
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -8,10 +9,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from rs_lib.arguments import IntArray, integer, level, single
-from rs_lib.noise import Law, corrupted_shape
+from rs_lib.noise import Law
 from rs_lib.seeds import derive
 from rs_lib.smoothing.certify import ABSTAIN
-from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.executed import Executed, Execution
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
 from rs_lib.statistics import binomial_test_two_sided
 
@@ -32,41 +33,21 @@ class Prediction:
 
 
 class Predictor:
-    """Predicts images in portions; the arguments are those of `predict` and `Executed`."""
+    """Predicts images in portions, by `n` samples each; the arguments as for `Certifier`."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        noise: Law,
-        *,
-        classes: int,
-        seed: int,
-        n: int,
-        alpha: float = 0.001,
-        device: str = "cpu",
-        precision: str = "float32",
-        compile_model: bool = False,
-        tile: int | None = None,
+        self, executed: Executed, noise: Law, n: int, *, seed: int, alpha: float = 0.001
     ) -> None:
         """Check the arguments."""
         self.n = integer("n", n, least=1)
         self.alpha = single("alpha", level("alpha", alpha))
         derive(seed)  # refuses what is no seed, before work starts
-        self.seed = seed
-        self.noise = noise
         if binomial_test_two_sided(self.n, self.n) > self.alpha:
             raise ValueError(
                 f"n is {n}: at alpha = {alpha} even unanimous samples decide nothing; "
                 f"give at least {_least_samples(self.alpha)}"
             )
-        self.executed = Executed(
-            model,
-            classes=classes,
-            device=device,
-            precision=precision,
-            compile_model=compile_model,
-            tile=tile,
-        )
+        self.executed, self.noise, self.seed = executed, noise, seed
 
     def predict(
         self,
@@ -78,7 +59,7 @@ class Predictor:
         tally = Tally(
             self.executed, images, self.noise, image_ids, seed=self.seed, stream="predict"
         )
-        shape = corrupted_shape(self.noise, tuple(images.shape[1:]))
+        shape = self.noise.seen(tuple(images.shape[1:]))
         self.executed.probe(shape)
         tally.draw(np.arange(len(images)), self.n, report)
         counts = tally.counts()
@@ -109,16 +90,14 @@ def predict(
     model: nn.Module,
     images: Tensor,
     noise: Law,
+    n: int,
     *,
     classes: int,
     seed: int,
-    n: int,
     alpha: float = 0.001,
     image_ids: npt.ArrayLike | None = None,
-    device: str = "cpu",
-    precision: str = "float32",
-    compile_model: bool = False,
     progress: bool = False,
+    **execution: Unpack[Execution],
 ) -> IntArray:
     """Return the smoothed class at each of `images` [N, C, H, W], or `ABSTAIN`: int64 [N].
 
@@ -126,19 +105,10 @@ def predict(
     binomial test at level `alpha`. An answer that is neither `ABSTAIN` nor the smoothed
     classifier's class comes with probability at most `alpha` for each image (proposition 1,
     after Hung and Fithian 2019); over M images the expected number is at most `alpha` M.
-    Images, ids and errors as for `certify`.
+    The other arguments, and errors, as for `certify`.
     """
-    predictor = Predictor(
-        model,
-        noise,
-        classes=classes,
-        seed=seed,
-        n=n,
-        alpha=alpha,
-        device=device,
-        precision=precision,
-        compile_model=compile_model,
-    )
+    executed = Executed(model, classes=classes, **execution)
+    predictor = Predictor(executed, noise, n, seed=seed, alpha=alpha)
     checked_images(images, noise, image_ids)
     with tqdm(total=len(images), desc="predict", unit="image", disable=not progress) as bar:
         answers = predictor.predict(images, image_ids, lambda _, done: bar.update(done))

@@ -1,16 +1,14 @@
 """Class counts of a base classifier under noise: the Monte Carlo half of every certificate."""
 
 from collections.abc import Callable, Iterator, Sequence
-from math import prod
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rs_lib.arguments import IntArray, integer, integers, shown
-from rs_lib.noise import Ablation, Additive, Law, Rounded, corrupted_shape
-from rs_lib.noise.streams import noisy_images
+from rs_lib.noise import Law, noisy_images
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 
@@ -36,8 +34,8 @@ class Tally:
     `MOST_TILES` tiles of noisy images (see `noisy_images`), and an int64 table
     [N, classes + 1], all on the device.
 
-    `images`: uint8 [N, C, H, W] for rounded noise, float32 for continuous noise; `image_ids`:
-    N different integers (default: the positions). Raises ValueError for bad arguments.
+    `images`: [N, C, H, W] of `noise.image_dtype`; `image_ids`: N different integers (default: the
+    positions). Raises ValueError for bad arguments.
     """
 
     def __init__(
@@ -144,12 +142,11 @@ def checked_images(
     images: Tensor, noise: Law, image_ids: npt.ArrayLike | None
 ) -> tuple[Tensor, IntArray]:
     """Return `images` and their ids (default: the positions), or raise ValueError."""
-    if not isinstance(noise, Additive | Rounded | Ablation):
+    if not isinstance(noise, Law):
         raise ValueError(f"noise is {shown(noise)}: give a law of rs_lib.noise")
     if not isinstance(images, Tensor) or images.layout is not torch.strided or images.is_meta:
         raise ValueError(f"images is a {_kind(images)}: give a torch tensor that holds its pixels")
-    if images.ndim != 4 or 0 in images.shape[1:]:
-        raise ValueError(f"images has shape {tuple(images.shape)}: give [N, C, H, W]")
+    noise.require_form(images)
     if image_ids is None:
         ids = np.arange(len(images))
     else:
@@ -158,26 +155,7 @@ def checked_images(
         raise ValueError(f"image_ids has shape {ids.shape}: give one for each of {len(images)}")
     if len(np.unique(ids)) != len(ids):
         raise ValueError("image_ids names an image twice: equal ids would get equal noise")
-    if isinstance(noise, Rounded | Ablation):
-        if images.dtype != torch.uint8:
-            raise ValueError(
-                f"images has type {images.dtype}: give the uint8 pixels, "
-                "of which views are taken, or to which rounded noise is added as integers"
-            )
-        if images.numel() and int(images.max()) > noise.levels:
-            raise ValueError(
-                f"images holds {int(images.max())} but noise has levels {noise.levels}: "
-                "give the value that stands for white"
-            )
-        if isinstance(noise, Ablation) and prod(images.shape[2:]) != noise.pixels:
-            raise ValueError(
-                f"images have {prod(images.shape[2:])} positions but the views are of "
-                f"{noise.pixels}: let pixels be height times width"
-            )
-    elif images.dtype != torch.float32:
-        raise ValueError(f"images has type {images.dtype}: give float32, see Dataset.as_float")
-    elif not bool(images.isfinite().all()):
-        raise ValueError("images holds NaN or infinite pixels: give finite ones")
+    noise.require_values(images)
     return images.detach(), ids
 
 
@@ -189,7 +167,7 @@ def _kind(images: object) -> str:
 
 
 def count_classes(
-    model: nn.Module,
+    executed: Executed,
     images: Tensor,
     noise: Law,
     n: int,
@@ -197,19 +175,16 @@ def count_classes(
     seed: int,
     stream: str,
     image_ids: Sequence[int] | IntArray,
-    classes: int,
-    device: str = "cpu",
     report: Report = ignore,
 ) -> IntArray:
-    """Return how often `model` says each class on `n` noisy copies of each image.
+    """Return how often `executed` says each class on `n` noisy copies of each image.
 
-    Images, ids and streams as for `Tally`; the result is int64 [N, `classes`], rows summing
+    Images, ids and streams as for `Tally`; the result is int64 [N, classes], rows summing
     to `n`. Raises ValueError for bad arguments, FloatingPointError for logits that are not finite.
     """
     n = integer("n", n, least=1)
-    executed = Executed(model, classes=classes, device=device)
     tally = Tally(executed, images, noise, image_ids, seed=seed, stream=stream)
-    shape = corrupted_shape(noise, tuple(images.shape[1:]))
+    shape = noise.seen(tuple(images.shape[1:]))
     executed.probe(shape)
     tally.draw(np.arange(len(images)), n, report)
     counts = tally.counts()

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import IntArray, integers, one_of
-from rs_lib.noise import NoiseLaw, Rounded, noisy_images
-from rs_lib.noise.flips import Flip, flipped
+from rs_lib.arguments import IntArray, integers, one_of, shown
+from rs_lib.noise import Additive, Draws, Flip, Law, noisy_images
 from rs_lib.seeds import derive
 
 TEST_NOISE = ("none", "each", "weights")
@@ -20,15 +19,13 @@ _AT_ONCE = 2**21
 # The augmentation is a function of the weights alone, so its key is none of a run's seed.
 _AUGMENTATION = derive(0, "augmentation")
 
-FeatureNoise = Flip | NoiseLaw
-
 
 @dataclass(frozen=True, eq=False)
 class NoisyData:
     """A training set, test examples, and the noise that each model sees them under.
 
-    `train_features` [n, d], `test_features` [t, d]: uint8 in 0, …, levels for `Flip` and
-    `Rounded` noise, of which models see value / levels in float32; else float32.
+    `train_features` [n, d], `test_features` [t, d]: uint8 in 0, …, levels for noise that has
+    levels, of which models see value / levels in float32; else float32.
     `train_labels`: int64 [n] in 0, …, `classes` - 1; `label_noise` has levels `classes` - 1.
 
     Model k trains on noisy copy k. An entry of it is a function of (`seed`, k, example, place),
@@ -45,7 +42,7 @@ class NoisyData:
     test_features: Tensor
     classes: int
     seed: int
-    feature_noise: FeatureNoise | None = None
+    feature_noise: Law | None = None
     label_noise: Flip | None = None
     test_noise: str = "none"
 
@@ -54,10 +51,15 @@ class NoisyData:
         integers("classes", self.classes, least=2)
         derive(self.seed)
         one_of("test_noise", self.test_noise, TEST_NOISE)
+        noise, one = self.feature_noise, (1, 1, 2)
+        if noise is not None and not (isinstance(noise, Law) and noise.seen(one) == one):
+            raise ValueError(
+                f"feature_noise is {shown(noise)}: give a law of rs_lib.noise that keeps the shape"
+            )
         if self.test_noise != "none" and self.feature_noise is None:
             raise ValueError(f"test_noise is {self.test_noise!r}: give feature_noise, or none")
-        if self.test_noise == "weights" and isinstance(self.feature_noise, Flip):
-            raise ValueError("test_noise is 'weights': give none or each, flips do not add")
+        if self.test_noise == "weights" and not isinstance(self.feature_noise, Additive):
+            raise ValueError("test_noise is 'weights': give none or each, the noise does not add")
         for name, array in self._arrays().items():
             self._check_features(name, array)
         if self.train_features.shape[1] != self.test_features.shape[1]:
@@ -83,9 +85,8 @@ class NoisyData:
         """
         labels = self.train_labels.expand(len(models), -1)
         if self.label_noise is not None:
-            row = self.train_labels.to(torch.uint8)[None]
-            key, only = derive(self.seed, "labels"), np.zeros(1, dtype=np.int64)
-            labels = flipped(self.label_noise, row, models, only, key=key)[:, 0].long()
+            draws = Draws(derive(self.seed, "labels"), models, np.zeros_like(models))
+            labels = self.label_noise.moved(self.train_labels.to(torch.uint8)[None], draws).long()
         if self.feature_noise is None:
             return self.train_features, labels
         return self._noisy("training", self.train_features, 0, models), labels
@@ -117,36 +118,28 @@ class NoisyData:
         models_at_once = max(1, _AT_ONCE // values.numel())
         for start in range(0, len(models), models_at_once):
             part = models[start : start + models_at_once]
-            if isinstance(noise, Flip):
-                drawn = flipped(noise, values, part, samples, key=key)
-            else:
-                drawn = noisy_images(
-                    noise,
-                    values[:, None, None],
-                    np.tile(np.arange(rows), len(part)),
-                    np.repeat(part, rows),
-                    np.tile(samples, len(part)),
-                    key=key,
-                )
+            drawn = noisy_images(
+                noise,
+                values[:, None, None],
+                np.tile(np.arange(rows), len(part)),
+                np.repeat(part, rows),
+                np.tile(samples, len(part)),
+                key=key,
+            )
             result[start : start + len(part)] = drawn.view(len(part), rows, entries)
-        if isinstance(noise, Flip) and noise.levels > 1:
-            result.div_(noise.levels)
         return result
 
     def _seen(self, values: Tensor) -> Tensor:
         """Return `values` as models see them, float32."""
-        noise = self.feature_noise
-        if isinstance(noise, Flip | Rounded):
-            return values.to(torch.float32).div_(noise.levels)
-        return values
+        levels = None if self.feature_noise is None else self.feature_noise.levels
+        return values if levels is None else values.to(torch.float32).div_(levels)
 
     def _augmentations(self, digests: IntArray) -> Tensor:
         """Return float32 [M, 1, d]: one sample of the noise for each of `digests`."""
         blank = torch.zeros_like(self.test_features[:1, None, None])
         law = self.feature_noise
-        # __post_init__ admits this kind of test noise for such laws only.
+        # __post_init__ admits this kind of test noise for laws that add only.
         assert law is not None
-        assert not isinstance(law, Flip)
         zeros = np.zeros(len(digests), dtype=np.int64)
         noise = noisy_images(law, blank, zeros, digests, zeros, key=_AUGMENTATION)
         return noise.view(len(digests), 1, -1)
@@ -156,16 +149,15 @@ class NoisyData:
 
     def _check_features(self, name: str, array: Tensor) -> None:
         """Raise ValueError unless `array` is [rows, d] of the type that the noise takes."""
-        whole = isinstance(self.feature_noise, Flip | Rounded)
-        dtype = torch.uint8 if whole else torch.float32
+        noise = self.feature_noise
+        dtype = torch.float32 if noise is None else noise.image_dtype
         if array.ndim != 2 or not array.numel() or array.dtype != dtype:
             raise ValueError(
                 f"{name} are {array.dtype} of shape {tuple(array.shape)}: give {dtype} "
                 f"[examples, features] for feature_noise {self.feature_noise}"
             )
-        top = self.feature_noise.levels if isinstance(self.feature_noise, Flip) else 255
-        if whole and int(array.max()) > top:
-            raise ValueError(f"{name} reach {int(array.max())}: give values 0 to {top}")
+        if noise is not None and noise.levels and int(array.max()) > noise.levels:
+            raise ValueError(f"{name} reach {int(array.max())}: give values 0 to {noise.levels}")
 
     def _check_labels(self) -> None:
         """Raise ValueError unless the labels are classes, and their noise is over the classes."""

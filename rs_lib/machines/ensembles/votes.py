@@ -23,7 +23,7 @@ from rs_lib.arguments import IntArray, integers
 from rs_lib.machines.ensembles.closed_form import NaiveBayes
 from rs_lib.machines.ensembles.networks import Network, TrainedNetworks
 from rs_lib.machines.ensembles.noisy_data import NoisyData
-from rs_lib.noise.flips import Flip
+from rs_lib.noise import Flip
 
 T = TypeVar("T")
 
