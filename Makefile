@@ -11,6 +11,7 @@ export PYTHONHASHSEED := 0
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo; echo "chapter:  make chapter C=neyman-pearson-radii PROFILE=full DEVICE=cuda"
+	@echo "          make chapter C=neyman-pearson-radii P='sigma=0.5 epochs=3'"
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -28,9 +29,10 @@ test: $(READY)  ## check style, types and floors, then run the tests (sets up th
 	@$(RUN) -m rs_lib.book build
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
-chapter: $(READY)  ## run one chapter: C=<name> [PROFILE=full] [DEVICE=cuda]
+chapter: $(READY)  ## run one chapter: C=<name> [P="n=5000 epochs=3"] [PROFILE=full] [DEVICE=cuda]
 	@test -n "$(C)" || { echo "make: name the chapter, such as C=neyman-pearson-radii" >&2; exit 2; }
-	@$(RUN) -m rs_lib.book chapter $(C) $(if $(PROFILE),-p profile=$(PROFILE)) $(if $(DEVICE),-p device=$(DEVICE))
+	@$(RUN) -m rs_lib.book chapter $(C) $(if $(PROFILE),-p profile=$(PROFILE)) $(if $(DEVICE),-p device=$(DEVICE)) \
+	  $(foreach change,$(P),-p '$(change)')
 
 serve: $(READY)  ## look at the book on localhost (PORT=8000)
 	@$(RUN) -m rs_lib.book serve $(if $(PORT),--port $(PORT))

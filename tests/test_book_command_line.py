@@ -39,12 +39,17 @@ FOLDERS = (
     *("x\0y", "/proc/x", "/sys/x", "a/b/" * 2_000, "record", "record/new"),
 )
 COMMANDS = [
-    *([command, name] for command in ("redraw", "chapter", "verify") for name in NAMES),
+    *(
+        [command, name]
+        for command in ("redraw", "chapter", "parameters", "verify")
+        for name in NAMES
+    ),
     *(["verify", "tiny", name] for name in NAMES[:3]),
     *(["chapter", "tiny", "-p", f"points={value}"] for value in VALUES),
     *(["chapter", "tiny", "-p", f"share={value}"] for value in VALUES),
     *(["chapter", "tiny", "-p", f"loud={value}"] for value in VALUES),
     *(["chapter", "tiny", "-p", f"profile={value}"] for value in VALUES),
+    ["chapter", "tiny", "-p", "profile=full", "-p", "points=3"],
     *(["chapter", "tiny", f"-p{value}=1"] for value in VALUES),
     *(["chapter", "tiny", f"--parameter={value}"] for value in VALUES),
     *(["chapter", "tiny", "-p", f"device={value}"] for value in ("", "a\nb", "\0", "\udcff")),
@@ -54,6 +59,7 @@ COMMANDS = [
 ]
 MISUSED = [
     *([], ["bogus"], [""], ["build", "x"], ["redraw"], ["chapter"], ["chapter", "tiny", "-p"]),
+    ["parameters"],
     *(["redraw", "fig-tiny", "--out"], ["redraw", "fig-tiny", "fig-tiny"], ["--out", "x"]),
     *(["serve", "--port", port] for port in ("", "x", "1e3", "0x50", "80.0", "nan", "\udcff")),
 ]

@@ -104,6 +104,7 @@ def test_a_bad_value_of_any_field_is_refused_at_once(name, path, value):
         ("ablation-l0", {"attacked_kept": 13}, "attacked_kept is 13: give one of kept, (8, 12,"),
         ("ablation-l0", {"attack_changes": 65}, "attack_changes is 65: give at most 64"),
         ("ablation-l0", {"attack_tries": 60}, "attack_tries is 60: give at most 59"),
+        ("ablation-l0", {"alpha": 0.5}, "alpha is 0.5: give a level below 0.5"),
         ("noise-map", {"images": 501}, "images is 501"),
         ("backdoors", {"pair": (3, 3)}, "pair is (3, 3): give every entry once"),
         ("backdoors", {"attacks": (("trigger", 65, 1),)}, "attacks is 65: give at most 64"),

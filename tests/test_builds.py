@@ -103,10 +103,11 @@ def test_a_new_figure_is_shown_and_taken(tiny):
     assert builds.compare(tiny)["fig-tiny"].verdict == "identical"
 
 
-def test_a_run_with_other_parameters_is_taken_by_name_only(tiny):
+def test_a_run_of_the_other_profile_is_taken_by_name_only(tiny):
     source = tiny.source("tiny")
-    source.write_text(source.read_text().replace("[1.0, 2.0, 3.0]", "[1.0, 2.0, 3.0][:points]"))
-    runner.run(tiny, "tiny", {"points": "2"})
+    values = '[1.0, 2.0, 4.0 if profile == "full" else 3.0]'
+    source.write_text(source.read_text().replace("[1.0, 2.0, 3.0]", values))
+    runner.run(tiny, "tiny", {"profile": "full"})
     assert builds.compare(tiny)["fig-tiny"].verdict == "changed"
     before = _files(tiny.figures)
     builds.accept(tiny, [], tell=lambda line: None)

@@ -1,5 +1,6 @@
 """A figure is its data, its drawing function and its record, and the three agree."""
 
+import base64
 import functools
 import json
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from rs_lib import provenance
-from rs_lib.book import builds, figures, snippets
+from rs_lib.book import builds, figures, records, snippets
 from rs_lib.book.drawings import neyman_pearson
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
 
@@ -185,11 +186,47 @@ def test_an_id_belongs_to_one_chapter(chapter, draw):
     assert figures.load(folder, "fig-a").content["chapter"] == "tiny"
 
 
-def test_an_interactive_session_gets_the_figure_and_writes_nothing(draw, monkeypatch, tmp_path):
+@pytest.fixture
+def shown(monkeypatch):
+    """What a notebook would display: its data and metadata."""
+    outputs = []
+    monkeypatch.setattr(figures, "get_ipython", lambda: "a session")
+    monkeypatch.setattr(
+        figures, "display", lambda data, raw, metadata: outputs.append((data, metadata))
+    )
+    return outputs
+
+
+def test_a_notebook_shows_picture_and_caption_the_same_each_time(chapter, draw, shown):
+    chapter()
+    for _ in range(2):
+        figures.publish(draw, "fig-a", data=DATA, frames="series", **WORDS)
+    assert shown[:2] == shown[2:]
+    (picture, about), (caption, mark) = shown[:2]
+    assert base64.b64decode(picture["image/png"]).startswith(b"\x89PNG")
+    assert about == {records.SHOWN: "fig-a", "image/png": {"alt": WORDS["alt"]}}
+    assert mark == {records.SHOWN: "fig-a"}
+    assert caption["text/markdown"] == f"{WORDS['caption']} (`fig-a`)"
+
+
+def test_a_figure_of_a_changed_run_is_marked(draw, shown, monkeypatch, tmp_path):
+    context = ChapterContext("tiny", {"profile": "quick", "n": 5}, "c0de", str(tmp_path))
+    monkeypatch.setenv(CONTEXT_VARIABLE, context.to_environment())
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    assert shown[1][0]["text/markdown"].startswith("*A changed run: n = 5.* A line.")
+    assert figures.load(tmp_path, "fig-a").run["parameters"] == {"profile": "quick", "n": 5}
+
+
+def test_an_interactive_session_sees_the_figure_and_writes_nothing(
+    draw, shown, monkeypatch, tmp_path
+):
     monkeypatch.delenv(CONTEXT_VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
-    figure = figures.publish(draw, "fig-a", data=DATA, **WORDS)
-    assert figure.axes[0].get_title() == "μ and $x^2$"
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    assert [list(data) for data, _ in shown] == [
+        ["image/png", "text/plain"],
+        ["text/markdown", "text/plain"],
+    ]
     assert list(tmp_path.iterdir()) == []
 
 

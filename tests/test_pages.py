@@ -22,7 +22,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from rs_lib.book import claims, figures, site
+from rs_lib.book import claims, figures, records, site
 from rs_lib.book.house import House
 
 HOUSE = House()
@@ -231,6 +231,31 @@ def test_pictures_have_words(light: Visit) -> None:
         })"""
     )
     assert [id_ for id_, text in captions if len(text.split()) < 5] == []
+
+
+@pytest.mark.parametrize("chapter", HOUSE.chapter_names())
+def test_a_figure_stands_once_on_its_page_and_once_in_the_notebook_it_offers(
+    chapter: str, address: str, reader: Visit
+) -> None:
+    published = sorted(
+        id_
+        for id_ in figures.figure_ids(HOUSE.figures)
+        if figures.load(HOUSE.figures, id_).content["chapter"] == chapter
+    )
+    page = reader.open(f"{address}/chapters/{chapter}.html").page
+    assert sorted(page.locator("article figure").evaluate_all("all => all.map(f => f.id)")) == (
+        published
+    )
+    pictures = page.locator("article img").evaluate_all("all => all.map(img => img.src)")
+    assert len(set(pictures)) == len(pictures)
+    offered = page.locator("a[href$='.ipynb'].btn-download-source-button").get_attribute("href")
+    path = _file(urljoin(page.url, offered))
+    assert path.stat().st_size < 2_000_000
+    outputs = [
+        output for cell in nbformat.read(path, 4).cells for output in cell.get("outputs", [])
+    ]
+    shown = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert sorted(output.metadata[records.SHOWN] for output in shown) == published
 
 
 def test_the_build_drew_what_is_recorded() -> None:

@@ -7,6 +7,7 @@ import pytest
 from conftest import CHAPTER, HEAD
 
 from rs_lib.book import parameters
+from rs_lib.book.parameters import Parameter
 
 
 def _declared(*lines):
@@ -16,7 +17,16 @@ def _declared(*lines):
 
 def test_every_type_is_read_with_its_default():
     known = _declared("n: int = 3  # count", "r: float = 1e-3", 's: str = "a b"', "b: bool = True")
-    assert known == {"n": (int, 3), "r": (float, 1e-3), "s": (str, "a b"), "b": (bool, True)}
+    assert known == {
+        "n": Parameter(int, 3, "count"),
+        "r": Parameter(float, 1e-3),
+        "s": Parameter(str, "a b"),
+        "b": Parameter(bool, True),
+    }
+    assert parameters.listing(known).splitlines()[:2] == [
+        "n: int = 3      count",
+        "r: float = 0.001",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -38,20 +48,33 @@ def test_an_untyped_or_mistyped_declaration_is_refused(line):
 
 
 KNOWN = {
-    "profile": (str, "quick"),
-    "n": (int, 3),
-    "r": (float, 0.5),
-    "b": (bool, False),
-    "s": (str, "x"),
+    "profile": Parameter(str, "quick"),
+    "device": Parameter(str, "cpu"),
+    "n": Parameter(int, 3),
+    "r": Parameter(float, 0.5),
+    "b": Parameter(bool, False),
+    "s": Parameter(str, "x"),
 }
 
 
 def test_given_texts_become_values():
-    given = {"n": "12", "r": "2", "b": "True", "s": "12", "profile": "full"}
+    given = {"n": "12", "r": "2", "b": "True", "s": "12", "device": "cuda"}
     values = parameters.resolve("tiny", KNOWN, given)
-    assert values == {"profile": "full", "n": 12, "r": 2.0, "b": True, "s": "12"}
-    assert [type(value) for value in values.values()] == [str, int, float, bool, str]
+    turned = {"n": 12, "r": 2.0, "b": True, "s": "12"}
+    assert values == {"profile": "quick", "device": "cuda", **turned}
+    assert [type(value) for value in values.values()] == [str, str, int, float, bool, str]
+    assert parameters.turned(values, KNOWN) == turned
     assert parameters.resolve("tiny", KNOWN, {})["n"] == 3
+    assert parameters.turned(parameters.resolve("tiny", KNOWN, {"n": "3"}), KNOWN) == {}
+
+
+@pytest.mark.parametrize("value", ["3", "4"])
+def test_the_full_profile_takes_no_parameter_of_the_quick_one(value):
+    given = {"profile": "full", "n": value, "device": "cuda"}
+    with pytest.raises(
+        ValueError, match=rf"^parameter n is '{value}': leave it out of profile=full"
+    ):
+        parameters.resolve("tiny", KNOWN, given)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +133,9 @@ def test_a_source_that_is_no_myst_is_named(tmp_path, text):
 
 
 def test_an_unknown_name_is_told_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"'N' is unknown to tiny: give one of profile, n, r"):
+    with pytest.raises(
+        ValueError, match=r"'N' is unknown to tiny: give one of profile, device, n, r"
+    ):
         parameters.resolve("tiny", KNOWN, {"N": "3"})
 
 

@@ -29,6 +29,10 @@ def _fresh(house, **given):
     return runner.fresh(house, runner.prepare(house, "tiny", given))
 
 
+def _files(*folders):
+    return {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
+
+
 def _append(path, text):
     path.write_text(path.read_text() + text)
 
@@ -225,12 +229,50 @@ def test_a_cell_that_is_no_python_stops_before_anything_runs(tiny):
 def test_given_parameters_reach_the_kernel_and_the_record(tiny):
     source = tiny.source("tiny").read_text().replace("[1.0, 2.0, 3.0]", "[1.0, 2.0]")
     tiny.source("tiny").write_text(source + _cell("print(points, share, loud, device)"))
+    book = _files(tiny.chapters, tiny.drawn, tiny.figures)
     runner.run(tiny, "tiny", {"points": "2", "share": "1", "loud": "True", "device": "here"})
-    notebook = nbformat.read(tiny.executed("tiny"), as_version=4)
+    folder = tiny.turned / "tiny"
+    notebook = nbformat.read(folder / "tiny.ipynb", as_version=4)
     assert notebook.cells[-1].outputs[0].text == "2 1.0 True here\n"
-    assert [cell.id for cell in notebook.cells][-1] == f"tiny-{len(notebook.cells) - 1}"
-    record = figures.load(tiny.drawn, "fig-tiny")
-    assert record.run["parameters"] == {"profile": "quick", "points": 2, "share": 1.0, "loud": True}
+    assert "A changed run: points = 2, share = 1.0, loud = True." in notebook.cells[0].source
+    turned = {"points": 2, "share": 1.0, "loud": True}
+    assert figures.load(folder, "fig-tiny").run["parameters"] == {"profile": "quick", **turned}
+    captions = [
+        output.data["text/markdown"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "text/markdown" in output.get("data", {})
+    ]
+    assert len(captions) == 1
+    assert "*A changed run: points = 2, share = 1.0, loud = True.*" in captions[0]
+    assert _files(tiny.chapters, tiny.drawn, tiny.figures) == book
+
+
+BOUND = 'from rs_lib.arguments import integer\n\ninteger("parameter points", points, least=1)'
+
+
+def test_a_parameter_out_of_bounds_is_one_sentence_and_leaves_no_notebook(
+    tiny, monkeypatch, capsys
+):
+    source = tiny.source("tiny")
+    source.write_text(source.read_text().replace("import sys\nimport time", BOUND, 1))
+    monkeypatch.setattr(command_line, "House", lambda: tiny)
+    assert command_line.main(["chapter", "tiny", "-p", "points=-1"]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == "rs_lib.book: parameter points is -1: give whole numbers of at least 1"
+    assert list((tiny.turned / "tiny").iterdir()) == []
+
+
+def test_the_parameters_of_a_chapter_are_listed(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "House", lambda: tiny)
+    assert command_line.main(["parameters", "tiny"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "profile: str = 'quick'  the only one",
+        "device: str = 'cpu'     where",
+        "points: int = 3         how many",
+        "share: float = 0.5      of what",
+        "loud: bool = False",
+    ]
 
 
 def _broken_house(tmp_path, text):

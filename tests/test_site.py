@@ -172,6 +172,23 @@ def test_words_of_the_records_are_shown_on_the_pages_and_bring_no_html(tiny):
     assert sum(html.unescape(alt).endswith(EVIL) for alt in alts) == 3
 
 
+def test_a_page_shows_a_figure_once_and_offers_a_notebook_that_shows_it(tiny):
+    intro = tiny.book / "intro.md"
+    intro.write_text(intro.read_text() + "\n```{bibliography}\n```\n")
+    assert "image/png" in tiny.executed("tiny").read_text()
+    site.render(tiny)
+    page = (tiny.html / "chapters" / "tiny.html").read_text()
+    assert page.count("<img alt=") == page.count("<figure") == 1
+    assert page.count("A line.</span>") == 1
+    link = re.search(r'href="([^"]+\.ipynb)"', page).group(1)
+    offered = nbformat.read((tiny.html / "chapters" / link).resolve(), as_version=4)
+    outputs = [out for cell in offered.cells for out in cell.get("outputs", [])]
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == 1
+    texts = [cell.source for cell in offered.cells if cell.cell_type == "markdown"]
+    assert "> **Theorem 1.1 (Squares).**" in "\n".join(texts)
+    assert "x = 1 \\tag{1.1}" in "\n".join(texts)
+
+
 def test_a_dead_cross_reference_stops_the_build_and_is_named(tiny):
     intro = tiny.book / "intro.md"
     intro.write_text(intro.read_text() + "\nSee {ref}`sec-nowhere`.\n")

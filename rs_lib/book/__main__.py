@@ -25,8 +25,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="change one of the chapter's parameters, such as profile=full or device=cuda",
+        help="change one of the chapter's parameters, such as n=5000, profile=full or device=cuda",
     )
+    listing = commands.add_parser("parameters", help="list what can be changed in a chapter")
+    listing.add_argument("name", help="the file name in notebooks/ without .md")
     redraw = commands.add_parser("redraw", help="draw a recorded figure again from its data alone")
     redraw.add_argument("figure", help="its id, such as fig-np-radii")
     redraw.add_argument(
@@ -71,6 +73,15 @@ def _chapter(house: House, name: str, assignments: list[str]) -> int:
         given[key] = value
     ran = runner.run(house, name, given)
     print(f"{name}: {'executed' if ran else 'fresh, nothing to run'}")
+    if runner.prepare(house, name, given).turned:
+        print(f"a changed run, not the book's: open _build/changed/{name}/{name}.ipynb")
+    return 0
+
+
+def _parameters(house: House, name: str) -> int:
+    from rs_lib.book import parameters
+
+    print(parameters.listing(parameters.declared(parameters.read_source(house.source(name)))))
     return 0
 
 
@@ -163,6 +174,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return _build(house)
             case "chapter":
                 return _chapter(house, options.name, options.parameter)
+            case "parameters":
+                return _parameters(house, options.name)
             case "redraw":
                 return _redraw(house, options.figure, options.out)
             case "accept":

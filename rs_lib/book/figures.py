@@ -1,9 +1,10 @@
 """The figure record: every figure is drawn from its CSV and kept with what made it."""
 
+import base64
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +14,20 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.core.getipython import get_ipython
+from IPython.display import display
 from matplotlib.figure import Figure
 
 from rs_lib import arithmetic, provenance
 from rs_lib.arguments import shown
-from rs_lib.book import style
+from rs_lib.book import markup, style
 from rs_lib.book.house import ChapterContext, House, current_context
 from rs_lib.book.records import (
     CONTENT,
     DRAWINGS,
     MOST_FRAMES,
     RUN,
+    SHOWN,
     Draw,
     Record,
     Tolerance,
@@ -35,6 +39,9 @@ from rs_lib.book.records import (
     require,
 )
 from rs_lib.book.snippets import frame_kind
+
+PNG_DOTS = 110
+"""Dots per inch of the pictures in notebooks: sharp at the width of a page, and light."""
 
 
 def publish(
@@ -48,10 +55,11 @@ def publish(
     statistics: str = "",
     tolerance: Tolerance | None = None,
     frames: str = "",
-) -> Figure | None:
-    """Draw a figure: write `<figure_id>.svg .pdf .csv .json` below `_build`.
+) -> None:
+    """Draw a figure: show it in the cell's output, write `<figure_id>.svg .pdf .csv .json`.
 
-    The build then compares it with the record, which is what is cited.
+    The files lie below `_build`, and the build compares them with the record, which is what is
+    cited. The output is for notebooks: pages drop it and include the figure.
 
     Parameters
     ----------
@@ -65,9 +73,9 @@ def publish(
     tolerance : None where every machine must draw the same bytes.
     frames : a column of `data` with short texts, such as "σ = 0.5". A reader can move through
         its values: `draw` is called once more for the rows of each, and the pictures are
-        written as `<figure_id>.00.svg`, …; what it draws of all rows serves print.
+        written as `<figure_id>.00.svg`, …; what it draws of all rows serves print and output.
 
-    In an interactive session nothing is written and the figure is returned.
+    In an interactive session nothing is written.
     Raises ValueError that names the offending argument, or the chapter that owns the id.
 
     """
@@ -82,9 +90,11 @@ def publish(
     labels = _checked_labels(figure_id, from_csv(csv), frames)
     context = current_context()
     if context is None:
-        return render(draw, csv)
+        _show(figure_id, image_bytes(draw, figure_id, csv, forms=("png",))["png"], alt, caption)
+        return
     _require_own(figure_id, context)
-    images = image_bytes(draw, figure_id, csv, frames)
+    images = image_bytes(draw, figure_id, csv, frames, ("svg", "pdf", "png"))
+    _show(figure_id, images.pop("png"), alt, caption, _turned(context))
     content = {
         "id": figure_id,
         "caption": caption,
@@ -109,7 +119,24 @@ def publish(
         "versions": provenance.versions("matplotlib", "numpy", "scipy", "torch"),
     }
     write(Path(context.figures), Record(content, run), {**images, "csv": csv.encode()})
-    return None
+
+
+def _turned(context: ChapterContext) -> str:
+    """Return the sentence that marks a figure of a run with other parameters, or nothing."""
+    values = [
+        f"{name} = {value}" for name, value in context.parameters.items() if name != "profile"
+    ]
+    return f"*A changed run: {', '.join(values)}.* " if values else ""
+
+
+def _show(figure_id: str, png: bytes, alt: str, caption: str, turned: str = "") -> None:
+    """Display picture and caption, marked as a published figure's."""
+    if get_ipython() is None:
+        return
+    picture = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
+    display(picture, raw=True, metadata={SHOWN: figure_id, "image/png": {"alt": alt}})
+    text = f"{turned}{markup.one_line(caption)} (`{figure_id}`)"
+    display({"text/markdown": text, "text/plain": text}, raw=True, metadata={SHOWN: figure_id})
 
 
 def _require_own(figure_id: str, context: ChapterContext) -> None:
@@ -189,20 +216,20 @@ def from_csv(text: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text))
 
 
-def render(draw: Draw, csv: str) -> Figure:
-    """Return the figure drawn from CSV text in the book's style."""
-    with mpl.rc_context(style.RC):
-        return draw(from_csv(csv))
-
-
-def image_bytes(draw: Draw, figure_id: str, csv: str, frames: str = "") -> dict[str, bytes]:
-    """Return a figure's pictures by the ends of their names: "svg", "pdf", and "00.svg", … for
+def image_bytes(
+    draw: Draw,
+    figure_id: str,
+    csv: str,
+    frames: str = "",
+    forms: Sequence[str] = ("svg", "pdf"),
+) -> dict[str, bytes]:
+    """Return a figure's pictures by the ends of their names: its `forms`, and "00.svg", … for
     the values of the column `frames`; byte for byte the same for the same CSV."""
     images: dict[str, bytes] = {}
     data = from_csv(csv)
     with mpl.rc_context({**style.RC, "svg.hashsalt": figure_id}):
         figure = draw(data)
-        images |= {kind: _saved(figure, kind) for kind in ("svg", "pdf")}
+        images |= {kind: _saved(figure, kind) for kind in forms}
         plt.close(figure)
         for index, label in enumerate(_labels(data, frames) if frames else []):
             rows = data[data[frames].astype(str) == label]
@@ -213,9 +240,10 @@ def image_bytes(draw: Draw, figure_id: str, csv: str, frames: str = "") -> dict[
 
 
 def _saved(figure: Figure, kind: str) -> bytes:
-    silent = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Producer")}[kind]
+    silent = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Producer"), "png": ("Software",)}
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata=dict.fromkeys(silent))
+    dots: Any = PNG_DOTS if kind == "png" else "figure"
+    figure.savefig(buffer, format=kind, metadata=dict.fromkeys(silent[kind]), dpi=dots)
     return _named_in_order(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
 
 

@@ -46,6 +46,11 @@ class House:
         return self.root / "_build" / "figures"
 
     @property
+    def turned(self) -> Path:
+        """Chapters that ran with other parameters than their own, and what they drew."""
+        return self.root / "_build" / "changed"
+
+    @property
     def verdicts(self) -> Path:
         """How that compares with the record, as JSON (generated)."""
         return self.root / "_build" / "verify.json"

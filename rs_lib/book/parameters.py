@@ -5,7 +5,7 @@ import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jupytext
 import nbformat
@@ -16,6 +16,16 @@ from rs_lib.arguments import shown
 
 TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 PROFILES = ("quick", "full")
+PLACES = ("profile", "device")
+"""What chooses where and at which scale a chapter runs; the rest is what a reader turns."""
+
+
+class Parameter(NamedTuple):
+    """What a chapter declares: a type, its default and what it says of it."""
+
+    kind: type
+    default: object
+    comment: str = ""
 
 
 def read_source(path: Path) -> Any:
@@ -38,8 +48,8 @@ def set_cell_ids(notebook: Any, chapter: str) -> None:
         cell["id"] = f"{chapter[:50]}-{index}"
 
 
-def declared(notebook: Any) -> dict[str, tuple[type, object]]:
-    """Return the typed parameters of a notebook: name to (type, default).
+def declared(notebook: Any) -> dict[str, Parameter]:
+    """Return the typed parameters of a notebook by name, in the order of their cell.
 
     Raises ValueError for a parameter without one of the types int, float, str, bool, and
     for a default that is not of its type.
@@ -51,7 +61,7 @@ def declared(notebook: Any) -> dict[str, tuple[type, object]]:
             found = papermill.inspect_notebook(str(path))
     except PapermillException as error:
         raise ValueError(f"the chapter's kernel is not Python ({error}): mend its head") from error
-    parameters: dict[str, tuple[type, object]] = {}
+    parameters: dict[str, Parameter] = {}
     for name, details in found.items():
         kind = details["inferred_type_name"]
         if kind not in TYPES:
@@ -63,27 +73,50 @@ def declared(notebook: Any) -> dict[str, tuple[type, object]]:
             raise ValueError(
                 f"parameter {name} has the default {details['default']}: give a literal {kind}"
             )
-        parameters[name] = (TYPES[kind], default)
+        parameters[name] = Parameter(TYPES[kind], default, details["help"].strip())
     return parameters
 
 
+def listing(known: Mapping[str, Parameter]) -> str:
+    """Return a line for each parameter: its name, type and default, and what it is."""
+    rows = [(f"{name}: {p.kind.__name__} = {p.default!r}", p.comment) for name, p in known.items()]
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(f"{left:{width}}  {comment}".rstrip() for left, comment in rows)
+
+
+def turned(values: Mapping[str, object], known: Mapping[str, Parameter]) -> dict[str, object]:
+    """Return the values, profile and device apart, that are not the chapter's own."""
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in PLACES and value != known[name].default
+    }
+
+
 def resolve(
-    chapter: str, known: Mapping[str, tuple[type, object]], given: Mapping[str, str]
+    chapter: str, known: Mapping[str, Parameter], given: Mapping[str, str]
 ) -> dict[str, object]:
     """Return all parameter values of a chapter, `given` (texts) put in place of defaults.
 
-    Raises ValueError that names an unknown parameter, or a value that its type does not admit.
+    Raises ValueError that names an unknown parameter, a value that its type does not admit, or
+    one for the full profile, whose experiments are recorded as they are.
     """
-    values: dict[str, object] = {name: default for name, (_, default) in known.items()}
+    values: dict[str, object] = {name: p.default for name, p in known.items()}
     for name, text in given.items():
         if name not in known:
             raise ValueError(
                 f"parameter {shown(name)} is unknown to {chapter}: give one of {', '.join(known)}"
             )
-        values[name] = _convert(name, known[name][0], text)
+        values[name] = _convert(name, known[name].kind, text)
     if values.get("profile", "quick") not in PROFILES:
         raise ValueError(
             f"profile is {shown(values['profile'])}: give one of {', '.join(PROFILES)}"
+        )
+    own = [name for name in given if name not in PLACES]
+    if own and values.get("profile") == "full":
+        raise ValueError(
+            f"parameter {own[0]} is {shown(given[own[0]])}: leave it out of profile=full, or give "
+            "it to an experiment: `python -m rs_lib run NAME --profile full --set NAME=VALUE`"
         )
     return values
 

@@ -20,6 +20,8 @@ from rs_lib.book.house import CHAPTER_NAME
 Draw = Callable[[pd.DataFrame], Figure]
 MOST_FRAMES = 16
 DRAWINGS = "rs_lib.book.drawings"
+SHOWN = "rs_figure"
+"""In the metadata of an output: the id of the published figure whose picture or caption it is."""
 _ID = re.compile(r"fig(-[a-z0-9]+)+")
 _DRAW = re.compile(rf"{re.escape(DRAWINGS)}\.[a-z][a-z0-9_]*:[a-z][a-z0-9_]*")
 _SHA256 = "[0-9a-f]{64}"

@@ -20,7 +20,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from rs_lib import arithmetic, provenance
-from rs_lib.book import claims, parameters, records
+from rs_lib.book import claims, parameters, readable, records
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
 
 # Mending these changes no picture, so it must not change what a citation of one names.
@@ -59,6 +59,7 @@ class Chapter:
     notebook: Any
     parameters: dict[str, object]
     changed: dict[str, object]
+    turned: dict[str, object]
     modules: tuple[str, ...]
 
     @property
@@ -79,13 +80,14 @@ def prepare(house: House, name: str, given: Mapping[str, str] | None = None) -> 
     source = path.read_text()
     known = parameters.declared(notebook)
     values = parameters.resolve(name, known, given or {})
-    changed = {key: value for key, value in values.items() if value != known[key][1]}
+    changed = {key: value for key, value in values.items() if value != known[key].default}
+    turned = parameters.turned(values, known)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     try:
         modules = tuple(sorted(provenance.imported_modules(code)))
     except SyntaxError as error:
         raise ChapterError(f"{name}: a code cell is no Python: {error}") from error
-    return Chapter(name, source, notebook, values, changed, modules)
+    return Chapter(name, source, notebook, values, changed, turned, modules)
 
 
 def key(house: House, chapter: Chapter) -> str:
@@ -147,17 +149,25 @@ def run(
 
     What it draws goes below `_build`; the record stays as it is. With `figure_folder` (for
     `verify`) the chapter always runs, its figures go there, and the executed chapter stays too.
+    With other parameters than the chapter's own it always runs, and all goes to `house.turned`:
+    the book, its figures and what is fresh are those of the chapter's own.
 
-    Raises ChapterError that names the chapter, the cell and what went wrong.
+    Raises ChapterError that names the chapter, the cell and what went wrong, and ValueError for a
+    parameter that is out of bounds, which the chapter's first cell says.
     """
     chapter = prepare(house, name, given)
-    if figure_folder is None and fresh(house, chapter):
+    turned = bool(chapter.turned)
+    if figure_folder is None and not turned and fresh(house, chapter):
         return False
-    folder = figure_folder or house.drawn
+    folder = figure_folder or (house.turned / name if turned else house.drawn)
     executed = _execute(house, chapter, folder)
     _finish(executed, name)
     published = _check(chapter, executed, folder)
-    if figure_folder is None:
+    if turned:
+        readable.mark(executed, name, chapter.turned)
+        text = nbformat.writes(readable.converted(house, name, executed))
+        provenance.write_atomically(folder / f"{name}.ipynb", text)
+    elif figure_folder is None:
         text = nbformat.writes(executed)
         digests = {
             path.name: provenance.sha256(path.read_bytes())
@@ -176,13 +186,13 @@ def run(
 
 def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
     figure_folder.mkdir(parents=True, exist_ok=True)
+    profile = str(chapter.parameters.get("profile", "quick"))
     context = ChapterContext(
         chapter.name,
-        {key: value for key, value in chapter.parameters.items() if key != "device"},
+        {"profile": profile, **chapter.turned},
         chapter.figure_code,
         str(figure_folder),
     )
-    profile = str(chapter.parameters.get("profile", "quick"))
     kernel_environment = {CONTEXT_VARIABLE: context.to_environment()}
     if profile == "quick":
         kernel_environment |= arithmetic.environment()
@@ -202,6 +212,9 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
             extra_arguments=["--log-level=50"],
         )
     except PapermillExecutionError as error:
+        # So begin the sentences of the bounds, which chapters ask before they compute.
+        if chapter.turned and error.ename == "ValueError" and error.evalue[:10] == "parameter ":
+            raise ValueError(error.evalue) from None
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
         raise ChapterError(
             f"{chapter.name}: cell {error.cell_index} failed: {error.ename}: {error.evalue}\n"
@@ -250,7 +263,8 @@ def _check(chapter: Chapter, executed: Any, folder: Path) -> list[str]:
     wrong = claims.disagreements(chapter.source, claims.collect(executed))
     for index, cell in enumerate(executed.cells):
         outputs = cell.outputs if cell.cell_type == "code" else []
-        if any(kind.startswith("image/") for out in outputs for kind in out.get("data", {})):
+        own = [out for out in outputs if records.SHOWN not in out.get("metadata", {})]
+        if any(kind.startswith("image/") for out in own for kind in out.get("data", {})):
             wrong.append(
                 f"cell {index} shows a picture that is not published: call figures.publish"
             )

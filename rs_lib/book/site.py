@@ -11,7 +11,7 @@ import yaml
 
 from rs_lib import provenance
 from rs_lib.arguments import shown
-from rs_lib.book import builds, claims, markup, records
+from rs_lib.book import builds, claims, markup, readable, records
 from rs_lib.book.house import House
 from rs_lib.book.published import TRUST, load
 
@@ -210,7 +210,8 @@ def key(house: House) -> str:
         for path in files
         if not path.name.endswith(".key.json")
     }
-    listing["theme"] = provenance.code_digest(["rs_lib.book.sphinx_theme"])
+    code = ["rs_lib.book.sphinx_theme", "rs_lib.book.readable"]
+    listing["theme"] = provenance.code_digest(code)
     return provenance.sha256(provenance.canonical_json(listing))
 
 
@@ -252,5 +253,15 @@ def render(house: House) -> bool:
     absent = missing_pages(house)
     if absent:
         raise SiteError(f"the rendered book lacks {', '.join(absent)}")
+    offer_notebooks(house)
     provenance.write_atomically(stamp, wanted)
     return True
+
+
+def offer_notebooks(house: House) -> None:
+    """Put the readable notebooks in place of the sources that the pages offer for download."""
+    for name in house.chapter_names():
+        executed = nbformat.read(house.executed(name), as_version=4)
+        text = nbformat.writes(readable.converted(house, name, executed))
+        path = house.html / "_sources" / "chapters" / f"{name}.ipynb"
+        provenance.write_atomically(path, text)

@@ -1,14 +1,28 @@
-"""A Sphinx extension for two things that no option of the theme or of sphinx-proof offers.
+"""A Sphinx extension for three things that no option of the theme or of sphinx-proof offers.
 
 The theme loads Thebe, which runs code in the page on a remote machine, and declares it twice,
 an error in the browser's console. The book works without a network and does without it.
 sphinx-proof gives all proofs of a page one id and sets "Proof." in the type of the text.
+Executed notebooks show the figures in their outputs; pages include them, and shall not do it twice.
 """
 
+import json
 from typing import Any
 
 from docutils import nodes  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
+
+from rs_lib.book.records import SHOWN
+
+
+def _drop_shown(app: Sphinx, name: str, source: list[str]) -> None:
+    if SHOWN not in source[0] or not app.env.doc2path(name).endswith(".ipynb"):
+        return
+    notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        outputs = cell.get("outputs", [])
+        outputs[:] = [out for out in outputs if SHOWN not in out.get("metadata", {})]
+    source[0] = json.dumps(notebook)
 
 
 def _drop_thebe(
@@ -38,7 +52,8 @@ def _set_proofs(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register both, the filter behind the extensions that add the scripts."""
+    """Register all, the filter behind the extensions that add the scripts."""
+    app.connect("source-read", _drop_shown)
     app.connect("doctree-read", _set_proofs)
     app.connect("html-page-context", _drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

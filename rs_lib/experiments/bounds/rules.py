@@ -75,6 +75,8 @@ def _ablation(p: Any) -> None:
     _images(p)
     _certifying(p)
     _network(p, channels=2)
+    if p.alpha >= 0.5:
+        raise refused("parameter alpha", p.alpha, "a level below 0.5, which sequential tests need")
     _, height, width = SIZES[p.dataset].shape
     pixels = height * width
     for kept in p.kept:
