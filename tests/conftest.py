@@ -8,9 +8,9 @@ from types import ModuleType
 import pytest
 from matplotlib.figure import Figure
 
-from rs_lib import provenance
 from rs_lib.book import builds, runner
 from rs_lib.book.house import House
+from rs_lib.record import digests, places
 
 HEAD = """---
 jupytext:
@@ -128,7 +128,7 @@ def build_house(root: Path, **chapters: str) -> House:
     house.lock.write_text("numpy==2.0\n")
     house.published.write_text(PUBLISHED)
     shutil.copy(House().bibliography, house.bibliography)
-    shutil.copy(provenance.ROOT / "_config.yml", root)
+    shutil.copy(places.HERE.root / "_config.yml", root)
     shutil.copytree(House().book / "_static", house.book / "_static")
     (house.results / "attack-in-ball.full.json").write_text("{}\n")
     (house.results / "certified-accuracy.full.json").write_text("{}\n")
@@ -153,14 +153,14 @@ def tiny(pristine, tmp_path):
 
 @pytest.fixture
 def library_copy(tmp_path, monkeypatch):
-    """A copy of the library's source in which `provenance` looks for code."""
-    target = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(provenance.PACKAGE_FOLDER, target / provenance.PACKAGE, ignore=ignored)
-    monkeypatch.setattr(provenance, "ROOT", target)
-    provenance._direct_imports.cache_clear()
-    yield target / provenance.PACKAGE
-    provenance._direct_imports.cache_clear()
+    """The library's source in a checkout of its own, which is `places.HERE` meanwhile."""
+    copied = places.Places(tmp_path / "checkout")
+    package, ignored = digests.PACKAGE, shutil.ignore_patterns("__pycache__")
+    shutil.copytree(places.HERE.root / package, copied.root / package, ignore=ignored)
+    monkeypatch.setattr(places, "HERE", copied)
+    digests._direct_imports.cache_clear()
+    yield copied.root / package
+    digests._direct_imports.cache_clear()
 
 
 @pytest.fixture

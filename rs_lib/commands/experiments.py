@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rs_lib import provenance
+from rs_lib import experiments
 from rs_lib.commands.given import assigned
 from rs_lib.commands.options import assignment, place
-from rs_lib.experiments import experiment as experiments
+from rs_lib.record import digests
+from rs_lib.record.stage import Context
 
 
 def add_to(commands: Any) -> None:
@@ -107,7 +108,8 @@ def _vouch(options: argparse.Namespace) -> None:
 
 
 def _witness(options: argparse.Namespace) -> None:
-    print(provenance.canonical_json(experiments.find(options.experiment).witnessed()))
+    experiment = experiments.find(options.experiment)
+    print(digests.canonical_json(experiment.compute(experiment.witness, Context())))
 
 
 def _require_writable(folder: Path, name: str) -> None:

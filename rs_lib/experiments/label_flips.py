@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.certificates import label_flip, smoothed_linear
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import data, features, ridge
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 
 _CHUNK = 50  # test images of one stage

@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 from rs_lib.experiments.certified_accuracy import smoothing_noise, test_indices
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import data, models, training
 from rs_lib.noise import Gaussian, corrupted_shape
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Tally
@@ -106,7 +107,7 @@ def _network(
         progress=context.progress,
     )
     inputs = {**parameters.training_inputs(), "sigma": sigma, "data": dataset.digest}
-    kept = context.stage("train", inputs, compute)
+    kept = context.training("train", inputs, compute)
     network = models.build(parameters.model, dataset.image_shape, dataset.classes, 0)
     network.load_state_dict(kept["weights"])
     return network.to(context.device), kept["losses"]

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.geometry import grids
 from rs_lib.geometry.grids import BoolArray
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 
 
