@@ -1,5 +1,6 @@
-"""Tiny houses: a checkout of one short chapter, made in a temporary folder."""
+"""Tiny houses: a checkout of one short chapter, made in a temporary folder; a toy experiment."""
 
+import importlib
 import shutil
 import sys
 from pathlib import Path
@@ -7,9 +8,13 @@ from types import ModuleType
 
 import pytest
 from matplotlib.figure import Figure
+from toys import TOY
 
+from rs_lib import experiments
 from rs_lib.book import builds, runner
 from rs_lib.book.house import House
+from rs_lib.experiments import bounds
+from rs_lib.experiments.bounds import kinds
 from rs_lib.record import digests, places
 
 HEAD = """---
@@ -161,6 +166,22 @@ def library_copy(tmp_path, monkeypatch):
     digests._direct_imports.cache_clear()
     yield copied.root / package
     digests._direct_imports.cache_clear()
+
+
+@pytest.fixture
+def toy(monkeypatch, library_copy):
+    """The module of a toy experiment, in a copy of the library, with folders of its own."""
+    folder = library_copy / "experiments"
+    (folder / "toy_sum.py").write_text(TOY)
+    monkeypatch.setattr(experiments, "__path__", [str(folder)])
+    inner = {"levels": kinds.each(kinds.real(0, 9), least=0), "name": lambda *_: None}
+    fields = {"terms": kinds.whole(0, 99), "rate": kinds.real(0, 1), "exact": kinds.truth}
+    monkeypatch.setitem(bounds.FIELDS, "toy-sum", {"inner": kinds.part(inner), **fields})
+    monkeypatch.setitem(bounds.RULES, "toy-sum", lambda _: None)
+    name = "rs_lib.experiments.toy_sum"
+    importlib.invalidate_caches()
+    yield importlib.import_module(name)
+    del sys.modules[name], experiments.toy_sum
 
 
 @pytest.fixture

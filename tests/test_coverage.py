@@ -1,7 +1,7 @@
 """Witnesses reach the code: what they leave out of an experiment's module is said, with a reason.
 
-A line that the witness does not run carries `# not in the witness: <reason>`, or a line that opens
-a block around it does. A stage or a stored result is trusted because the witness agrees, so code
+A line that the witness does not run has `# not in the witness: <reason>` beside it or above, or a
+line that opens a block around it has. A stage or a stored result is trusted because the witness agrees, so code
 that computes belongs into the witness; reasons are for errors and for what only chapters call.
 """
 
@@ -47,10 +47,14 @@ def _parts(node, around=(), inside=False):
 
 
 def _marks(path):
-    """Return the lines that carry a mark with a reason."""
+    """Return the lines that carry a mark with a reason; one above a line is that line's."""
     with path.open("rb") as file:
         tokens = list(tokenize.tokenize(file.readline))
-    return {token.start[0] for token in tokens if MARK.match(token.string)}
+    return {
+        token.start[0] + token.line.lstrip().startswith("#")
+        for token in tokens
+        if MARK.match(token.string)
+    }
 
 
 def left_out(path, executed):
@@ -96,7 +100,8 @@ def chosen(value):
         and value < 20
     ):
         return 3
-    for part in range(value):  # not in the witness: never idle
+    # not in the witness: never idle
+    for part in range(value):
         value += part
     double = lambda number: 2 * number
     return [
@@ -121,9 +126,7 @@ def test_the_tracer_sees_what_runs_and_takes_reasons_for_the_rest(tmp_path, monk
     lines = SAMPLE.splitlines()
     missing, idle = left_out(path, traced(path, lambda: sample.chosen(2)))
     assert [lines[line - 1].strip() for line in missing] == ["return 3", SAMPLE_LAMBDA]
-    assert [lines[line - 1].strip() for line in idle] == [
-        "for part in range(value):  # not in the witness: never idle"
-    ]
+    assert [lines[line - 1].strip() for line in idle] == ["for part in range(value):"]
 
 
 SAMPLE_LAMBDA = "double = lambda number: 2 * number"

@@ -1,7 +1,6 @@
 """Experiments: strict parameters, results that say what made them, runs that go on."""
 
 import dataclasses
-import importlib
 import json
 import subprocess
 import sys
@@ -9,90 +8,19 @@ from functools import partial
 
 import pytest
 import torch
+from toys import TOY
 
 from benchmarks import __main__ as benchmarks
 from rs_lib import __main__ as command_line
 from rs_lib import experiments
 from rs_lib.book import notes
 from rs_lib.book.house import House
-from rs_lib.experiments import bounds
-from rs_lib.experiments.bounds import kinds
 from rs_lib.record import digests, places, result, witness
 
 RUN_FIELDS = {
     *("device", "started", "wall_seconds", "stages_reused", "commit", "versions"),
     *("version", "code"),
 }
-TOY = '''"""A toy: sums of squares, a stage for each term."""
-
-from dataclasses import dataclass
-from functools import partial
-
-import torch
-
-from rs_lib.record.experiment import Experiment
-
-CALLS = []
-FAIL_AT = None
-
-
-@dataclass(frozen=True)
-class Inner:
-    levels: tuple[float, ...]
-    name: str
-
-
-@dataclass(frozen=True)
-class Parameters:
-    inner: Inner
-    terms: int
-    rate: float
-    exact: bool
-
-
-PROFILES = {
-    "quick": Parameters(Inner((0.5, 1.0), "small"), terms=3, rate=0.1, exact=True),
-    "full": Parameters(Inner((0.5, 1.0), "large"), terms=5, rate=0.1, exact=True),
-}
-
-
-def _square(term):
-    if term == FAIL_AT:
-        raise RuntimeError(f"power cut at {term}")
-    CALLS.append(term)
-    return {"square": term**2, "pair": (term, term), "tensor": torch.full((2,), float(term))}
-
-
-def compute(parameters, context):
-    kept = [
-        context.stage("square", {"term": term}, partial(_square, term))
-        for term in range(parameters.terms)
-    ]
-    return {
-        "sum": sum(part["square"] for part in kept),
-        "pairs": [part["pair"] for part in kept],
-        "tensors": [part["tensor"].tolist() for part in kept],
-    }
-
-
-experiment = Experiment(__name__, PROFILES, compute, witness=PROFILES["quick"])
-'''
-
-
-@pytest.fixture
-def toy(monkeypatch, library_copy):
-    """The module of a toy experiment, in a copy of the library, with folders of its own."""
-    folder = library_copy / "experiments"
-    (folder / "toy_sum.py").write_text(TOY)
-    monkeypatch.setattr(experiments, "__path__", [str(folder)])
-    inner = {"levels": kinds.each(kinds.real(0, 9), least=0), "name": lambda *_: None}
-    fields = {"terms": kinds.whole(0, 99), "rate": kinds.real(0, 1), "exact": kinds.truth}
-    monkeypatch.setitem(bounds.FIELDS, "toy-sum", {"inner": kinds.part(inner), **fields})
-    monkeypatch.setitem(bounds.RULES, "toy-sum", lambda _: None)
-    name = "rs_lib.experiments.toy_sum"
-    importlib.invalidate_caches()
-    yield importlib.import_module(name)
-    del sys.modules[name], experiments.toy_sum
 
 
 @pytest.mark.parametrize(
@@ -193,13 +121,13 @@ def test_a_result_is_stale_when_it_would_be_another_and_not_when_text_is_edited(
     file.write_text(TOY.replace("term**2", "term * term"))
     assert result.run["code"] != toy.experiment.code
     assert not toy.experiment.stale(result)
-    toy.experiment.vouch("full")
+    toy.experiment.vouch("full", seed=0, seconds=60)
     assert toy.experiment.recorded("full").run["code"] == toy.experiment.code
     file.write_text(TOY.replace("term**2", "term**3"))
     assert toy.experiment.stale(result)
     before = toy.experiment.path("full").read_bytes()
     with pytest.raises(ValueError, match=r"toy-sum\.full\.json is stale: run toy-sum again"):
-        toy.experiment.vouch("full")
+        toy.experiment.vouch("full", seed=0, seconds=60)
     assert toy.experiment.path("full").read_bytes() == before
     file.write_text(TOY)
     assert not toy.experiment.stale(result)

@@ -116,11 +116,11 @@ def accept(house: House, names: Sequence[str], tell: Callable[[str], object] = p
     for name, record in made.items():
         if name in recorded and recorded[name].digest != record.digest:
             earlier.setdefault(name, {})[recorded[name].digest] = machine.commit().rstrip("+")
-        files: dict[str, bytes] = {
+        parts: dict[str, bytes] = {
             kind: (house.drawn / f"{name}.{kind}").read_bytes()
             for kind in figures.kinds(record.content)
         }
-        figures.write(house.figures, record, {**files, "bib": bibtex(record).encode()})
+        figures.write(house.figures, record, {**parts, "bib": bibtex(record).encode()})
     if earlier:
         files.write_atomically(house.figures / FORMER, _table(earlier))
     tell(f"{len(made)} figures taken into the record")

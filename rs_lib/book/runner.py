@@ -106,14 +106,14 @@ def fresh(house: House, chapter: Chapter) -> bool:
         return False
     try:
         kept = json.loads(file.read_text())
-        digests = dict(kept["figures"])
+        figures = dict(kept["figures"])
     except (KeyError, TypeError, ValueError, RecursionError):  # another's file: run and replace it
         return False
     executed = digests.sha256(house.executed(chapter.name).read_bytes())
     if kept.get("key") != key(house, chapter) or kept.get("notebook") != executed:
         return False
-    present = [path for path in house.drawn.glob("fig-*") if path.name in digests]
-    return {path.name: digests.sha256(path.read_bytes()) for path in present} == digests
+    present = [path for path in house.drawn.glob("fig-*") if path.name in figures]
+    return {path.name: digests.sha256(path.read_bytes()) for path in present} == figures
 
 
 def run(
@@ -139,7 +139,7 @@ def run(
     published = _check(chapter, executed, folder)
     if figure_folder is None:
         text = nbformat.writes(executed)
-        digests = {
+        drawn = {
             path.name: digests.sha256(path.read_bytes())
             for figure_id in published
             for path in sorted(folder.glob(f"{figure_id}.*"))
@@ -148,7 +148,7 @@ def run(
         record = {
             "key": key(house, chapter),
             "notebook": digests.sha256(text),
-            "figures": digests,
+            "figures": drawn,
         }
         files.write_atomically(_key_file(house, name), digests.readable_json(record))
     return True

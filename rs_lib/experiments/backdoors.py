@@ -65,6 +65,7 @@ class Parameters:
     seed: int
 
 
+# not in the witness: makes the profiles, on import
 def _pairs(learners: tuple[str, ...], keeps: tuple[str, ...], examples: int, models: int) -> Any:
     return tuple(
         (learner, "pair", examples, keep, keep, models) for learner in learners for keep in keeps

@@ -101,7 +101,7 @@ def test_indices(total: int, images: int) -> npt.NDArray[np.int64]:
 
     Raises ValueError if fewer than one or more than `total` are asked for.
     """
-    if not 1 <= images <= total:
+    if not 1 <= images <= total:  # not in the witness: an error
         raise ValueError(f"images is {images}: give a number from 1 to {total}")
     return (np.arange(images) * total // images).astype(np.int64)
 

@@ -290,7 +290,7 @@ def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     problems = {"two": parameters.two, "ten": parameters.ten}
     splits = {name: split(problem.digits, dataset) for name, problem in problems.items()}
     fewest = min(len(parts.train) for parts in splits.values())
-    if parameters.features > fewest:
+    if parameters.features > fewest:  # not in the witness: an error
         raise ValueError(
             f"parameter features is {parameters.features}: give at most {fewest}, the training "
             "images of a problem"

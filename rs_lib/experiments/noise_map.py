@@ -154,6 +154,7 @@ def packed(correct: npt.NDArray[np.bool_]) -> str:
     return np.packbits(correct).tobytes().hex()
 
 
+# not in the witness: for chapters, which read the values with it
 def correctness(values: dict[str, Any]) -> dict[tuple[float, float], npt.NDArray[np.bool_]]:
     """Return from an experiment's values which test images were answered right.
 
@@ -195,7 +196,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
                 )
                 answers += context.stage("noise-map", inputs, compute_chunk)["answers"]
             tests.append({"sigma": sigma, "correct": packed(np.array(answers) == labels)})
-            if context.progress:
+            if context.progress:  # not in the witness: shows how far it is
                 share = np.mean(np.array(answers) == labels)
                 print(f"trained {train_sigma:g}, smoothed {sigma:g}: {share:.2%}", flush=True)
         runs.append({"train": train_sigma, "losses": losses, "tests": tests})

@@ -130,7 +130,7 @@ WITNESS = dataclasses.replace(
 )
 
 
-def name(base: Base) -> str:
+def name(base: Base) -> str:  # not in the witness: words for chapters
     """Return what the book calls a base classifier, such as "columns of 2, masked network"."""
     network, kind, band = base
     return f"{kind} of {band}, {network} network"

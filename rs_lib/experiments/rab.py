@@ -304,7 +304,7 @@ def neighbour_points(
     Labels are 1 for the victims. In spambase these are spam, and the pattern is on one feature.
     """
     settings = parameters.nearest
-    if name == "spambase":
+    if name == "spambase":  # not in the witness: the data set is not to be had everywhere
         source = spambase.load()
         features, labels, test_features, test_labels = (
             *(source.train_features, source.train_labels),

@@ -71,9 +71,8 @@ def train(
     )
     shuffle = torch.Generator().manual_seed(derive(seed, "training", "order"))
     draw = torch.Generator(device).manual_seed(derive(seed, "training", "noise"))
-    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
     draws = {f"draw {place}": own for place, own in enumerate((shuffle, draw, *generators))}
-    done = Epochs(checkpoint, **parts, **draws)
+    done = Epochs(checkpoint, model=model, optimiser=optimiser, schedule=schedule, **draws)
     model.train()
     first = len(done.losses)
     bar = tqdm(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rs_lib.arguments import shown
-from rs_lib.record import devices, digests, machine, places, result, witness
+from rs_lib.record import again, devices, digests, machine, places, result, witness
 from rs_lib.record.result import Content, Result, Run
 from rs_lib.record.stage import Context, Origin
 
@@ -121,6 +121,7 @@ class Experiment:
             "wall_seconds": round(time.monotonic() - clock, 1),
             "stages_reused": len(context.log.reused),
             "stage_codes": sorted(context.log.codes),
+            "stages": context.log.sample(),
             "commit": machine.commit(),
             "versions": machine.versions(*PACKAGES),
             "version": self.version,
@@ -172,17 +173,34 @@ class Experiment:
         Result(made.content, run).write(path)
         return path
 
-    def vouch(self, profile: str) -> None:
+    def vouch(self, profile: str, *, device: str = "cpu", seed: int, seconds: float) -> str:
         """Say of the stored result of `profile` that the present code would give it too.
 
-        Raises ValueError, and changes nothing, where the result is stale.
+        Its witness runs again, and one of its stages, if that takes no more than `seconds`: the
+        text returned says what came of it (see `rs_lib.record.again`). Raises ValueError, and
+        changes nothing, where the result is stale or the stage gives something else.
         """
         stored = self.recorded(profile)
         if self.stale(stored):
             raise ValueError(
                 f"{self.path(profile).name} is stale: run {self.name} again, or mend the code"
             )
+        parameters = self._parameters_of(stored)
+        told = again.one_stage(
+            lambda context: self.compute(parameters, context),
+            self._origin(),
+            stored,
+            device=device,
+            seed=seed,
+            seconds=seconds,
+        )
         self.store(Result(stored.content, {**stored.run, "code": self.code}), record=True)
+        return told
+
+    def _parameters_of(self, stored: Result) -> Any:
+        """Return the parameters that `stored` was computed with."""
+        used = {name: _tupled(value) for name, (value, _) in self.reductions(stored).items()}
+        return self.parameters(stored.content["profile"], used)
 
     def recorded(self, profile: str = "full") -> Result:
         """Return the stored result of `profile`; FileNotFoundError says how to make it."""
@@ -213,6 +231,11 @@ class Experiment:
         return {
             name: (used.get(name), asked[name]) for name in asked if used.get(name) != asked[name]
         }
+
+
+def _tupled(value: object) -> object:
+    """Return `value` with tuples for the lists that JSON made of them."""
+    return tuple(_tupled(part) for part in value) if isinstance(value, list) else value
 
 
 def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

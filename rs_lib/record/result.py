@@ -22,14 +22,16 @@ class Run(TypedDict):
 
     `version` and `code` (a digest) are those of the experiment, `witness` the values that its
     witness gave with that code. `stages_reused` counts the stages of earlier runs that this one
-    took, `stage_codes` are the digests of the code that made the stages, where not `code`.
+    took, `stage_codes` are the digests of the code that made the stages, where not `code`, and
+    `stages` those of what some stages gave, by the names of their files.
     """
 
     device: str
     started: str
     wall_seconds: float
     stages_reused: int
-    stage_codes: NotRequired[list[str]]  # from the day on that a stage outlives edited text
+    stage_codes: NotRequired[list[str]]  # older results lack these two
+    stages: NotRequired[dict[str, str]]
     commit: str
     versions: dict[str, str]
     version: int

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from rs_lib.record import checkpoint, digests, places
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
 
@@ -48,11 +50,18 @@ class Log:
     """The stages that a run made and those of earlier runs that it took.
 
     `codes`: the digests of the code that made the latter, where it is another than the present.
+    `values`: the digest of what each stage gave, by the name of its file, in their order.
     """
 
     made: set[Path] = field(default_factory=set)
     reused: set[Path] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
+    values: dict[str, str] = field(default_factory=dict)
+
+    def sample(self, most: int = 32) -> dict[str, str]:
+        """Return the digests of at most so many stages, evenly spaced, the first one included."""
+        step = -(-len(self.values) // most) or 1
+        return dict(list(self.values.items())[::step])
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ class Context:
         """
         if self.origin is None:
             return compute(checkpoint=NOTHING)
-        path = self._path(name, inputs, self.origin)
+        path = self.path(name, inputs)
         unfinished = Checkpoint(path.with_suffix(".unfinished"))
         if not path.is_file():
             made = compute(checkpoint=unfinished)
@@ -94,9 +103,27 @@ class Context:
         self.log.reused.update({path} - self.log.made)
         self.log.codes.update({kept["code"]} - {self.origin.code})
         value: Values = kept["value"]
+        self.log.values[path.stem] = digest(value)
         return value
 
-    def _path(self, name: str, inputs: Mapping[str, object], origin: Origin) -> Path:
-        key = [name, dict(inputs), self.device, origin.version, origin.witness]
-        digest = digests.sha256(digests.canonical_json(key))
-        return places.HERE.stages / f"{name}-{digest[:16]}.pt"
+    def path(self, name: str, inputs: Mapping[str, object]) -> Path:
+        """Return where a stage is kept; only for a context with an `origin`."""
+        assert self.origin is not None
+        key = [name, dict(inputs), self.device, self.origin.version, self.origin.witness]
+        mark = digests.sha256(digests.canonical_json(key))[:16]
+        return places.HERE.stages / f"{name}-{mark}.pt"
+
+
+def digest(values: Values) -> str:
+    """Return 16 digits of the SHA-256 digest of what a stage gave, to the last bit."""
+    return digests.sha256(digests.canonical_json(_hashed(values)))[:16]
+
+
+def _hashed(value: Any) -> Any:
+    """Return `value` with digests in the place of tensors."""
+    if isinstance(value, torch.Tensor):
+        octets = value.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        return [str(value.dtype), list(value.shape), digests.sha256(octets)]
+    if isinstance(value, dict):
+        return {str(name): _hashed(part) for name, part in value.items()}
+    return [_hashed(part) for part in value] if isinstance(value, list | tuple) else value
