@@ -2,8 +2,8 @@
 
 A line that the witness does not run has `# not in the witness: <reason>` beside it or above, or a
 line that opens a block around it has. A stage or a stored result is trusted because the witness
-agrees, so code
-that computes belongs into the witness; reasons are for errors and for what only chapters call.
+agrees, so code that computes belongs into the witness; reasons are for errors and for what only
+chapters call.
 """
 
 import ast

@@ -46,10 +46,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(house: House) -> int:
-    from rs_lib.book import builds, runner, site
+    from rs_lib.book import builds, site, together
 
     site.check_sources(house)
-    ran = [name for name in house.chapter_names() if runner.run(house, name)]
+    ran = together.run(house, house.chapter_names())
     rendered = site.render(house)
     if ran or rendered:
         print(f"ran {', '.join(ran) or 'no chapter'}; rendered {len(site.pages(house))} pages")

@@ -22,6 +22,7 @@ from papermill.exceptions import PapermillExecutionError
 from rs_lib.book import claims, parameters, readable, records
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
 from rs_lib.record import arithmetic, digests, files
+from rs_lib.record.places import SHARED_VARIABLE
 
 CELL_SECONDS = {"quick": 300, "full": 24 * 3600}
 
@@ -124,11 +125,13 @@ def run(
     given: Mapping[str, str] | None = None,
     *,
     figure_folder: Path | None = None,
+    progress: bool = True,
 ) -> bool:
     """Run a chapter unless it is fresh; return whether it ran.
 
     What it draws goes below `_build`; the record stays as it is. With `figure_folder` (for
-    `verify`) the chapter always runs, its figures go there, and the executed chapter stays too.
+    `verify`) the chapter always runs, its figures go there, and the executed chapter stays too; so
+    do the stages that it shares with other chapters run there.
     With other parameters than the chapter's own it always runs, and all goes to `house.turned`:
     the book, its figures and what is fresh are those of the chapter's own.
 
@@ -140,7 +143,8 @@ def run(
     if figure_folder is None and not turned and fresh(house, chapter):
         return False
     folder = figure_folder or (house.turned / name if turned else house.drawn)
-    executed = _execute(house, chapter, folder)
+    shared = house.shared if figure_folder is None else folder / "shared"
+    executed = _execute(house, chapter, folder, shared, progress)
     _finish(executed, name)
     published = _check(chapter, executed, folder)
     if turned:
@@ -164,7 +168,9 @@ def run(
     return True
 
 
-def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
+def _execute(
+    house: House, chapter: Chapter, figure_folder: Path, shared: Path, progress: bool
+) -> Any:
     figure_folder.mkdir(parents=True, exist_ok=True)
     profile = str(chapter.parameters.get("profile", "quick"))
     context = ChapterContext(
@@ -175,7 +181,7 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
     )
     kernel_environment = {CONTEXT_VARIABLE: context.to_environment()}
     if profile == "quick":
-        kernel_environment |= arithmetic.environment()
+        kernel_environment |= {SHARED_VARIABLE: str(shared), **arithmetic.environment()}
     saved = dict(os.environ)
     os.environ.update(kernel_environment)
     try:
@@ -186,7 +192,7 @@ def _execute(house: House, chapter: Chapter, figure_folder: Path) -> Any:
             kernel_name="python3",
             cwd=house.root,
             stderr_file=sys.stderr,  # progress of long experiments, as it comes
-            progress_bar={"desc": chapter.name},
+            progress_bar={"desc": chapter.name} if progress else False,
             execution_timeout=CELL_SECONDS[profile],
             # The kernel would greet us with a warning about its transport, and leave with another.
             extra_arguments=["--log-level=50"],

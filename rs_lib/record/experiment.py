@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -127,15 +128,18 @@ class Experiment:
             "version": self.version,
             "code": code,
         }
-        if context.origin is not None:
+        if keep_stages and context.origin is not None:
             run["witness"] = context.origin.witness
         return Result(content, run)
 
     def context(
         self, device: str = "cpu", *, keep_stages: bool = False, progress: bool = False
     ) -> Context:
-        """Return a context of this experiment; with `keep_stages` its witness runs if need be."""
-        return Context(device, progress, self._origin() if keep_stages else None)
+        """Return a context of this experiment; with `keep_stages` its witness runs if need be.
+
+        Without, the chapters of a build share their stages, and nothing else is kept.
+        """
+        return Context(device, progress, self._origin() if keep_stages else self._shared())
 
     def within(self, context: Context) -> Context:
         """Return `context` for stages of this experiment, which another one needs.
@@ -144,7 +148,15 @@ class Experiment:
         """
         if context.origin is None:
             return context
-        return dataclasses.replace(context, origin=self._origin())
+        origin = self._origin() if context.origin.folder is None else self._shared()
+        return dataclasses.replace(context, origin=origin)
+
+    def _shared(self) -> Origin | None:
+        folder = os.environ.get(places.SHARED_VARIABLE)
+        if not folder:
+            return None
+        text = {"code": self.code, "versions": machine.versions(*PACKAGES)}
+        return Origin(self.version, text, self.code, Path(folder))
 
     def _origin(self) -> Origin:
         return Origin(self.version, self.witnessed(), self.code)

@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+SHARED_VARIABLE = "RS_SHARED_STAGES"
+"""Names the folder where the chapters of one build leave the stages of quick runs for each other.
+
+There a stage is found by the text of the code, to the letter: it needs no witness.
+"""
+
 
 @dataclass(frozen=True)
 class Places:
@@ -39,6 +45,11 @@ class Places:
     def stages(self) -> Path:
         """Finished stages of experiments, and the last epochs of unfinished trainings."""
         return self.built / "stages"
+
+    @property
+    def shared(self) -> Path:
+        """Stages of quick runs that the chapters of a build share."""
+        return self.built / "shared"
 
     @property
     def witnesses(self) -> Path:

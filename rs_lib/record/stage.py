@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from filelock import FileLock
 
 from rs_lib.record import checkpoint, digests, places
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
@@ -38,11 +39,15 @@ class Resumable(Protocol):
 
 @dataclass(frozen=True)
 class Origin:
-    """The experiment that a stage belongs to: its version, its witness's values, its code."""
+    """The experiment that a stage belongs to: its version, its witness's values, its code.
+
+    `folder` is where stages are shared, by `code` and versions in the place of a witness.
+    """
 
     version: int
     witness: dict[str, Any]
     code: str
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,15 @@ class Context:
         if self.origin is None:
             return compute(checkpoint=NOTHING)
         path = self.path(name, inputs)
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Checkpoint(path.with_suffix(".unfinished"))
-        if not path.is_file():
-            made = compute(checkpoint=unfinished)
-            checkpoint.save(path, {"value": made, "code": self.origin.code})
-            self.log.made.add(path)
-        unfinished.remove()
+        # Whoever wants the same at the same time waits for it.
+        with FileLock(path.with_suffix(".lock")):
+            if not path.is_file():
+                made = compute(checkpoint=unfinished)
+                checkpoint.save(path, {"value": made, "code": self.origin.code})
+                self.log.made.add(path)
+            unfinished.remove()
         kept = checkpoint.load(path)
         self.log.reused.update({path} - self.log.made)
         self.log.codes.update({kept["code"]} - {self.origin.code})
@@ -111,7 +119,7 @@ class Context:
         assert self.origin is not None
         key = [name, dict(inputs), self.device, self.origin.version, self.origin.witness]
         mark = digests.sha256(digests.canonical_json(key))[:16]
-        return places.HERE.stages / f"{name}-{mark}.pt"
+        return (self.origin.folder or places.HERE.stages) / f"{name}-{mark}.pt"
 
 
 def digest(values: Values) -> str:
