@@ -199,7 +199,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(toy):
     anew = toy.experiment.run("full")
     assert (anew.digest, anew.run["stages_reused"]) == (resumed.digest, 0)
     assert toy.CALLS == [0, 1, 2, 3, 4] * 2
-    assert {path.suffix for path in places.HERE.stages.iterdir()} == {".pt"}
+    assert {path.suffix for path in places.HERE.stages.iterdir()} <= {".pt", ".lock"}
 
 
 def test_edited_text_throws_no_stage_away_and_a_stage_tells_what_made_it(toy, library_copy):
@@ -240,6 +240,23 @@ def test_a_stage_of_another_experiment_is_its_own(toy):
     assert len(running.log.reused) == 1
     nothing = toy.experiment.context()
     assert owner.within(nothing) is nothing
+
+
+def test_chapters_of_a_build_share_stages_of_the_same_text(
+    toy, library_copy, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(places.SHARED_VARIABLE, str(tmp_path / "shared"))
+    made = toy.experiment.run("quick")
+    assert toy.experiment.run("quick").digest == made.digest
+    assert toy.experiment.within(toy.experiment.context()).origin == toy.experiment._shared()
+    assert toy.CALLS == [0, 1, 2]
+    assert "witness" not in made.run
+    assert not places.HERE.witnesses.exists()
+    # Text that the witness would let pass: quick runs have none.
+    (library_copy / "experiments" / "toy_sum.py").write_text(TOY.replace("term**2", "term * term"))
+    toy.experiment.run("quick")
+    assert toy.CALLS == [0, 1, 2] * 2
+    assert not places.HERE.stages.exists()
 
 
 def test_without_leave_nothing_is_kept(toy):
