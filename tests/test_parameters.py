@@ -24,7 +24,7 @@ def test_every_type_is_read_with_its_default():
         "b": Parameter(bool, True),
     }
     assert parameters.listing(known).splitlines()[:2] == [
-        "n: int = 3      count",
+        "n: int = 3        count",
         "r: float = 0.001",
     ]
 

@@ -15,10 +15,7 @@ WORDS = Words(
     {"share": "12.5 %", "word": "a*b_c"},
     {},
 )
-RAW = re.compile(
-    r"\{[\w:-]+\}`|^[ >]*(?:`{3,}|:{3,})\s*(?:\{|$)|\$\$[ \t]*\([\w:.-]+\)|^[ >]*:[a-z]+:",
-    re.MULTILINE,
-)
+RAW = re.compile(r"(?m)\{[\w:-]+\}`|^[ >]*(?:`{3,}|:{3,})\{|\$\$[ \t]*\([\w:.-]+\)|^[ >]*:[a-z]+:")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from pybtex.database import Entry, parse_file  # type: ignore[import-untyped]
 from rs_lib.book.house import House
 from rs_lib.book.records import SHOWN
 
-_OPENING = re.compile(r"(`{3,}|:{3,})(?:\{([\w:-]+)\})?[ \t]*([^`]*)")
+_OPENING = re.compile(r"(`{3,}|:{3,})(?:\{([\w:-]+)\}[ \t]*(.*)|[^`]*)")
 _OPTION = re.compile(r":([\w-]+):[ \t]*(.*)")
 _ROLE = re.compile(r"(?P<before>\$?)\{(?P<name>[\w:-]+)\}`(?P<text>[^`]*)`")
 _DISPLAY = re.compile(

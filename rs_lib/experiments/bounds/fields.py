@@ -111,7 +111,7 @@ _PROBLEM: Fields = {
 }
 _FLIPS: Fields = {
     "dataset": _SETS,
-    "features": whole(1, 10_000),
+    "features": whole(2, 10_000),
     "penalties": each(real(1e-12, 1e12), distinct=True),
     "sacrifice": real(0, 1),
     "two": part(_PROBLEM),
