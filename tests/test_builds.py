@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from rs_lib.book import __main__ as command_line
-from rs_lib.book import builds, records, runner, site
+from rs_lib.book import builds, generated, records, runner
 
 
 def _files(folder):
@@ -28,7 +28,7 @@ def _include(tiny):
 
 def test_what_agrees_is_shown_from_the_record(tiny):
     before = _files(tiny.figures)
-    site.write_generated_pages(tiny)
+    generated.write(tiny)
     stored = json.loads(tiny.verdicts.read_text())
     assert stored["counts"] == {"identical": 1, "within tolerance": 0, "changed": 0, "new": 0}
     assert stored["figures"]["fig-tiny"]["verdict"] == "identical"
@@ -42,7 +42,7 @@ def test_what_agrees_is_shown_from_the_record(tiny):
 def test_what_differs_is_shown_from_the_build_marked_with_both(tiny, change, capsys):
     before = _files(tiny.figures)
     _draw(tiny, **change)
-    site.write_generated_pages(tiny)
+    generated.write(tiny)
     assert _files(tiny.figures) == before
     page = _include(tiny)
     assert "{figure} figures/fig-tiny.svg" in page
@@ -59,7 +59,7 @@ def test_what_differs_is_shown_from_the_build_marked_with_both(tiny, change, cap
     )
     # Drawn as recorded once more, the build's own copies are gone.
     shutil.copytree(tiny.figures, tiny.drawn, dirs_exist_ok=True)
-    site.write_generated_pages(tiny)
+    generated.write(tiny)
     assert [path.name for path in (tiny.chapters / "figures").iterdir()] == ["fig-tiny.md"]
 
 
@@ -87,7 +87,7 @@ def test_accept_tells_what_changes_takes_it_over_and_keeps_the_former_digest(tin
     assert records.load(tiny.figures, "fig-tiny") == new
     assert builds.former(tiny) == {"fig-tiny": {old.digest: "abc123"}}
     assert new.digest in (tiny.figures / "fig-tiny.bib").read_text()
-    site.write_generated_pages(tiny)
+    generated.write(tiny)
     page = (tiny.chapters / "figures.md").read_text()
     assert f"`{old.digest}` in commit `abc123`" in page
     builds.accept(tiny, [], tell=lines.append)
@@ -97,7 +97,7 @@ def test_accept_tells_what_changes_takes_it_over_and_keeps_the_former_digest(tin
 def test_a_new_figure_is_shown_and_taken(tiny):
     for path in tiny.figures.iterdir():
         path.unlink()
-    site.write_generated_pages(tiny)
+    generated.write(tiny)
     assert "**new in this build.**" in _include(tiny)
     builds.accept(tiny, [], tell=lambda line: None)
     assert builds.compare(tiny)["fig-tiny"].verdict == "identical"

@@ -19,12 +19,13 @@ from scipy import stats
 from rs_lib import __main__ as command_line
 from rs_lib.certificates import discrete
 from rs_lib.commands import classifier, given, options, summary
+from rs_lib.commands.logs import log
 from rs_lib.machines import data
 from rs_lib.machines.band_classifier import probabilities
 from rs_lib.machines.bands import MaskedNetwork, masks
 from rs_lib.noise import Flip
 from rs_lib.record import places
-from rs_lib.smoothing import log, votes
+from rs_lib.smoothing import votes
 from rs_lib.statistics import binomial_interval
 
 # Nearest mean of the digits: a classifier without training that is right most of the time.

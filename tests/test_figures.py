@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rs_lib.book import builds, figures, records, snippets
+from rs_lib.book import builds, figures, pictures, records, snippets
 from rs_lib.book.drawings import neyman_pearson
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
 from rs_lib.record import digests, machine
@@ -43,10 +43,10 @@ def test_publish_writes_four_files_that_agree(chapter, draw):
     folder = chapter()
     assert figures.publish(draw, "fig-a-1", data=DATA, inputs={"r": "d1"}, **WORDS) is None
     assert set(_bytes(folder)) == {f"fig-a-1.{kind}" for kind in KINDS}
-    record = figures.load(folder, "fig-a-1")
+    record = records.load(folder, "fig-a-1")
     csv = (folder / "fig-a-1.csv").read_text()
     assert record.content["data"] == digests.sha256(csv)
-    pd.testing.assert_frame_equal(figures.from_csv(csv), DATA, rtol=1e-9, check_dtype=False)
+    pd.testing.assert_frame_equal(pictures.from_csv(csv), DATA, rtol=1e-9, check_dtype=False)
     assert record.run["inputs"] == {"r": "d1"}
     assert record.content["draw"] == "rs_lib.book.drawings.toy:line"
     svg = (folder / "fig-a-1.svg").read_bytes()
@@ -56,14 +56,14 @@ def test_publish_writes_four_files_that_agree(chapter, draw):
 def test_frames_are_drawn_of_their_rows_alone(chapter, draw):
     folder = chapter()
     figures.publish(draw, "fig-a", data=DATA, frames="series", **WORDS)
-    content = figures.load(folder, "fig-a").content
+    content = records.load(folder, "fig-a").content
     assert content["frames"] == {"column": "series", "labels": ["a", "b"]}
     assert set(_bytes(folder)) == {f"fig-a.{kind}" for kind in (*KINDS, "00.svg", "01.svg")}
-    assert set(figures.kinds(content)) == {"csv", "pdf", "svg", "00.svg", "01.svg"}
-    alone = figures.image_bytes(draw, "fig-a", figures.to_csv(DATA[DATA["series"] == "b"]))
+    assert set(records.kinds(content)) == {"csv", "pdf", "svg", "00.svg", "01.svg"}
+    alone = pictures.image_bytes(draw, "fig-a", pictures.to_csv(DATA[DATA["series"] == "b"]))
     assert (folder / "fig-a.01.svg").read_bytes() == alone["svg"]
     assert figures.redraw("fig-a", folder)["01.svg"] == alone["svg"]
-    record = figures.load(folder, "fig-a")
+    record = records.load(folder, "fig-a")
     text = snippets.snippet(record, record, "identical")
     assert text.count('type="radio"') == text.count("<label") == 2
     assert text.count(" checked>") == 1
@@ -87,7 +87,7 @@ def test_the_slider_says_once_what_its_labels_share(chapter, draw):
     folder = chapter()
     data = DATA.assign(series=["σ = 0.5", "σ = 1", "σ = 1"])
     figures.publish(draw, "fig-a", data=data, frames="series", **WORDS)
-    record = figures.load(folder, "fig-a")
+    record = records.load(folder, "fig-a")
     text = snippets.snippet(record, record, "identical")
     assert "<legend>σ =</legend>" in text
     assert '<label for="fig-a-0">0.5</label>' in text
@@ -100,7 +100,7 @@ def test_the_slider_says_once_what_its_labels_share(chapter, draw):
 def test_a_citation_names_what_is_seen_and_nothing_else(chapter, draw, monkeypatch, change):
     folder = chapter()
     figures.publish(draw, "fig-a", data=DATA, **WORDS)
-    before = figures.load(folder, "fig-a")
+    before = records.load(folder, "fig-a")
     monkeypatch.setattr(machine, "commit", lambda: "another")
     if change == "picture":
         monkeypatch.setitem(figures.style.RC, "font.size", 14.0)
@@ -110,7 +110,7 @@ def test_a_citation_names_what_is_seen_and_nothing_else(chapter, draw, monkeypat
     if change not in ("code", "picture", "nothing"):
         given[change] = changes.get(change, "Other words, which say something else.")
     figures.publish(draw, "fig-a", **given)
-    after = figures.load(folder, "fig-a")
+    after = records.load(folder, "fig-a")
     assert (after.digest != before.digest) == (change in ("data", "caption", "picture"))
     assert after.run["commit"] == "another"
 
@@ -121,7 +121,7 @@ def test_pictures_do_not_follow_the_last_bits_of_the_processor():
         b'<a clip-path="url(#p%s)"/><clipPath id="p%s"/><use xlink:href="#m0123456789"/>' % (n, n)
         for n in (b"0123456789", b"abcdef0123")
     )
-    assert figures._named_in_order(one) == figures._named_in_order(other) != one
+    assert pictures._named_in_order(one) == pictures._named_in_order(other) != one
 
 
 def test_the_last_bits_of_the_data_do_not_count(chapter, draw):
@@ -183,7 +183,7 @@ def test_an_id_belongs_to_one_chapter(chapter, draw):
     chapter("other")
     with pytest.raises(ValueError, match="which tiny publishes"):
         figures.publish(draw, "fig-a", data=DATA, **WORDS)
-    assert figures.load(folder, "fig-a").content["chapter"] == "tiny"
+    assert records.load(folder, "fig-a").content["chapter"] == "tiny"
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_a_figure_of_a_changed_run_is_marked(draw, shown, monkeypatch, tmp_path)
     monkeypatch.setenv(CONTEXT_VARIABLE, context.to_environment())
     figures.publish(draw, "fig-a", data=DATA, **WORDS)
     assert shown[1][0]["text/markdown"].startswith("*A changed run: n = 5.* A line.")
-    assert figures.load(tmp_path, "fig-a").run["parameters"] == {"profile": "quick", "n": 5}
+    assert records.load(tmp_path, "fig-a").run["parameters"] == {"profile": "quick", "n": 5}
 
 
 def test_an_interactive_session_sees_the_figure_and_writes_nothing(
@@ -271,7 +271,7 @@ def test_compare_judges_a_rerun(chapter, draw, again, tolerance, verdict, reason
     figures.publish(draw, "fig-a", data=DATA, tolerance=tolerance, **WORDS)
     rerun = chapter(folder="again")
     figures.publish(draw, "fig-a", data=again, tolerance=tolerance, **WORDS)
-    found = figures.compare(recorded, rerun, "fig-a")
+    found = builds.compared(recorded, rerun, "fig-a")
     assert found[0] == verdict
     assert reason in found[1]
 
@@ -281,14 +281,14 @@ def test_compare_sees_missing_figures_and_changed_pictures(chapter, draw, monkey
     figures.publish(draw, "fig-a", data=DATA, tolerance=LOOSE, **WORDS)
     rerun = chapter(folder="again")
     rerun.mkdir()
-    assert figures.compare(recorded, rerun, "fig-a") == (
+    assert builds.compared(recorded, rerun, "fig-a") == (
         "changed",
         "the build does not publish it",
     )
-    assert figures.compare(rerun, recorded, "fig-a") == ("new", "it is not recorded")
+    assert builds.compared(rerun, recorded, "fig-a") == ("new", "it is not recorded")
     monkeypatch.setitem(figures.style.RC, "font.size", 14.0)
     figures.publish(draw, "fig-a", data=DATA, tolerance=LOOSE, **WORDS)
-    assert figures.compare(recorded, rerun, "fig-a") == (
+    assert builds.compared(recorded, rerun, "fig-a") == (
         "changed",
         "the same data make another picture",
     )
@@ -303,7 +303,7 @@ def test_nothing_but_complete_figures_is_recorded():
         f"{figure_id}.{kind}"
         for figure_id in RECORDED
         for kind in (
-            *figures.kinds(figures.load(House().figures, figure_id).content),
+            *records.kinds(records.load(House().figures, figure_id).content),
             *("json", "bib"),
         )
     } | {builds.FORMER}
@@ -319,7 +319,7 @@ def test_a_recorded_figure_is_redrawn_byte_for_byte(figure_id):
 @pytest.mark.parametrize("figure_id", RECORDED)
 def test_the_files_of_a_recorded_figure_agree(figure_id):
     folder = House().figures
-    record = figures.load(folder, figure_id)
+    record = records.load(folder, figure_id)
     content = record.content
     assert content["id"] == figure_id
     assert content["data"] == digests.sha256((folder / f"{figure_id}.csv").read_bytes())
@@ -327,7 +327,7 @@ def test_the_files_of_a_recorded_figure_agree(figure_id):
     assert content["caption"].strip()
     assert content["chapter"] in House().chapter_names()
     assert record.run["parameters"]["profile"] in ("quick", "full")
-    images = [kind for kind in figures.kinds(content) if kind.endswith("svg")]
+    images = [kind for kind in records.kinds(content) if kind.endswith("svg")]
     assert content["pictures"] == {
         kind: digests.sha256((folder / f"{figure_id}.{kind}").read_bytes()) for kind in images
     }
@@ -342,6 +342,6 @@ def test_the_files_of_a_recorded_figure_agree(figure_id):
 @pytest.mark.parametrize("figure_id", RECORDED)
 def test_a_recorded_figure_names_results_that_exist(figure_id):
     house = House()
-    for name, digest in figures.load(house.figures, figure_id).run["inputs"].items():
+    for name, digest in records.load(house.figures, figure_id).run["inputs"].items():
         stored = json.loads((house.results / f"{name}.json").read_text())
         assert digest == digests.sha256(digests.canonical_json(stored["content"]))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rs_lib import __main__ as command_line
-from rs_lib.smoothing import log
-from rs_lib.smoothing.endings import endings
+from rs_lib.commands.logs import log
+from rs_lib.commands.logs.endings import endings
 from rs_lib.statistics import SequentialTable
 
 MODELS = """

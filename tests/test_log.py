@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rs_lib.smoothing import log
+from rs_lib.commands.logs import log
 
 HEADER = {"alpha": 0.001, "noise": {"law": "gaussian", "sigma": 0.5}, "radii": [0.25, 0.5]}
 
@@ -308,7 +308,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_killed(tmp_path):
     path = tmp_path / "run.tsv"
     holder = (
         "import sys, time\n"
-        "from rs_lib.smoothing import log\n"
+        "from rs_lib.commands.logs import log\n"
         "with log.writing(sys.argv[1], log.CERTIFY_COLUMNS, {}, [], lambda columns: {}):\n"
         "    print('open', flush=True)\n"
         "    time.sleep(600)\n"

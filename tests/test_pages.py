@@ -22,11 +22,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from rs_lib.book import claims, figures, records, site
+from rs_lib.book import claims, contents, figures, records, site
 from rs_lib.book.house import House
 
 HOUSE = House()
-PAGES = site.pages(HOUSE)
+PAGES = contents.pages(HOUSE)
 CHAPTERS = [f"chapters/{name}" for name in HOUSE.chapter_names()]
 DOWNLOADS = ("bib", "csv", "json", "pdf", "svg")
 FLAGS = [
@@ -240,7 +240,7 @@ def test_a_figure_stands_once_on_its_page_and_once_in_the_notebook_it_offers(
     published = sorted(
         id_
         for id_ in figures.figure_ids(HOUSE.figures)
-        if figures.load(HOUSE.figures, id_).content["chapter"] == chapter
+        if records.load(HOUSE.figures, id_).content["chapter"] == chapter
     )
     page = reader.open(f"{address}/chapters/{chapter}.html").page
     assert sorted(page.locator("article figure").evaluate_all("all => all.map(f => f.id)")) == (
@@ -275,7 +275,7 @@ def test_every_figure_can_be_downloaded(name: str, light: Visit) -> None:
         "all => all.map(group => [...group.querySelectorAll('a.download')].map(a => a.href))"
     )
     published = sum(
-        f"chapters/{figures.load(HOUSE.figures, id_).content['chapter']}" == name
+        f"chapters/{records.load(HOUSE.figures, id_).content['chapter']}" == name
         for id_ in figures.figure_ids(HOUSE.figures)
     )
     everything = len(figures.figure_ids(HOUSE.figures))

@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from rs_lib.book import site
+from rs_lib.book import contents
 from rs_lib.book.house import House
 from rs_lib.record import places
 
@@ -97,7 +97,7 @@ def test_the_citation_file_is_valid_and_of_this_version():
     [("README.md", "notebooks/{}.md"), ("book/intro.md", "chapters/{}.ipynb")],
 )
 def test_the_tables_of_chapters_name_every_chapter(page, link, chapter):
-    title = site.chapter_title(House(), chapter)
+    title = contents.chapter_title(House(), chapter)
     table = (ROOT / page).read_text().partition("## Chapters\n")[2].partition("\n## ")[0]
     assert f"[{title}]({link.format(chapter)})" in table, title
 

@@ -5,7 +5,7 @@ import re
 import nbformat
 import pytest
 
-from rs_lib.book import parameters, readable, records, site
+from rs_lib.book import contents, parameters, readable, records, site
 from rs_lib.book.house import House
 from rs_lib.book.readable import Words
 
@@ -108,7 +108,7 @@ def test_citations_name_authors_and_years():
 
 
 def test_chapters_are_numbered_as_the_contents_have_them():
-    listed = [page.removeprefix("chapters/") for page in site.pages(HOUSE)]
+    listed = [page.removeprefix("chapters/") for page in contents.pages(HOUSE)]
     names = [name for name in listed if name in HOUSE.chapter_names()]
     labels = readable.labels(HOUSE)
     for number, name in enumerate(names, start=1):

@@ -6,7 +6,7 @@ import json
 import pandas as pd
 import pytest
 
-from rs_lib.book import figures, records, snippets
+from rs_lib.book import figures, pictures, records, snippets
 from rs_lib.book.house import House
 from rs_lib.book.records import Record, Tolerance
 from rs_lib.record import digests
@@ -17,7 +17,7 @@ DATA = pd.DataFrame({"x": [0.0, 1.0], "y": [0.1, 2.0], "series": ["a", "b"]})
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the data and the record of one figure with frames, fig-a; no pictures."""
-    csv = figures.to_csv(DATA)
+    csv = pictures.to_csv(DATA)
     content = {
         "id": "fig-a",
         "caption": "A line.",

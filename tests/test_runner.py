@@ -15,7 +15,7 @@ import pytest
 from conftest import CHAPTER, HEAD, build_house
 
 from rs_lib.book import __main__ as command_line
-from rs_lib.book import figures, house, parameters, runner
+from rs_lib.book import figures, house, parameters, records, runner
 from rs_lib.book.house import House
 from rs_lib.book.runner import ChapterError
 from rs_lib.record import digests, files
@@ -236,7 +236,7 @@ def test_given_parameters_reach_the_kernel_and_the_record(tiny):
     assert notebook.cells[-1].outputs[0].text == "2 1.0 True here\n"
     assert "A changed run: points = 2, share = 1.0, loud = True." in notebook.cells[0].source
     turned = {"points": 2, "share": 1.0, "loud": True}
-    assert figures.load(folder, "fig-tiny").run["parameters"] == {"profile": "quick", **turned}
+    assert records.load(folder, "fig-tiny").run["parameters"] == {"profile": "quick", **turned}
     captions = [
         output.data["text/markdown"]
         for cell in notebook.cells
@@ -427,7 +427,7 @@ def _assert_whole(house):
     if executed.is_file():
         nbformat.validate(nbformat.read(executed, as_version=4))
     for figure_id in figures.figure_ids(house.drawn):
-        assert figures.load(house.drawn, figure_id).content["id"] == figure_id
+        assert records.load(house.drawn, figure_id).content["id"] == figure_id
     for path in house.drawn.glob("fig-*.svg"):
         ElementTree.parse(path)  # noqa: S314 (our own file)
     for path in house.drawn.glob("fig-*.pdf"):

@@ -10,14 +10,14 @@ import pytest
 import yaml
 from conftest import CONTENTS, PUBLISHED
 
-from rs_lib.book import claims, site
+from rs_lib.book import claims, contents, generated, site
+from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
-from rs_lib.book.site import SiteError
 
 
 def test_the_sources_of_a_house_in_order_are_accepted(tiny):
     site.check_sources(tiny)
-    assert site.pages(tiny) == [
+    assert contents.pages(tiny) == [
         "intro",
         "chapters/tiny",
         "chapters/claims",
@@ -62,7 +62,7 @@ def test_contents_that_lead_out_of_the_book_are_refused(tiny, entry):
 def test_contents_that_are_no_yaml_are_one_sentence(tiny, text):
     (tiny.book / "_toc.yml").write_text(text)
     with pytest.raises(SiteError, match=r"^book/_toc\.yml is no YAML .*$"):
-        site.pages(tiny)
+        contents.pages(tiny)
 
 
 def test_a_figure_whose_chapter_is_gone_is_an_orphan(tiny):
@@ -80,12 +80,12 @@ def test_nested_contents_are_read(tiny):
         ],
     }
     (tiny.book / "_toc.yml").write_text(yaml.safe_dump(contents))
-    assert site.pages(tiny) == ["intro", "a", "b", "c"]
+    assert contents.pages(tiny) == ["intro", "a", "b", "c"]
 
 
 def test_missing_pages_are_found(tiny):
-    assert site.missing_pages(tiny) == site.pages(tiny)
-    for page in site.pages(tiny):
+    assert site.missing_pages(tiny) == contents.pages(tiny)
+    for page in contents.pages(tiny):
         (tiny.html / page).parent.mkdir(parents=True, exist_ok=True)
         (tiny.html / f"{page}.html").write_text("")
     assert site.missing_pages(tiny) == []
@@ -94,7 +94,7 @@ def test_missing_pages_are_found(tiny):
 
 
 def test_generated_pages_list_the_records_and_are_written_once(tiny):
-    site.write_generated_pages(tiny)
+    generated.write(tiny)
     claims, figures, published = (
         tiny.chapters / f"{name}.md" for name in ("claims", "figures", "published")
     )
@@ -109,7 +109,7 @@ def test_generated_pages_list_the_records_and_are_written_once(tiny):
     assert "{cite:t}`cohen2019`" in values
     assert re.search(r"(?is)accuracy at radii.*a setting.*0\.5.*0\.25.*read", values)
     before = [path.stat().st_mtime_ns for path in (claims, figures, published)]
-    site.write_generated_pages(tiny)
+    generated.write(tiny)
     assert [path.stat().st_mtime_ns for path in (claims, figures, published)] == before
 
 
@@ -202,6 +202,6 @@ def test_a_dead_cross_reference_stops_the_build_and_is_named(tiny):
 
 def test_the_sources_of_the_book_are_in_order():
     site.check_sources(House())
-    for page in site.pages(House()):
+    for page in contents.pages(House()):
         if not page.startswith("chapters/"):
             assert (House().book / f"{page}.md").is_file(), page

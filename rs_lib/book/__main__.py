@@ -46,13 +46,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(house: House) -> int:
-    from rs_lib.book import builds, site, together
+    from rs_lib.book import builds, contents, site, together
 
     site.check_sources(house)
     ran = together.run(house, house.chapter_names())
     rendered = site.render(house)
     if ran or rendered:
-        print(f"ran {', '.join(ran) or 'no chapter'}; rendered {len(site.pages(house))} pages")
+        print(f"ran {', '.join(ran) or 'no chapter'}; rendered {len(contents.pages(house))} pages")
     else:
         print("the book is up to date")
     print(builds.told(builds.compare(house)))
@@ -91,7 +91,7 @@ def _redraw(house: House, figure: str, out: str | None) -> int:
     content = records.load(house.figures, figure).content
     folder = None if out is None else _folder_to_fill(house, out)
     if folder:
-        for path in (folder / f"{figure}.{kind}" for kind in figures.kinds(content)):
+        for path in (folder / f"{figure}.{kind}" for kind in records.kinds(content)):
             if path.is_dir():
                 raise ValueError(f"--out is {shown(out)}: remove the folder {path.name} there")
     images = figures.redraw(figure, house.figures)
@@ -126,7 +126,7 @@ def _folder_to_fill(house: House, out: str) -> Path:
 
 
 def _verify(house: House, chapters: list[str]) -> int:
-    from rs_lib.book import figures, records, runner
+    from rs_lib.book import builds, records, runner
 
     names = list(dict.fromkeys(chapters)) or house.chapter_names()
     for name in names:
@@ -142,7 +142,7 @@ def _verify(house: House, chapters: list[str]) -> int:
             if records.load(house.figures, figure_id).content["chapter"] in names
         }
         for figure_id in sorted(ids):
-            verdict, reason = figures.compare(house.figures, again, figure_id)
+            verdict, reason = builds.compared(house.figures, again, figure_id)
             changed |= verdict in ("changed", "new")
             print(f"{figure_id}: {verdict} ({reason})")
     return 1 if changed else 0

@@ -7,9 +7,13 @@ The record in `book/figures` is what is cited. A build draws below `_build` and 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from rs_lib.arguments import shown
-from rs_lib.book import figures
+from rs_lib.book import pictures, records
 from rs_lib.book.house import House
 from rs_lib.book.records import figure_ids, load
 from rs_lib.book.snippets import bibtex, snippet
@@ -39,7 +43,7 @@ def compare(house: House) -> dict[str, Verdict]:
     `_build/verify.json` holds the counts and, for each figure, verdict and reason.
     """
     ids = sorted({*figure_ids(house.drawn), *figure_ids(house.figures)})
-    found = {name: Verdict(*figures.compare(house.figures, house.drawn, name)) for name in ids}
+    found = {name: Verdict(*compared(house.figures, house.drawn, name)) for name in ids}
     content = {
         "counts": counts(found),
         "figures": {name: {"verdict": v.verdict, "reason": v.reason} for name, v in found.items()},
@@ -65,7 +69,7 @@ def write_snippets(house: House, verdicts: dict[str, Verdict]) -> None:
         drawn = load(house.drawn, name)
         record = load(house.figures, name) if verdict.verdict != "new" else None
         if not verdict.agrees:
-            for kind in ("json", *figures.kinds(drawn.content)):
+            for kind in ("json", *records.kinds(drawn.content)):
                 wanted[f"{name}.{kind}"] = (house.drawn / f"{name}.{kind}").read_bytes()
             wanted[f"{name}.bib"] = bibtex(drawn).encode()
         wanted[f"{name}.md"] = snippet(record, drawn, verdict.verdict).encode()
@@ -118,9 +122,9 @@ def accept(house: House, names: Sequence[str], tell: Callable[[str], object] = p
             earlier.setdefault(name, {})[recorded[name].digest] = machine.commit().rstrip("+")
         parts: dict[str, bytes] = {
             kind: (house.drawn / f"{name}.{kind}").read_bytes()
-            for kind in figures.kinds(record.content)
+            for kind in records.kinds(record.content)
         }
-        figures.write(house.figures, record, {**parts, "bib": bibtex(record).encode()})
+        records.write(house.figures, record, {**parts, "bib": bibtex(record).encode()})
     if earlier:
         files.write_atomically(house.figures / FORMER, _table(earlier))
     tell(f"{len(made)} figures taken into the record")
@@ -140,3 +144,46 @@ def told(verdicts: dict[str, Verdict]) -> str:
         if not verdict.agrees
     ]
     return "\n".join(lines)
+
+
+def compared(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:
+    """Return the verdict on a figure drawn again and its reason.
+
+    The verdict is "identical" (same numbers, pictures and words), "within tolerance" (as its
+    record allows), "changed" or "new".
+    """
+    if figure_id not in figure_ids(again):
+        return "changed", "the build does not publish it"
+    if figure_id not in figure_ids(recorded):
+        return "new", "it is not recorded"
+    before, now = (load(folder, figure_id).content for folder in (recorded, again))
+    words = [
+        name for name in ("caption", "alt", "statistics", "chapter") if before[name] != now[name]
+    ]
+    if words:
+        return "changed", f"another {' and '.join(words)}"
+    if before["data"] == now["data"]:
+        if before["pictures"] == now["pictures"]:
+            return "identical", "data and picture, byte for byte"
+        return "changed", "the same data make another picture"
+    tolerance = before["tolerance"]
+    if tolerance is None:
+        return "changed", "its record allows no difference"
+    old, new = (pictures.from_csv((f / f"{figure_id}.csv").read_text()) for f in (recorded, again))
+    if list(old.columns) != list(new.columns) or len(old) != len(new):
+        return "changed", "the data have another shape"
+    for column in old.columns:
+        numeric = [pd.api.types.is_numeric_dtype(side[column]) for side in (old, new)]
+        if all(numeric):
+            close = np.isclose(
+                new[column],
+                old[column],
+                rtol=tolerance["rtol"],
+                atol=tolerance["atol"],
+                equal_nan=True,
+            )
+            if not close.all():
+                return "changed", f"column {column} in {int((~close).sum())} rows"
+        elif any(numeric) or not old[column].equals(new[column]):
+            return "changed", f"column {column}"
+    return "within tolerance", str(tolerance["reason"])

@@ -1,25 +1,18 @@
 """The figure record: every figure is drawn from its CSV and kept with what made it."""
 
 import base64
-import io
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from IPython.core.getipython import get_ipython
 from IPython.display import display
-from matplotlib.figure import Figure
 
 from rs_lib.arguments import shown
-from rs_lib.book import markup, style
+from rs_lib.book import markup, pictures, records
 from rs_lib.book.house import ChapterContext, House, current_context
 from rs_lib.book.records import (
     CONTENT,
@@ -37,11 +30,7 @@ from rs_lib.book.records import (
     load,
     require,
 )
-from rs_lib.book.snippets import frame_kind
-from rs_lib.record import arithmetic, digests, files, machine
-
-PNG_DOTS = 110
-"""Dots per inch of the pictures in notebooks: sharp at the width of a page, and light."""
+from rs_lib.record import arithmetic, digests, machine
 
 
 def publish(
@@ -86,14 +75,19 @@ def publish(
         require(field, value, figure_id, {**CONTENT, **RUN})
     if not isinstance(tolerance, Tolerance | None):
         raise ValueError(f"tolerance of {figure_id} is {shown(tolerance)}: give a Tolerance")
-    csv = to_csv(data)
-    labels = _checked_labels(figure_id, from_csv(csv), frames)
+    csv = pictures.to_csv(data)
+    labels = _checked_labels(figure_id, pictures.from_csv(csv), frames)
     context = current_context()
     if context is None:
-        _show(figure_id, image_bytes(draw, figure_id, csv, forms=("png",))["png"], alt, caption)
+        _show(
+            figure_id,
+            pictures.image_bytes(draw, figure_id, csv, forms=("png",))["png"],
+            alt,
+            caption,
+        )
         return
     _require_own(figure_id, context)
-    images = image_bytes(draw, figure_id, csv, frames, ("svg", "pdf", "png"))
+    images = pictures.image_bytes(draw, figure_id, csv, frames, ("svg", "pdf", "png"))
     _show(figure_id, images.pop("png"), alt, caption, _turned(context))
     content = {
         "id": figure_id,
@@ -102,7 +96,7 @@ def publish(
         "chapter": context.chapter,
         "draw": f"{draw.__module__}:{draw.__name__}",
         "data": digests.sha256(csv),
-        "pictures": _seen(images),
+        "pictures": records.seen(images),
         "statistics": statistics,
         "tolerance": asdict(tolerance) if tolerance else None,
     }
@@ -118,7 +112,7 @@ def publish(
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": machine.versions("matplotlib", "numpy", "scipy", "torch"),
     }
-    write(Path(context.figures), Record(content, run), {**images, "csv": csv.encode()})
+    records.write(Path(context.figures), Record(content, run), {**images, "csv": csv.encode()})
 
 
 def _turned(context: ChapterContext) -> str:
@@ -150,24 +144,6 @@ def _require_own(figure_id: str, context: ChapterContext) -> None:
                 )
 
 
-def _seen(images: Mapping[str, bytes]) -> dict[str, str]:
-    """Return the digests of what is seen: the pictures that pages show, not their PDF."""
-    return {kind: digests.sha256(data) for kind, data in images.items() if kind != "pdf"}
-
-
-def write(folder: Path, record: Record, parts: Mapping[str, bytes]) -> None:
-    """Write a figure's files, by the ends of their names, and its record last."""
-    figure_id = record.content["id"]
-    stored = digests.readable_json({"content": record.content, "run": record.run})
-    for old in folder.glob(f"{figure_id}.[0-9][0-9].svg"):
-        if old.name.removeprefix(f"{figure_id}.") not in parts:
-            old.unlink()
-    for kind, data in {**parts, "json": stored.encode()}.items():
-        path = folder / f"{figure_id}.{kind}"
-        if not path.is_file() or path.read_bytes() != data:
-            files.write_atomically(path, data)
-
-
 def _check(figure_id: str, draw: Draw, data: pd.DataFrame) -> None:
     if not is_figure_id(figure_id):
         raise ValueError(f"figure_id is {shown(figure_id)}: give `fig-` and lower-case words")
@@ -193,7 +169,7 @@ def _checked_labels(figure_id: str, data: pd.DataFrame, frames: str) -> list[str
             f"frames of {figure_id} is {shown(frames)}: give a column of the data, one of "
             f"{', '.join(map(str, data.columns))}"
         )
-    labels = _labels(data, frames)
+    labels = pictures.labels(data, frames)
     if not 2 <= len(labels) <= MOST_FRAMES:
         raise ValueError(
             f"frames of {figure_id} has {len(labels)} values: give from 2 to {MOST_FRAMES}"
@@ -201,74 +177,8 @@ def _checked_labels(figure_id: str, data: pd.DataFrame, frames: str) -> list[str
     return labels
 
 
-def _labels(data: pd.DataFrame, column: str) -> list[str]:
-    """Return the texts of the frames, in the order of the data."""
-    return list(dict.fromkeys(data[column].astype(str)))
-
-
-def to_csv(data: pd.DataFrame) -> str:
-    """Return the data as CSV text; 10 digits hide the last bits in which processors differ."""
-    return str(data.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
-
-
-def from_csv(text: str) -> pd.DataFrame:
-    """Return the data that `to_csv` wrote."""
-    return pd.read_csv(io.StringIO(text))
-
-
-def image_bytes(
-    draw: Draw,
-    figure_id: str,
-    csv: str,
-    frames: str = "",
-    forms: Sequence[str] = ("svg", "pdf"),
-) -> dict[str, bytes]:
-    """Return a figure's pictures by the ends of their names: its `forms`, and "00.svg", … for
-    the values of the column `frames`; byte for byte the same for the same CSV."""
-    images: dict[str, bytes] = {}
-    data = from_csv(csv)
-    with mpl.rc_context({**style.RC, "svg.hashsalt": figure_id}):
-        figure = draw(data)
-        images |= {kind: _saved(figure, kind) for kind in forms}
-        plt.close(figure)
-        for index, label in enumerate(_labels(data, frames) if frames else []):
-            rows = data[data[frames].astype(str) == label]
-            figure = draw(rows.reset_index(drop=True))
-            images[frame_kind(index)] = _saved(figure, "svg")
-            plt.close(figure)
-    return images
-
-
-def _saved(figure: Figure, kind: str) -> bytes:
-    silent = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Producer"), "png": ("Software",)}
-    buffer = io.BytesIO()
-    dots: Any = PNG_DOTS if kind == "png" else "figure"
-    figure.savefig(buffer, format=kind, metadata=dict.fromkeys(silent[kind]), dpi=dots)
-    return _named_in_order(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
-
-
-def _named_in_order(picture: bytes) -> bytes:
-    """Return an SVG whose clip paths and markers are numbered as they occur.
-
-    Matplotlib names them by a digest of floats, whose last bits follow the processor.
-    """
-    numbers: dict[bytes, bytes] = {}
-
-    def number(match: re.Match[bytes]) -> bytes:
-        name = match.group(2)
-        new = numbers.setdefault(name, b"%s%d" % (name[:1], len(numbers)))
-        return match.group(1) + new + match.group(3)
-
-    return re.sub(rb'(id="|#)([a-zA-Z][0-9a-f]{10})("|\))', number, picture)
-
-
-def kinds(content: Mapping[str, Any]) -> list[str]:
-    """Return the ends of the names of a figure's pictures and data."""
-    return ["pdf", "csv", *content["pictures"]]
-
-
 def redraw(figure_id: str, folder: Path | None = None) -> dict[str, bytes]:
-    """Return the pictures, as `image_bytes` names them, drawn from the recorded CSV alone.
+    """Return the pictures, as `pictures.image_bytes` names them, drawn from the recorded CSV alone.
 
     Raises ValueError if the id is unknown, if the CSV is not the one the record names, or if
     the function that the record names cannot draw it.
@@ -279,54 +189,11 @@ def redraw(figure_id: str, folder: Path | None = None) -> dict[str, bytes]:
     if digests.sha256(csv) != content["data"]:
         raise ValueError(f"data of {figure_id} is not what its record names: publish it again")
     draw, column = drawing(content["draw"]), content.get("frames", {"column": ""})["column"]
-    _checked_labels(figure_id, from_csv(csv), column)
+    _checked_labels(figure_id, pictures.from_csv(csv), column)
     try:
-        return image_bytes(draw, figure_id, csv, column)
+        return pictures.image_bytes(draw, figure_id, csv, column)
     except Exception as error:  # any drawing function, on data that it may not be meant for
         raise ValueError(
             f"draw of {figure_id} is {content['draw']}, which cannot draw its data "
             f"({type(error).__name__}: {error}): publish the figure again"
         ) from error
-
-
-def compare(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:
-    """Return the verdict on a figure drawn again and its reason.
-
-    The verdict is "identical" (same numbers, pictures and words), "within tolerance" (as its
-    record allows), "changed" or "new".
-    """
-    if figure_id not in figure_ids(again):
-        return "changed", "the build does not publish it"
-    if figure_id not in figure_ids(recorded):
-        return "new", "it is not recorded"
-    before, now = (load(folder, figure_id).content for folder in (recorded, again))
-    words = [
-        name for name in ("caption", "alt", "statistics", "chapter") if before[name] != now[name]
-    ]
-    if words:
-        return "changed", f"another {' and '.join(words)}"
-    if before["data"] == now["data"]:
-        if before["pictures"] == now["pictures"]:
-            return "identical", "data and picture, byte for byte"
-        return "changed", "the same data make another picture"
-    tolerance = before["tolerance"]
-    if tolerance is None:
-        return "changed", "its record allows no difference"
-    old, new = (from_csv((f / f"{figure_id}.csv").read_text()) for f in (recorded, again))
-    if list(old.columns) != list(new.columns) or len(old) != len(new):
-        return "changed", "the data have another shape"
-    for column in old.columns:
-        numeric = [pd.api.types.is_numeric_dtype(side[column]) for side in (old, new)]
-        if all(numeric):
-            close = np.isclose(
-                new[column],
-                old[column],
-                rtol=tolerance["rtol"],
-                atol=tolerance["atol"],
-                equal_nan=True,
-            )
-            if not close.all():
-                return "changed", f"column {column} in {int((~close).sum())} rows"
-        elif any(numeric) or not old[column].equals(new[column]):
-            return "changed", f"column {column}"
-    return "within tolerance", str(tolerance["reason"])

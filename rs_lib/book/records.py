@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from rs_lib.arguments import nonnegative, shown, single
 from rs_lib.book.house import CHAPTER_NAME
-from rs_lib.record import digests
+from rs_lib.record import digests, files
 
 Draw = Callable[[pd.DataFrame], Figure]
 MOST_FRAMES = 16
@@ -235,3 +235,26 @@ def drawing(name: str) -> Draw:
         raise ValueError(f"draw is {shown(name)}: give a public function of {DRAWINGS}")
     made: Draw = found
     return made
+
+
+def seen(images: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the digests of what is seen: the pictures that pages show, not their PDF."""
+    return {kind: digests.sha256(data) for kind, data in images.items() if kind != "pdf"}
+
+
+def kinds(content: Mapping[str, Any]) -> list[str]:
+    """Return the ends of the names of a figure's pictures and data."""
+    return ["pdf", "csv", *content["pictures"]]
+
+
+def write(folder: Path, record: Record, parts: Mapping[str, bytes]) -> None:
+    """Write a figure's files, by the ends of their names, and its record last."""
+    figure_id = record.content["id"]
+    stored = digests.readable_json({"content": record.content, "run": record.run})
+    for old in folder.glob(f"{figure_id}.[0-9][0-9].svg"):
+        if old.name.removeprefix(f"{figure_id}.") not in parts:
+            old.unlink()
+    for kind, data in {**parts, "json": stored.encode()}.items():
+        path = folder / f"{figure_id}.{kind}"
+        if not path.is_file() or path.read_bytes() != data:
+            files.write_atomically(path, data)

@@ -11,9 +11,10 @@ from rs_lib.arguments import IntArray, integer, nonnegative, positive, shown
 from rs_lib.commands import options as shared
 from rs_lib.commands import patches, session, summary
 from rs_lib.commands.given import default, settle
+from rs_lib.commands.logs import log
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.noise import Law
-from rs_lib.smoothing import Certifier, FixedSamples, RadiusTable, log
+from rs_lib.smoothing import Certifier, FixedSamples, RadiusTable
 from rs_lib.smoothing.plans import Plan, ceiling
 from rs_lib.smoothing.sampling import Report
 from rs_lib.statistics import MAX_TRIALS, RULES, clopper_pearson_lower

@@ -12,11 +12,12 @@ from torch import Tensor
 from rs_lib.arguments import IntArray
 from rs_lib.certificates.patch import METHODS
 from rs_lib.commands import classifier, selection, session, summary
+from rs_lib.commands.logs import log
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.machines.band_classifier import BandClassifier, images_of_a_pass, probabilities
 from rs_lib.machines.bands import KINDS, MaskedNetwork, masks
 from rs_lib.record import digests
-from rs_lib.smoothing import locality, log, votes
+from rs_lib.smoothing import locality, votes
 from rs_lib.smoothing.sampling import Report
 
 COLUMNS = ("idx", "label", "predict", "patch", "correct", "time", "votes", "runner_up")

@@ -10,8 +10,9 @@ from rs_lib.arguments import IntArray
 from rs_lib.commands import options as shared
 from rs_lib.commands import session, summary
 from rs_lib.commands.given import settle
+from rs_lib.commands.logs import log
 from rs_lib.commands.ranks import Ranks, joined
-from rs_lib.smoothing import Predictor, log
+from rs_lib.smoothing import Predictor
 from rs_lib.smoothing.sampling import Report
 
 _DESCRIPTION = """\

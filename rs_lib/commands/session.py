@@ -14,11 +14,11 @@ from torch import nn
 
 from rs_lib.arguments import IntArray, integers
 from rs_lib.commands import classifier, selection
+from rs_lib.commands.logs import follows, log
 from rs_lib.commands.progress import Progress
 from rs_lib.commands.ranks import Ranks
 from rs_lib.noise import LAWS, Continuous, Law, Rounded
 from rs_lib.record import devices, digests, machine
-from rs_lib.smoothing import follows, log
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Report
 
@@ -121,12 +121,8 @@ def noise_header(
         "tile": executed.tile,
         "rows": executed.rows(shape),
         "versions": versions(),
-        "code": digests.code_digest(["rs_lib.smoothing"], without=_keeps_the_log),
+        "code": digests.code_digest(["rs_lib.smoothing"], without=digests.keeps_books),
     }
-
-
-def _keeps_the_log(module: str) -> bool:
-    return module == "rs_lib.smoothing.log" or digests.keeps_books(module)
 
 
 def agreed_header(ranks: Ranks, header: Callable[[], dict[str, Any]]) -> dict[str, Any]:

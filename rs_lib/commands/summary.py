@@ -6,7 +6,8 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.smoothing import ABSTAIN, log
+from rs_lib.commands.logs import log
+from rs_lib.smoothing import ABSTAIN
 from rs_lib.statistics import average_certified_radius, binomial_interval, mean_interval
 
 MOST_ROWS = 20

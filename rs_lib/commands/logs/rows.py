@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_lib.arguments import nonnegative, single
-from rs_lib.smoothing import follows
+from rs_lib.commands.logs import follows
 
 _SIX_DIGITS = Context(prec=6, rounding=ROUND_DOWN)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}")

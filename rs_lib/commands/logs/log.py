@@ -17,11 +17,12 @@ from typing import IO, Any
 
 import numpy.typing as npt
 
+from rs_lib.commands.logs import follows
+from rs_lib.commands.logs import settings as log_settings
+from rs_lib.commands.logs.growing import Growing, locked, require_ordinary
+from rs_lib.commands.logs.rows import checked, entries
+from rs_lib.commands.logs.rows import rounded_down as rounded_down
 from rs_lib.record import digests, files
-from rs_lib.smoothing import follows, log_settings
-from rs_lib.smoothing.log_file import Growing, locked, require_ordinary
-from rs_lib.smoothing.log_rows import checked, entries
-from rs_lib.smoothing.log_rows import rounded_down as rounded_down
 
 CERTIFY_COLUMNS = (
     *("idx", "label", "predict", "radius", "correct", "time"),

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rs_lib.commands.logs.endings import endings
 from rs_lib.noise import Law, registry
 from rs_lib.smoothing.certify import ABSTAIN, from_counts
-from rs_lib.smoothing.endings import endings
 from rs_lib.smoothing.plans import RadiusTable
 from rs_lib.smoothing.predict import decided
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rs_lib.smoothing.log_file import require_ordinary
+from rs_lib.commands.logs.growing import require_ordinary
 
 _ABSENT = object()
 
