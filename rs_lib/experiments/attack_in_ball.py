@@ -12,6 +12,8 @@ from rs_lib import smoothing
 from rs_lib.experiments import certified_accuracy
 from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import attacks, data, models
+from rs_lib.machines.base_classifiers import base_classifier
+from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Gaussian
 from rs_lib.seeds import derive
 from rs_lib.smoothing import sampling
@@ -69,9 +71,9 @@ def _attack(
     parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
 ) -> dict[str, Any]:
     base = parameters.base
-    model, _ = certified_accuracy.base_classifier(base, sigma, dataset, context)
-    counts = certified_accuracy.class_counts(base, sigma, dataset, context)
     noise = Gaussian(sigma)
+    model, _ = base_classifier(base, noise, dataset, context)
+    counts = certified_accuracy.class_counts(base, sigma, dataset, context)
     # The certificate is about this classifier, smoothed with continuous noise: on the images of
     # the data set, which lie on the grid, that is the network under rounded noise.
     on_grid = models.OnGrid(model, dataset.levels).eval()
@@ -83,9 +85,9 @@ def _attack(
         alpha=base.alpha,
         noise=noise,
     )
-    indices = certified_accuracy.test_indices(len(dataset.test_labels), base.images)
+    indices = evenly(len(dataset.test_labels), base.images)
     right = np.flatnonzero(certified.predicted == dataset.test_labels.numpy()[indices])
-    rows = right[certified_accuracy.test_indices(len(right), min(parameters.attacked, len(right)))]
+    rows = right[evenly(len(right), parameters.attacked)]
     images = dataset.as_float(dataset.test_images[torch.from_numpy(indices[rows])])
     labels = torch.from_numpy(certified.predicted[rows])
     attempts = []
