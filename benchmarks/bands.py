@@ -70,7 +70,7 @@ def sweep(repeats: int) -> list[dict[str, Any]]:
     for name, network, count in SETTINGS:
         shape, band = SHAPES[name]
         images = torch.rand((count, *shape), generator=torch.Generator().manual_seed(0))
-        model = patch_bands.untrained((network, "columns", band), shape, 10, 0)
+        model = patch_bands.untrained(patch_bands.Base(network, "columns", band), shape, 10, 0)
         work = patch_bands.multiplications(model, images[0])
         ways = _ways(model, images, band)
         times = alternate(list(ways.values()), repeats)

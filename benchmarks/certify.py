@@ -25,6 +25,8 @@ from benchmarks.clock import alternate
 from rs_lib import smoothing
 from rs_lib.experiments import certified_accuracy
 from rs_lib.machines import data, models
+from rs_lib.machines.base_classifiers import base_classifier
+from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Gaussian, Rounded
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Tally
@@ -126,8 +128,8 @@ def end_to_end(
     )
     context = certified_accuracy.experiment.context(keep_stages=True)
     dataset = data.load(parameters.dataset)
-    noise = certified_accuracy.smoothing_noise(SIGMA, dataset)
-    model, _ = certified_accuracy.base_classifier(parameters, SIGMA, dataset, context)
+    noise = Rounded(Gaussian(SIGMA), dataset.levels)
+    model, _ = base_classifier(parameters, Gaussian(SIGMA), dataset, context)
     counts = certified_accuracy.class_counts(parameters, SIGMA, dataset, context)
     fixed = smoothing.from_counts(
         counts["selected"],
@@ -138,7 +140,7 @@ def end_to_end(
         noise=noise,
     )
     theirs = np.where(fixed.radius >= radius, fixed.predicted, smoothing.ABSTAIN)
-    ids = certified_accuracy.test_indices(len(dataset.test_labels), images)
+    ids = evenly(len(dataset.test_labels), images)
     chosen = dataset.test_images[torch.from_numpy(ids)]
 
     start = time.process_time()

@@ -10,19 +10,19 @@ from rs_lib.experiments import backdoors
 from rs_lib.machines import backdoor_attack, data
 from rs_lib.record.stage import Context
 
-RUN = ("naive Bayes", "pair", 60, "0.9", "0.9", 32)
+RUN = backdoors.Run("naive Bayes", "pair", 60, "0.9", "0.9", 32)
 SMALL = {
-    "runs": (RUN, ("perceptron", "ten", 60, "0.9", "0.5", 25)),
+    "runs": (tuple(RUN), ("perceptron", "ten", 60, "0.9", "0.5", 25)),
     "tests": 40,
     "epochs": 2,
-    "attacked": RUN,
+    "attacked": tuple(RUN),
     "attacks": (("trigger", 2, 3), ("test pixels", 3, 0)),
 }
 
 
 @pytest.fixture(scope="module")
 def small():
-    return backdoors.experiment.run("quick", changes=SMALL)
+    return backdoors.Values.read(backdoors.experiment.run("quick", changes=SMALL).values)
 
 
 @pytest.fixture(scope="module")
@@ -94,26 +94,24 @@ def test_bad_attacks_are_refused(pair):
 
 
 def test_every_model_casts_one_vote_on_every_image(small):
-    for run in small.values["runs"]:
-        models = run["run"][5]
-        counts = np.array(run["counts"][str(models)])
-        assert (counts.sum(1) == models).all()
-        assert len(counts) == len(small.values["labels"][run["run"][1]])
+    for votes in small.runs:
+        counts = votes.counts[votes.run.models]
+        assert (counts.sum(1) == votes.run.models).all()
+        assert len(counts) == len(votes.labels)
 
 
 def test_counts_say_how_many_votes_are_right(small):
-    for run in small.values["runs"]:
-        counts = np.array(run["counts"][str(run["run"][5])])
-        labels = np.array(small.values["labels"][run["run"][1]])
-        assert run["right"] == counts[np.arange(len(labels)), labels].sum()
+    for votes in small.runs:
+        counts, labels = votes.counts[votes.run.models], votes.labels
+        assert votes.right == counts[np.arange(len(labels)), labels].sum()
 
 
 def test_attacks_are_on_the_first_class_and_cost_what_they_change(small):
-    first = small.values["attacked"]["labels"].count(0)
-    trigger, pixels = small.values["attacks"]
-    assert len(trigger["cost"]) == len(pixels["counts"]) == first
-    assert max(trigger["cost"]) <= backdoor_attack.budget(2, 3)
-    assert set(pixels["cost"]) == {3}
+    first = (small.attacked.labels == 0).sum()
+    trigger, pixels = small.attacks
+    assert len(trigger.cost) == len(pixels.counts) == first
+    assert max(trigger.cost) <= backdoor_attack.budget(trigger.attack.pixels, trigger.attack.images)
+    assert set(pixels.cost) == {3}
 
 
 def test_fewer_votes_are_the_first_ones():
@@ -122,7 +120,7 @@ def test_fewer_votes_are_the_first_ones():
     own = backdoors.task(parameters, "pair", 60, dataset)
     inputs: dict[str, object] = {"data": dataset.digest}
     more, fewer = (
-        backdoors.votes(parameters, (*RUN[:5], models), own, Context(), inputs)
+        backdoors.votes(parameters, RUN._replace(models=models), own, Context(), inputs)
         for models in (48, 16)
     )
     assert torch.equal(more[:16], fewer)

@@ -374,3 +374,12 @@ def test_a_section_is_stored_beside_the_others(monkeypatch, tmp_path, capsys):
     stored = json.loads(here.benchmarks.read_text())
     assert [stored[name]["rows"] for name in "ab"] == [[{"x": 1}], [{"threads": 2}]]
     assert [stored[name]["run"]["threads"] for name in "ab"] == [1, 2]
+
+
+def test_a_page_tells_of_a_stored_result(toy):
+    with pytest.raises(FileNotFoundError, match="rs_lib run toy-sum --profile full"):
+        notes.stored(toy.experiment)
+    toy.experiment.store(toy.experiment.run("full"), record=True)
+    note = notes.stored(toy.experiment)
+    assert "Recorded" in note.text
+    assert not note.stale

@@ -10,6 +10,7 @@ from scipy import stats
 from torch import nn
 
 from rs_lib.machines import attacks, data, models, training
+from rs_lib.machines.subsets import evenly, of_classes
 from rs_lib.noise import Gaussian, Laplace, Uniform
 from rs_lib.smoothing import Executed
 from rs_lib.smoothing.sampling import count_classes
@@ -247,3 +248,16 @@ def test_bad_attacks_are_named(network, digits):
         attacks.pgd_l2(network, images, labels, **options | {"radius": [1.0, 2.0]})
     with pytest.raises(ValueError, match="training mode"):
         attacks.pgd_l2(nn.Sequential(nn.Flatten(), nn.Dropout()), images, labels, **options)
+
+
+def test_evenly_spaced_indices_are_distinct_and_no_more_than_there_are():
+    assert evenly(10, 4).tolist() == [0, 2, 5, 7]
+    assert evenly(3, 9).tolist() == [0, 1, 2]
+    assert evenly(3, 0).tolist() == evenly(0, 3).tolist() == []
+
+
+def test_images_of_some_classes_keep_their_order_and_get_the_places_of_their_classes():
+    images, labels = torch.arange(6)[:, None], torch.tensor([7, 3, 1, 7, 1, 2])
+    kept, places = of_classes(images, labels, (7, 1))
+    assert kept[:, 0].tolist() == [0, 2, 3, 4]
+    assert places.tolist() == [0, 1, 0, 1]

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from rs_lib.experiments import noise_map
-from rs_lib.experiments.certified_accuracy import smoothing_noise
 from rs_lib.machines import data, models
+from rs_lib.machines.base_classifiers import base_classifier
+from rs_lib.machines.subsets import evenly
+from rs_lib.noise import Gaussian, Rounded
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
@@ -49,7 +51,7 @@ def test_stopping_early_changes_no_answer(n):
     """An untrained network, whose answers are close calls, against all n samples."""
     scans = data.load("digits")
     network = models.build("small-cnn", scans.image_shape, scans.classes, 3)
-    noise, ids = smoothing_noise(0.5, scans), np.arange(80)
+    noise, ids = Rounded(Gaussian(0.5), scans.levels), np.arange(80)
     executed = Executed(network, classes=scans.classes, device="cpu")
     executed.probe(noise.seen(scans.image_shape))
     tally = Tally(executed, scans.test_images[:80], noise, ids, seed=5, stream="s")
@@ -65,12 +67,12 @@ def test_stopping_early_changes_no_answer(n):
 def test_the_smoothed_answers_are_those_of_the_engine(small):
     scans = data.load("digits")
     parameters = noise_map.experiment.parameters("quick", SMALL)
-    network, _ = noise_map._network(parameters, 0.5, scans, Context())
-    chunk = np.array(noise_map.test_indices(500, 60))
+    network, _ = base_classifier(parameters, Gaussian(0.5), scans, Context())
+    chunk = evenly(500, 60)
     counts = count_classes(
         Executed(network, classes=10),
         scans.test_images[chunk],
-        smoothing_noise(0.25, scans),
+        Rounded(Gaussian(0.25), scans.levels),
         21,
         seed=derive(parameters.seed, "smooth"),
         stream="0.25",

@@ -9,6 +9,7 @@ from torch import nn
 
 from rs_lib.certificates import blocks, patch
 from rs_lib.experiments import patch_bands
+from rs_lib.experiments.patch_bands import Base
 from rs_lib.machines import augmentation, band_classifier, bands, column_network, data, residual
 from rs_lib.record.stage import Context
 from rs_lib.smoothing import patch_attack, votes
@@ -133,7 +134,7 @@ def test_the_largest_square_is_where_certificates_of_blocks_end():
         (lambda: bands.masks("blocks", 7, 8, 6), "band is 7: give at most 6"),
         (lambda: bands.masked_network((1, 3, 3), 10, "rows", 1, 0), "image_shape is"),
         (lambda: column_network.column_network((1, 8, 8), 10, 9, 0), "band is 9"),
-        (lambda: patch_bands.untrained(("column", "blocks", 2), (1, 8, 8), 10, 0), "kind is"),
+        (lambda: patch_bands.untrained(Base("column", "blocks", 2), (1, 8, 8), 10, 0), "kind is"),
     ],
 )
 def test_bad_arguments_are_named(call, told):
@@ -273,9 +274,9 @@ def test_memory_is_bounded_for_large_images():
 
 def _short_fit(base, seed=5, count=640, **changes):
     digits = data.load("digits")
-    model = patch_bands.untrained(base, digits.image_shape, 10, 1)
+    model = patch_bands.untrained(Base(*base), digits.image_shape, 10, 1)
     given = {"epochs": 3, "batch_size": 64, "learning_rate": 0.05, "seed": seed} | changes
-    images = patch_bands.oriented(digits.as_float(digits.train_images[:count]), base)
+    images = patch_bands.oriented(digits.as_float(digits.train_images[:count]), Base(*base))
     return model, band_classifier.fit(model, images, digits.train_labels[:count], **given)
 
 
@@ -391,7 +392,7 @@ def test_the_experiment_counts_what_the_votes_certify():
         "quick",
         {"masked_epochs": 2, "column_epochs": 2, "thetas": (0.2, 0.5)},
     )
-    base = ("masked", "blocks", 3)
+    base = Base("masked", "blocks", 3)
     digits = data.load("digits")
     run = patch_bands.measured(parameters, base, digits, Context())
     model = patch_bands.base_classifier(parameters, base, digits, Context())

@@ -161,8 +161,3 @@ def test_neighbours_are_exact(values):
     assert run["labels"] == truth.tolist()
     for key in ("bucketed", "bucketed reversed"):
         np.testing.assert_allclose(run[key], run["exact"]["1"], atol=0.05)
-
-
-def test_evenly():
-    assert rab.evenly(10, 4).tolist() == [0, 2, 5, 7]
-    assert rab.evenly(3, 10).tolist() == [0, 1, 2]

@@ -8,8 +8,9 @@ from torch import nn
 from rs_lib import smoothing, statistics
 from rs_lib.certificates import ablation
 from rs_lib.experiments import ablation_l0
-from rs_lib.experiments.certified_accuracy import test_indices as evenly_spaced
 from rs_lib.machines import data, sparse_attacks
+from rs_lib.machines.base_classifiers import base_classifier
+from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Ablation
 from rs_lib.record.stage import Context
 
@@ -112,9 +113,9 @@ def test_the_chunks_hold_the_counts_of_one_call(small):
     """Two chunks of 50 images: the votes are those of all 100 images at once."""
     parameters = ablation_l0.experiment.parameters("quick", SMALL)
     scans, (run,) = data.load("digits"), small.values["runs"]
-    model, losses = ablation_l0.base_classifier(parameters, 16, scans, Context())
+    model, losses = base_classifier(parameters, ablation_l0.law(16, scans), scans, Context())
     assert losses == run["losses"]
-    indices = evenly_spaced(len(scans.test_labels), 100)
+    indices = evenly(len(scans.test_labels), 100)
     whole = smoothing.certify(
         model,
         scans.test_images[torch.from_numpy(indices)],
@@ -148,7 +149,7 @@ def test_the_attack_breaks_no_promise(small):
     the seed is fixed."""
     found, (run,) = small.values["attack"], small.values["runs"]
     assert np.array(found["successes"]).shape == (3, 5)
-    indices = evenly_spaced(500, 100).tolist()
+    indices = evenly(500, 100).tolist()
     places = [indices.index(image) for image in found["image"]]
     assert found["base_successes"] == [run["successes"][place] for place in places]
     assert [run["selected"][i] for i in places] == [small.values["labels"][i] for i in places]

@@ -38,13 +38,23 @@ def benchmarks(section: str) -> dict[str, Any]:
     return kept
 
 
+def stored(experiment: Any, profile: str = "full") -> Note:
+    """Return the note on the stored result of an experiment.
+
+    Raises FileNotFoundError that says how to make it.
+    """
+    result = experiment.recorded(profile)
+    stale = experiment.stale(result)
+    return recorded(result.run, experiment.reductions(result), stale=stale)
+
+
 def recorded(
     run: Mapping[str, Any], reductions: Mapping[str, tuple[object, object]], *, stale: bool
 ) -> Note:
     """Return the note on a stored result, given its run record and its reductions.
 
-    `reductions` maps a parameter to (used, asked for); `stale` says that the experiment's
-    code has changed since.
+    `reductions` maps a parameter to (used, asked for); `stale` says that the experiment
+    would give other values now.
     """
     text = f"Recorded {run['started'][:10]} on {run['device']}"
     if run["stages_reused"]:

@@ -16,6 +16,8 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK = (
     "#D55E00",
     "#222222",
 )
+GREY, PALE, UNSEEN = "#8a8a8a", "#cfe3f3", "#9fc9e6"
+"""For what is beside the point, for areas, and for pixels that a model does not see."""
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -62,3 +64,8 @@ def grid(rows: int, columns: int, *, height: float) -> tuple[Figure, list[list[A
 def line(index: int) -> dict[str, Any]:
     """Return colour and dash pattern of the series with this index."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": LINES[index % len(LINES)]}
+
+
+def points(index: int) -> dict[str, Any]:
+    """Return colour and marker of the series with this index, for points without a line."""
+    return {"color": COLOURS[index], "linestyle": "none", "marker": MARKERS[index]}

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib.experiments.certified_accuracy import test_indices
-from rs_lib.machines import data, models, sparse_attacks, training
+from rs_lib.machines import data, sparse_attacks
+from rs_lib.machines.base_classifiers import Recipe, base_classifier
+from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Ablation
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
@@ -32,7 +33,7 @@ from rs_lib.smoothing.plans import Plan, ceiling
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(Recipe):
     """What to train, how much to sample, what to attack.
 
     A network is trained for each number of `kept` pixels. `images` test images, evenly spaced in
@@ -44,12 +45,7 @@ class Parameters:
     fresh samples then measure the class probability after each change.
     """
 
-    dataset: str
-    model: str
     kept: tuple[int, ...]
-    epochs: int
-    batch_size: int
-    learning_rate: float
     images: int
     n0: int
     n: int
@@ -60,12 +56,6 @@ class Parameters:
     attack_views: int
     attack_tries: int
     judged: int
-    seed: int
-
-    def training_inputs(self) -> dict[str, object]:
-        """Return what a trained network depends on, beside the number of pixels kept."""
-        chosen = ("dataset", "model", "epochs", "batch_size", "learning_rate", "seed")
-        return {name: asdict(self)[name] for name in chosen}
 
 
 PROFILES = {
@@ -131,32 +121,6 @@ def law(kept: int, dataset: data.Dataset) -> Ablation:
     return Ablation(kept, height * width, dataset.levels)
 
 
-def base_classifier(
-    parameters: Parameters, kept: int, dataset: data.Dataset, context: Context
-) -> tuple[nn.Module, list[float]]:
-    """Train a network on views of `kept` pixels; return it in eval mode and its losses."""
-    views = law(kept, dataset)
-    inputs = {**parameters.training_inputs(), "kept": kept, "data": dataset.digest}
-    compute = partial(
-        training.trained_weights,
-        dataset,
-        model=parameters.model,
-        noise=views,
-        epochs=parameters.epochs,
-        batch_size=parameters.batch_size,
-        learning_rate=parameters.learning_rate,
-        seed=parameters.seed,
-        device=context.device,
-        progress=context.progress,
-    )
-    channels, height, width = views.seen(dataset.image_shape)
-    trained = context.training("train", inputs, compute)
-    shape, seed = (channels, height, width), derive(parameters.seed, "model")
-    model = models.build(parameters.model, shape, dataset.classes, seed)
-    model.load_state_dict(trained["weights"])
-    return model.to(context.device), trained["losses"]
-
-
 def radii_in_reach(parameters: Parameters, views: Ablation) -> list[int]:
     """Return 0, 1, ... up to the most changed pixels that unanimous samples certify."""
     return list(range(int(ceiling(views, parameters.n, parameters.alpha)) + 1))
@@ -202,7 +166,7 @@ def _counts(
     model: nn.Module,
 ) -> dict[str, Any]:
     """Count all images, in stages, and join what they gave."""
-    indices = test_indices(len(dataset.test_labels), parameters.images)
+    indices = evenly(len(dataset.test_labels), parameters.images)
     sizes = {"n0": parameters.n0, "n": parameters.n, "alpha": parameters.alpha}
     joined: dict[str, Any] = {"selected": [], "successes": [], "sequential": {}}
     for chunk in np.array_split(indices, max(1, len(indices) // 50)):
@@ -239,9 +203,9 @@ def _attack(
         alpha=parameters.alpha,
         noise=views,
     )
-    indices = test_indices(len(dataset.test_labels), parameters.images)
+    indices = evenly(len(dataset.test_labels), parameters.images)
     right = np.flatnonzero(certified.predicted == dataset.test_labels.numpy()[indices])
-    rows = right[test_indices(len(right), min(parameters.attacked, len(right)))]
+    rows = right[evenly(len(right), parameters.attacked)]
     chosen = torch.from_numpy(indices[rows])
     path = sparse_attacks.greedy_pixels(
         model,
@@ -276,11 +240,11 @@ def _attack(
 def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     """Return labels, counts per number of kept pixels, and what the attack achieved."""
     dataset = data.load(parameters.dataset)
-    indices = test_indices(len(dataset.test_labels), parameters.images)
+    indices = evenly(len(dataset.test_labels), parameters.images)
     runs, attack = [], {}
     for kept in parameters.kept:
         views = law(kept, dataset)
-        model, losses = base_classifier(parameters, kept, dataset, context)
+        model, losses = base_classifier(parameters, views, dataset, context)
         counts = _counts(parameters, views, dataset, context, model)
         runs.append({"kept": kept, "losses": losses, **counts})
         if kept == parameters.attacked_kept:

@@ -11,6 +11,8 @@ import torch
 from rs_lib import smoothing
 from rs_lib.experiments import certified_accuracy
 from rs_lib.machines import attacks, data, models
+from rs_lib.machines.base_classifiers import base_classifier
+from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Gaussian
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
@@ -71,9 +73,9 @@ def _attack(
 ) -> dict[str, Any]:
     base = parameters.base
     within = certified_accuracy.experiment.within(context)
-    model, _ = certified_accuracy.base_classifier(base, sigma, dataset, within)
-    counts = certified_accuracy.class_counts(base, sigma, dataset, within)
     noise = Gaussian(sigma)
+    model, _ = base_classifier(base, noise, dataset, within)
+    counts = certified_accuracy.class_counts(base, sigma, dataset, within)
     # The certificate is about this classifier, smoothed with continuous noise: on the images of
     # the data set, which lie on the grid, that is the network under rounded noise.
     on_grid = models.OnGrid(model, dataset.levels).eval()
@@ -85,9 +87,9 @@ def _attack(
         alpha=base.alpha,
         noise=noise,
     )
-    indices = certified_accuracy.test_indices(len(dataset.test_labels), base.images)
+    indices = evenly(len(dataset.test_labels), base.images)
     right = np.flatnonzero(certified.predicted == dataset.test_labels.numpy()[indices])
-    rows = right[certified_accuracy.test_indices(len(right), min(parameters.attacked, len(right)))]
+    rows = right[evenly(len(right), parameters.attacked)]
     images = dataset.as_float(dataset.test_images[torch.from_numpy(indices[rows])])
     labels = torch.from_numpy(certified.predicted[rows])
     executed = Executed(on_grid, classes=dataset.classes, device=context.device)

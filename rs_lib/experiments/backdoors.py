@@ -7,13 +7,13 @@ follows from them.
 import dataclasses
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import one_of
-from rs_lib.experiments.certified_accuracy import test_indices
+from rs_lib.arguments import IntArray, one_of
 from rs_lib.machines import backdoor_attack, data
 from rs_lib.machines.ensembles import (
     NaiveBayes,
@@ -25,6 +25,7 @@ from rs_lib.machines.ensembles import (
     votes_in_chunks,
 )
 from rs_lib.machines.ensembles.votes import Learner
+from rs_lib.machines.subsets import evenly, of_classes
 from rs_lib.noise import Flip
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
@@ -33,11 +34,24 @@ from rs_lib.seeds import derive
 LEARNERS = ("perceptron", "naive Bayes", "nearest neighbour", "ridge")
 TASKS = ("pair", "ten")
 
-Run = tuple[str, str, int, str, str, int]
-"""A learner, a task, training images, the keep of pixels and of labels, and models."""
 
-Attack = tuple[str, int, int]
-"""A kind ("trigger" or "test pixels"), pixels m, and poisoned training images k."""
+class Run(NamedTuple):
+    """An ensemble: how its models learn and what, the keeps of its noise, how many models."""
+
+    learner: str
+    task: str
+    examples: int
+    keep: str
+    label_keep: str
+    models: int
+
+
+class Attack(NamedTuple):
+    """An attack: "trigger" or "test pixels", its pixels, and the training images it poisons."""
+
+    kind: str
+    pixels: int
+    images: int
 
 
 @dataclass(frozen=True)
@@ -48,19 +62,20 @@ class Parameters:
     levels, else 0; training and test images (`tests` for each task) are evenly spaced in those
     of the task. Votes of the first 1,000 models and of all are counted. `attacked` is the run
     that meets the `attacks`: its test images of the first class are to be taken for the second.
+    A run holds the values of a `Run`, an attack those of an `Attack`.
     """
 
     dataset: str
     pair: tuple[int, int]
-    runs: tuple[Run, ...]
+    runs: tuple[tuple[str, str, int, str, str, int], ...]
     tests: int
     hidden: int
     epochs: int
     batch_size: int
     learning_rate: float
     penalty: float
-    attacked: Run
-    attacks: tuple[Attack, ...]
+    attacked: tuple[str, str, int, str, str, int]
+    attacks: tuple[tuple[str, int, int], ...]
     chunk: int
     seed: int
 
@@ -199,9 +214,8 @@ def task(parameters: Parameters, name: str, examples: int, dataset: data.Dataset
 
     def chosen(images: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
         if name == "pair":
-            kept = (labels[:, None] == torch.tensor(parameters.pair)).any(1)
-            images, labels = images[kept], (labels[kept] == parameters.pair[1]).to(torch.int64)
-        rows = torch.from_numpy(test_indices(len(labels), min(count, len(labels))))
+            images, labels = of_classes(images, labels, parameters.pair)
+        rows = torch.from_numpy(evenly(len(labels), count))
         return (images[rows].flatten(1) > dataset.levels // 2).to(torch.uint8), labels[rows]
 
     classes = 2 if name == "pair" else dataset.classes
@@ -237,23 +251,22 @@ def votes(
 
     `inputs` name what `own` was made of, for the stages that an interrupted run has kept.
     """
-    name, _, _, keep, label_keep, models = run
     noisy = NoisyData(
         own.train_features,
         own.train_labels,
         own.test_features,
         own.classes,
         seed=derive(parameters.seed, "noise", *(str(value) for value in inputs.values())),
-        feature_noise=Flip(keep),  # type: ignore[arg-type]
-        label_noise=Flip(label_keep, own.classes - 1),  # type: ignore[arg-type]
+        feature_noise=Flip(run.keep),  # type: ignore[arg-type]
+        label_noise=Flip(run.label_keep, own.classes - 1),  # type: ignore[arg-type]
         test_noise="each",
     )
-    method = learner(parameters, name, own.train_features.shape[1], own.classes)
+    method = learner(parameters, run.learner, own.train_features.shape[1], own.classes)
     settings = {key: value for key, value in asdict(parameters).items() if key not in _LISTS}
     return votes_in_chunks(
         method,
         noisy,
-        models,
+        run.models,
         chunk=parameters.chunk,
         stage=context.stage,
         inputs={**settings, **inputs, "run": list(run[:-1])},
@@ -276,9 +289,9 @@ def clean(
     parameters: Parameters, run: Run, dataset: data.Dataset, context: Context
 ) -> dict[str, Any]:
     """Return the counts of a run, by the number of models, and the single models' accuracy."""
-    own = task(parameters, run[1], run[2], dataset)
+    own = task(parameters, run.task, run.examples, dataset)
     cast = votes(parameters, run, own, context, {"data": dataset.digest, "attack": "none"})
-    sizes = sorted({min(1_000, run[-1]), run[-1]})
+    sizes = sorted({min(1_000, run.models), run.models})
     return {
         "run": list(run),
         "right": int((cast == own.test_labels).sum()),
@@ -290,11 +303,11 @@ def changed_by(
     parameters: Parameters, attack: Attack, dataset: data.Dataset
 ) -> backdoor_attack.Attacked:
     """Return what an attack leaves; ValueError for more images or pixels than there are."""
-    _, name, examples, *_ = parameters.attacked
-    kind, pixels, images = attack
-    own = task(parameters, name, examples, dataset)
+    run = Run(*parameters.attacked)
+    own = task(parameters, run.task, run.examples, dataset)
     arrays = (own.train_features, own.train_labels, own.test_features[own.test_labels == 0])
-    if kind == "trigger":
+    pixels, images = attack.pixels, attack.images
+    if attack.kind == "trigger":
         return backdoor_attack.trigger(*arrays, pixels=pixels, images=images, source=0, target=1)
     return backdoor_attack.test_pixels(*arrays, pixels=pixels, source=0, target=1)
 
@@ -303,8 +316,8 @@ def under_attack(
     parameters: Parameters, attack: Attack, dataset: data.Dataset, context: Context
 ) -> dict[str, Any]:
     """Return cost and counts of each test image of the first class after an attack."""
-    changed = changed_by(parameters, attack, dataset)
-    classes = task(parameters, parameters.attacked[1], 1, dataset).classes
+    run, changed = Run(*parameters.attacked), changed_by(parameters, attack, dataset)
+    classes = task(parameters, run.task, 1, dataset).classes
     poisoned = Task(
         changed.train_features,
         changed.train_labels,
@@ -313,7 +326,7 @@ def under_attack(
         classes,
     )
     inputs: dict[str, object] = {"data": dataset.digest, "attack": list(attack)}
-    cast = votes(parameters, parameters.attacked, poisoned, context, inputs)
+    cast = votes(parameters, run, poisoned, context, inputs)
     return {
         "attack": list(attack),
         "cost": changed.cost.tolist(),
@@ -324,22 +337,76 @@ def under_attack(
 def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     dataset = data.load(parameters.dataset)
     # An attack that cannot be made is told before any model is trained.
-    for attack in parameters.attacks:
+    attacks = [Attack(*attack) for attack in parameters.attacks]
+    for attack in attacks:
         changed_by(parameters, attack, dataset)
+    runs, attacked = [Run(*run) for run in parameters.runs], Run(*parameters.attacked)
     labels = {
         name: task(parameters, name, 1, dataset).test_labels.tolist()
         for name in TASKS
-        if any(run[1] == name for run in parameters.runs)
+        if any(run.task == name for run in runs)
     }
     return {
         "labels": labels,
-        "runs": [clean(parameters, run, dataset, context) for run in parameters.runs],
-        "attacked": clean(parameters, parameters.attacked, dataset, context)
-        | {"labels": task(parameters, parameters.attacked[1], 1, dataset).test_labels.tolist()},
-        "attacks": [
-            under_attack(parameters, attack, dataset, context) for attack in parameters.attacks
-        ],
+        "runs": [clean(parameters, run, dataset, context) for run in runs],
+        "attacked": clean(parameters, attacked, dataset, context)
+        | {"labels": task(parameters, attacked.task, 1, dataset).test_labels.tolist()},
+        "attacks": [under_attack(parameters, attack, dataset, context) for attack in attacks],
     }
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """What the models of a run voted on the test images of its task.
+
+    `labels` int64 [tests]; `right`: votes of single models for them; `counts`: by the number of
+    models, votes for each class, int64 [tests, classes].
+    """
+
+    run: Run
+    labels: IntArray
+    right: int
+    counts: dict[int, IntArray]
+
+
+@dataclass(frozen=True, eq=False)
+class UnderAttack:
+    """What models that met an attack voted on the test images of the first class.
+
+    `cost`: changed entries, int64 [tests]; `counts`: votes for each class, int64 [tests, classes].
+    """
+
+    attack: Attack
+    cost: IntArray
+    counts: IntArray
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of a result: all runs, the one that was attacked, and the attacks on it."""
+
+    runs: list[Votes]
+    attacked: Votes
+    attacks: list[UnderAttack]
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> "Values":
+        """Return the `values` of a result under their names."""
+
+        def cast(run: dict[str, Any], labels: list[int]) -> Votes:
+            counts = {int(size): np.array(table) for size, table in run["counts"].items()}
+            return Votes(Run(*run["run"]), np.array(labels), run["right"], counts)
+
+        return cls(
+            [cast(run, values["labels"][run["run"][1]]) for run in values["runs"]],
+            cast(values["attacked"], values["attacked"]["labels"]),
+            [
+                UnderAttack(
+                    Attack(*entry["attack"]), np.array(entry["cost"]), np.array(entry["counts"])
+                )
+                for entry in values["attacks"]
+            ],
+        )
 
 
 experiment = Experiment(__name__, PROFILES, _compute, witness=WITNESS)

@@ -4,25 +4,28 @@ The values are counts, not radii: a certificate for any α, and every curve, fol
 """
 
 import dataclasses
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib.machines import attacks, data, models, training
+from rs_lib.machines import attacks, data
+from rs_lib.machines.base_classifiers import Recipe, base_classifier
+from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Gaussian, Rounded
 from rs_lib.record.experiment import Experiment
+from rs_lib.record.result import Result
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
-from rs_lib.smoothing import FixedSamples, certify
+from rs_lib.smoothing import Certification, FixedSamples, certify, from_counts
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(Recipe):
     """What to train and how much to sample.
 
     `images` test images, evenly spaced in the test set, get `n0` samples that select a
@@ -30,24 +33,13 @@ class Parameters:
     undefended network meets PGD with `attack_steps` steps at each of `attack_radii` (ℓ2).
     """
 
-    dataset: str
-    model: str
     sigmas: tuple[float, ...]
-    epochs: int
-    batch_size: int
-    learning_rate: float
     images: int
     n0: int
     n: int
     alpha: float
     attack_radii: tuple[float, ...]
     attack_steps: int
-    seed: int
-
-    def training_inputs(self) -> dict[str, object]:
-        """Return what a trained network depends on, beside σ."""
-        chosen = ("dataset", "model", "epochs", "batch_size", "learning_rate", "seed")
-        return {name: asdict(self)[name] for name in chosen}
 
 
 PROFILES = {
@@ -96,50 +88,12 @@ WITNESS = dataclasses.replace(
 )
 
 
-def test_indices(total: int, images: int) -> npt.NDArray[np.int64]:
-    """Return `images` indices, evenly spaced over `total` test images.
-
-    Raises ValueError if fewer than one or more than `total` are asked for.
-    """
-    if not 1 <= images <= total:  # not in the witness: an error
-        raise ValueError(f"images is {images}: give a number from 1 to {total}")
-    return (np.arange(images) * total // images).astype(np.int64)
-
-
-def base_classifier(
-    parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
-) -> tuple[nn.Module, list[float]]:
-    """Train a network on inputs with N(0, σ²) noise (none for σ = 0); return it in eval mode
-    and its mean loss per epoch."""
-    settings: dict[str, Any] = {
-        "model": parameters.model,
-        "epochs": parameters.epochs,
-        "batch_size": parameters.batch_size,
-        "learning_rate": parameters.learning_rate,
-        "seed": parameters.seed,
-    }
-    compute = partial(
-        training.trained_weights,
-        dataset,
-        noise=Gaussian(sigma) if sigma > 0 else None,
-        **settings,
-        device=context.device,
-        progress=context.progress,
-    )
-    kept = context.training("train", {**settings, "sigma": sigma, "data": dataset.digest}, compute)
-    model = models.build(
-        parameters.model, dataset.image_shape, dataset.classes, derive(parameters.seed, "model")
-    )
-    model.load_state_dict(kept["weights"])
-    return model.to(context.device), kept["losses"]
-
-
 def class_counts(
     parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
 ) -> dict[str, list[int]]:
     """Return for each test image the selected class and how often the noise gave that class."""
-    model, _ = base_classifier(parameters, sigma, dataset, context)
-    indices = test_indices(len(dataset.test_labels), parameters.images)
+    model, _ = base_classifier(parameters, Gaussian(sigma), dataset, context)
+    indices = evenly(len(dataset.test_labels), parameters.images)
     selected: list[int] = []
     successes: list[int] = []
     sizes = {"n0": parameters.n0, "n": parameters.n, "sigma": sigma, "data": dataset.digest}
@@ -150,11 +104,6 @@ def class_counts(
         selected += kept["selected"]
         successes += kept["successes"]
     return {"selected": selected, "successes": successes}
-
-
-def smoothing_noise(sigma: float, dataset: data.Dataset) -> Rounded:
-    """Return the noise that the networks are smoothed with: Gaussian, rounded to the grid."""
-    return Rounded(Gaussian(sigma), dataset.levels)
 
 
 def _count_chunk(
@@ -168,7 +117,7 @@ def _count_chunk(
     certified = certify(
         model,
         dataset.test_images[torch.from_numpy(chunk)],
-        smoothing_noise(sigma, dataset),
+        Rounded(Gaussian(sigma), dataset.levels),
         FixedSamples(parameters.n, n0=parameters.n0),
         classes=dataset.classes,
         seed=derive(parameters.seed, "certify", str(sigma)),
@@ -182,8 +131,8 @@ def _count_chunk(
 
 def _undefended(parameters: Parameters, dataset: data.Dataset, context: Context) -> dict[str, Any]:
     """Return how many test images an undefended network still classifies correctly under PGD."""
-    model, losses = base_classifier(parameters, 0.0, dataset, context)
-    indices = test_indices(len(dataset.test_labels), parameters.images)
+    model, losses = base_classifier(parameters, None, dataset, context)
+    indices = evenly(len(dataset.test_labels), parameters.images)
     images = dataset.as_float(dataset.test_images[torch.from_numpy(indices)]).to(context.device)
     labels = dataset.test_labels[torch.from_numpy(indices)].to(context.device)
     # Once fooled at a radius, an image counts as fooled at every larger one: the smaller
@@ -210,10 +159,10 @@ def _undefended(parameters: Parameters, dataset: data.Dataset, context: Context)
 def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     """Return labels, counts per σ, and the undefended network's correct images per radius."""
     dataset = data.load(parameters.dataset)
-    indices = test_indices(len(dataset.test_labels), parameters.images)
+    indices = evenly(len(dataset.test_labels), parameters.images)
     runs = []
     for sigma in parameters.sigmas:
-        _, losses = base_classifier(parameters, sigma, dataset, context)
+        _, losses = base_classifier(parameters, Gaussian(sigma), dataset, context)
         counts = class_counts(parameters, sigma, dataset, context)
         runs.append({"sigma": sigma, "losses": losses, **counts})
     return {
@@ -222,6 +171,31 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
         "runs": runs,
         "undefended": _undefended(parameters, dataset, context),
     }
+
+
+class Certified(NamedTuple):
+    """A network of a result: the σ of its noise, its certificates, and which of them are right."""
+
+    sigma: float
+    made: Certification
+    right: npt.NDArray[np.bool_]
+
+
+def certificates(result: Result) -> list[Certified]:
+    """Return the certificates that follow from the counts of a result, for every σ."""
+    asked, labels = result.parameters, np.array(result.values["labels"])
+    found = []
+    for run in result.values["runs"]:
+        made = from_counts(
+            run["selected"],
+            run["successes"],
+            n0=asked["n0"],
+            n=asked["n"],
+            alpha=asked["alpha"],
+            noise=Gaussian(run["sigma"]),
+        )
+        found.append(Certified(run["sigma"], made, made.predicted == labels))
+    return found
 
 
 experiment = Experiment(__name__, PROFILES, compute, witness=WITNESS)

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.certificates import label_flip, smoothed_linear
 from rs_lib.machines import data, features, ridge
+from rs_lib.machines.subsets import evenly, of_classes
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
@@ -116,10 +117,8 @@ def split(digits: tuple[int, ...], dataset: data.Dataset) -> Split:
         (dataset.train_images, dataset.train_labels),
         (dataset.test_images, dataset.test_labels),
     ):
-        known = labels.numpy()
-        chosen = np.isin(known, digits)
-        pixels = dataset.as_float(images[torch.from_numpy(chosen)]).flatten(1).numpy()
-        parts += [pixels, np.searchsorted(digits, known[chosen])]
+        chosen, places = of_classes(images, labels, digits)
+        parts += [dataset.as_float(chosen).flatten(1).numpy(), places.numpy()]
     return Split(*parts)
 
 
@@ -127,12 +126,6 @@ def held_out(images: int) -> npt.NDArray[np.bool_]:
     """Return which of the training images choose the penalty: every fifth."""
     fifth: npt.NDArray[np.bool_] = np.arange(images) % 5 == 4
     return fifth
-
-
-def evenly(images: int, wanted: int) -> IntArray:
-    """Return the indices of `wanted` of `images` images, evenly spaced; all if there are fewer."""
-    count = min(wanted, images)
-    return np.arange(count) * images // max(count, 1)
 
 
 def centres(

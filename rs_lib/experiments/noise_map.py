@@ -6,7 +6,7 @@ smoothing (after Pal and Sulam 2023).
 """
 
 import dataclasses
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib.experiments.certified_accuracy import smoothing_noise, test_indices
-from rs_lib.machines import data, models, training
-from rs_lib.noise import Gaussian
+from rs_lib.machines import data
+from rs_lib.machines.base_classifiers import Recipe, base_classifier
+from rs_lib.machines.subsets import evenly
+from rs_lib.noise import Gaussian, Rounded
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
@@ -29,7 +30,7 @@ CHUNK = 500
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(Recipe):
     """What to train and how to smooth it.
 
     One network for each of `train_sigmas` (0: clean images); each is smoothed with each of
@@ -37,21 +38,10 @@ class Parameters:
     smallest index among equals, on `images` test images that are evenly spaced.
     """
 
-    dataset: str
-    model: str
     train_sigmas: tuple[float, ...]
     test_sigmas: tuple[float, ...]
-    epochs: int
-    batch_size: int
-    learning_rate: float
     images: int
     n: int
-    seed: int
-
-    def training_inputs(self) -> dict[str, object]:
-        """Return what a trained network depends on, beside σ."""
-        chosen = ("dataset", "model", "epochs", "batch_size", "learning_rate", "seed")
-        return {name: asdict(self)[name] for name in chosen}
 
 
 PROFILES = {
@@ -90,29 +80,6 @@ WITNESS = dataclasses.replace(
 )
 
 
-def _network(
-    parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
-) -> tuple[nn.Module, list[float]]:
-    """Return the network trained with noise `sigma`, in evaluation mode, and its losses."""
-    compute = partial(
-        training.trained_weights,
-        dataset,
-        model=parameters.model,
-        noise=Gaussian(sigma) if sigma > 0 else None,
-        epochs=parameters.epochs,
-        batch_size=parameters.batch_size,
-        learning_rate=parameters.learning_rate,
-        seed=parameters.seed,
-        device=context.device,
-        progress=context.progress,
-    )
-    inputs = {**parameters.training_inputs(), "sigma": sigma, "data": dataset.digest}
-    kept = context.training("train", inputs, compute)
-    network = models.build(parameters.model, dataset.image_shape, dataset.classes, 0)
-    network.load_state_dict(kept["weights"])
-    return network.to(context.device), kept["losses"]
-
-
 def _answers(
     parameters: Parameters,
     network: nn.Module,
@@ -127,7 +94,7 @@ def _answers(
         with torch.inference_mode():
             logits = network(dataset.as_float(images).to(context.device))
         return {"answers": logits.argmax(1).tolist()}
-    noise = smoothing_noise(sigma, dataset)
+    noise = Rounded(Gaussian(sigma), dataset.levels)
     executed = Executed(network, classes=dataset.classes, device=context.device)
     executed.probe(noise.seen(dataset.image_shape))
     seed = derive(parameters.seed, "smooth")
@@ -173,12 +140,13 @@ def correctness(values: dict[str, Any]) -> dict[tuple[float, float], npt.NDArray
 def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     """Return the labels and, for each pair of noises, which images were answered right."""
     dataset = data.load(parameters.dataset)
-    indices = test_indices(len(dataset.test_labels), parameters.images)
+    indices = evenly(len(dataset.test_labels), parameters.images)
     labels = dataset.test_labels.numpy()[indices]
     chunks = np.array_split(indices, max(1, len(indices) // CHUNK))
     runs = []
     for train_sigma in parameters.train_sigmas:
-        network, losses = _network(parameters, train_sigma, dataset, context)
+        noise = Gaussian(train_sigma) if train_sigma > 0 else None
+        network, losses = base_classifier(parameters, noise, dataset, context)
         tests = []
         for sigma in parameters.test_sigmas:
             answers: list[int] = []

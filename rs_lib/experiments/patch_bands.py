@@ -8,7 +8,7 @@ threshold and patch size, on two halves of the test set: one to choose the thres
 import dataclasses
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,14 @@ from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing import votes
 
-Base = tuple[str, str, int]
-"""A network, what it sees ("columns", "rows", "blocks"), and the width of that."""
+
+class Base(NamedTuple):
+    """A base classifier: its network, what it sees (columns, rows, blocks), the width of that."""
+
+    network: str
+    kind: str
+    band: int
+
 
 NETWORKS = ("masked", "column", "residual", "residual column")
 """Shown one view at a time: "masked" and "residual". For all columns at once: the others."""
@@ -38,13 +44,13 @@ SPLITS = ("validation", "reported")
 class Parameters:
     """Which base classifiers to train, how, and the thresholds at which to count votes.
 
-    `bases` are tuples (network, kind, band). `column_epochs` are those of the networks that
+    `bases` hold the values of a `Base` each. `column_epochs` are those of the networks that
     learn from all bands of an image at once, `masked_epochs` of those that see one random band.
     Training images are shifted at random by up to `shift` pixels, and with `flip` reflected.
     """
 
     dataset: str
-    bases: tuple[Base, ...]
+    bases: tuple[tuple[str, str, int], ...]
     masked_epochs: int
     column_epochs: int
     batch_size: int
@@ -132,18 +138,17 @@ WITNESS = dataclasses.replace(
 
 def name(base: Base) -> str:  # not in the witness: words for chapters
     """Return what the book calls a base classifier, such as "columns of 2, masked network"."""
-    network, kind, band = base
-    return f"{kind} of {band}, {network} network"
+    return f"{base.kind} of {base.band}, {base.network} network"
 
 
 def oriented(images: Tensor, base: Base) -> Tensor:
     """Return the images as the network takes them: a column network sees rows as columns."""
-    return images.transpose(2, 3).contiguous() if _at_once(base) and base[1] == "rows" else images
+    return images.transpose(2, 3).contiguous() if _at_once(base) and base.kind == "rows" else images
 
 
 def _at_once(base: Base) -> bool:
     """Whether the network answers for all bands in one pass, and learns from all of them."""
-    return base[0] in ("column", "residual column")
+    return base.network in ("column", "residual column")
 
 
 def untrained(base: Base, image_shape: tuple[int, int, int], classes: int, seed: int) -> Any:
@@ -220,7 +225,7 @@ def scores(
     images = oriented(dataset.as_float(dataset.test_images), base).to(device)
     faster = residual.folded(model)
     found: npt.NDArray[np.float32] = band_classifier.probabilities(faster, images).numpy()
-    if base[1] != "blocks":
+    if base.kind != "blocks":
         return found
     return found.reshape(len(found), *dataset.image_shape[1:], dataset.classes)
 
@@ -287,15 +292,15 @@ def measured(
         "multiplications": multiplications(model, image),
         "near_threshold": near,
         "entries": int(found.size),
-        "at_theta": [tallies(found, theta, base[2], labels) for theta in parameters.thetas],
-        "top_one": tallies(votes.margins(found), 0.0, base[2], labels),
+        "at_theta": [tallies(found, theta, base.band, labels) for theta in parameters.thetas],
+        "top_one": tallies(votes.margins(found), 0.0, base.band, labels),
     }
 
 
 def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     dataset = data.load(parameters.dataset)
     runs = []
-    for base in parameters.bases:
+    for base in map(Base._make, parameters.bases):
         inputs = {**asdict(parameters), "base": base, "data": dataset.digest}
         runs.append(
             context.stage(
@@ -304,6 +309,55 @@ def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
         )
     sizes = {split: len(rows) for split, rows in halves(len(dataset.test_labels)).items()}
     return {"images": sizes, "runs": runs}
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A split: its images, those right, and right with a patch of 1, 2, ... pixels certified."""
+
+    images: int
+    right: int
+    counts: list[int]
+    positions: list[int]
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What the votes at one threshold certify, on either split."""
+
+    validation: Tally
+    reported: Tally
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The values of one base classifier, as `measured` returns them."""
+
+    base: Base
+    multiplications: int
+    near_threshold: list[int]
+    entries: int
+    at_theta: list[Votes]
+    top_one: Votes
+
+
+def read(values: dict[str, Any]) -> list[Measured]:
+    """Return what the `values` of a result say of each base classifier."""
+
+    def cast(found: dict[str, Any]) -> Votes:
+        return Votes(*(Tally(values["images"][split], **found[split]) for split in SPLITS))
+
+    return [
+        Measured(
+            Base(*run["base"]),
+            run["multiplications"],
+            run["near_threshold"],
+            run["entries"],
+            [cast(found) for found in run["at_theta"]],
+            cast(run["top_one"]),
+        )
+        for run in values["runs"]
+    ]
 
 
 experiment = Experiment(__name__, PROFILES, _compute, witness=WITNESS)

@@ -20,6 +20,7 @@ from rs_lib.arguments import IntArray
 from rs_lib.certificates import backdoor
 from rs_lib.machines import data, spambase, triggers
 from rs_lib.machines.ensembles import Network, NoisyData, multilayer_perceptron, votes_in_chunks
+from rs_lib.machines.subsets import evenly, of_classes
 from rs_lib.noise import Gaussian
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
@@ -160,12 +161,6 @@ class Pair:
     digest: str
 
 
-def evenly(size: int, most: int) -> IntArray:
-    """Return int64 indices of at most `most` of `size` things, spread evenly."""
-    count = min(size, most)
-    return np.arange(count) * size // count
-
-
 def pair(name: str, target: int, other: int, examples: int, tests: int) -> Pair:
     """Return two classes of a data set of images, up to `examples` and of each class `tests`."""
     source = data.load(name)
@@ -174,8 +169,8 @@ def pair(name: str, target: int, other: int, examples: int, tests: int) -> Pair:
         (source.train_images, source.train_labels),
         (source.test_images, source.test_labels),
     ):
-        kept = (labels == target) | (labels == other)
-        parts += [source.as_float(images[kept]).flatten(1), (labels[kept] == other).long()]
+        chosen, places = of_classes(images, labels, (target, other))
+        parts += [source.as_float(chosen).flatten(1), places]
     train_features, train_labels, test_features, test_labels = parts
     train = torch.from_numpy(evenly(len(train_labels), examples))
     every = [np.flatnonzero(test_labels.numpy() == label) for label in (TARGET, OTHER)]

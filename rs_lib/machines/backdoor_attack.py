@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rs_lib.arguments import integer
+from rs_lib.machines.subsets import evenly
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ def trigger(
     own = torch.nonzero(train_labels == source)[:, 0]
     if not 0 <= images <= len(own):
         raise ValueError(f"images is {images}: give at most {len(own)}, the images of {source}")
-    victims = own[torch.arange(images) * len(own) // max(images, 1)]
+    victims = own[torch.from_numpy(evenly(len(own), images))]
     places = rare_pixels(train_features, pixels)
     features, labels, tests = (
         train_features.clone(),

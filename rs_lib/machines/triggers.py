@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rs_lib.arguments import IntArray, integer, nonnegative, one_of, single
+from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Gaussian, noisy_images
 from rs_lib.seeds import derive
 
@@ -51,7 +52,7 @@ def poisoned_examples(labels: Tensor, target: int, count: int) -> IntArray:
     others = np.flatnonzero(labels.numpy() != target)
     if size > len(others):
         raise ValueError(f"count is {count}: give at most {len(others)}, the examples not {target}")
-    chosen: IntArray = others[np.arange(size) * len(others) // size]
+    chosen: IntArray = others[evenly(len(others), size)]
     return chosen
 
 

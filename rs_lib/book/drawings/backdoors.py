@@ -1,25 +1,15 @@
 """The figures of the chapter on backdoors."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 from rs_lib.book import style
+from rs_lib.book.drawings import common
 
-
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
-
-
-def _panels(data: pd.DataFrame) -> list[str]:
-    return [str(name) for name in dict.fromkeys(data["panel"])]
-
-
-def _percent(axes: Axes) -> None:
-    axes.set_ylim(-0.02, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+GREY = "#888888"
 
 
 def views(data: pd.DataFrame) -> Figure:
@@ -28,25 +18,14 @@ def views(data: pd.DataFrame) -> Figure:
     Columns: image (title of the row), panel (title of the column), row, column, value (0 or 1),
     label (what the example is called), wrong (1 where that is not its class).
     """
-    images, names = list(dict.fromkeys(data["image"])), _panels(data)
-    figure, axes = style.grid(len(images), len(names), height=1.55 * len(images) + 0.3)
-    for i, image in enumerate(images):
-        for j, name in enumerate(names):
-            cells = data[(data["image"] == image) & (data["panel"] == name)]
-            picture = cells.pivot_table(index="row", columns="column", values="value").to_numpy()
-            panel = axes[i][j]
-            panel.imshow(picture, cmap="gray_r", vmin=0, vmax=1)
-            panel.set(xticks=[], yticks=[])
-            panel.grid(visible=False)
-            for side in ("right", "top"):
-                panel.spines[side].set_visible(True)
-            if i == 0:
-                panel.set_title(name, fontsize=10.5)
-            if j == 0:
-                panel.set_ylabel(image, fontsize=10)
-            wrong = bool(cells["wrong"].iloc[0])
-            colour, weight = (style.VERMILION, "bold") if wrong else (style.BLACK, "normal")
-            panel.set_xlabel(str(cells["label"].iloc[0]), fontsize=9, color=colour, weight=weight)
+    figure, shown = common.gallery(data, "image", "panel", height=1.55, more=0.3, size=10.5)
+    columns = data["panel"].nunique()
+    for axes, cells in shown[::columns]:
+        axes.set_ylabel(str(cells["image"].iloc[0]), fontsize=10)
+    for axes, cells in shown:
+        wrong = bool(cells["wrong"].iloc[0])
+        colour, weight = (style.VERMILION, "bold") if wrong else (style.BLACK, "normal")
+        axes.set_xlabel(str(cells["label"].iloc[0]), fontsize=9, color=colour, weight=weight)
     return figure
 
 
@@ -55,29 +34,19 @@ def enumeration(data: pd.DataFrame) -> Figure:
 
     Columns: panel, series ("bound", "learners", "backdoored"), p (at the clean input), worst.
     """
-    names = _panels(data)
-    figure, all_axes = style.panels(len(names), height=3.0, share_y=True)
-    for axes, name in zip(all_axes, names, strict=True):
-        own = dict(_by_series(data[data["panel"] == name]))
-        axes.plot(own["bound"]["p"], own["bound"]["worst"], color=style.BLACK, label="the bound")
-        axes.plot(
-            *(own["learners"]["p"], own["learners"]["worst"], "o"),
-            color=style.BLUE,
-            label="learners",
-            linestyle="none",
-            markersize=3.2,
-            alpha=0.55,
+    figure, shown = common.panels(data, height=3.0, share_y=True)
+    for axes, name, rows in shown:
+        bound, learners, backdoored = (
+            rows.loc[rows["series"] == series, ["p", "worst"]].to_numpy().T
+            for series in ("bound", "learners", "backdoored")
         )
-        axes.plot(
-            *(own["backdoored"]["p"], own["backdoored"]["worst"], "D"),
-            color=style.VERMILION,
-            markersize=6,
-            label="backdoored",
-        )
-        axes.axhline(0.5, color="#888888", linewidth=0.8, linestyle=":")
+        axes.plot(*bound, color=style.BLACK, label="the bound")
+        axes.plot(*learners, "o", color=style.BLUE, label="learners", markersize=3.2, alpha=0.55)
+        axes.plot(*backdoored, "D", color=style.VERMILION, label="backdoored", markersize=6)
+        axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
         axes.set(xlabel="probability, clean", title=name, xlim=(0.48, 1.01), ylim=(-0.02, 1.02))
-    all_axes[0].set_ylabel("probability, worst attack")
-    all_axes[0].legend(loc="upper left", fontsize=8.5)
+    figure.axes[0].set_ylabel("probability, worst attack")
+    figure.axes[0].legend(loc="upper left", fontsize=8.5)
     return figure
 
 
@@ -87,23 +56,14 @@ def ceilings(data: pd.DataFrame) -> Figure:
     Columns: series (a number of models, or "budget"), keep, radius, text (of a budget).
     """
     figure, (axes,) = style.panels(1, height=3.7)
-    index = 0
-    for name, rows in _by_series(data):
-        if name == "budget":
-            for _, row in rows.iterrows():
-                axes.axhline(row["radius"], color="#888888", linewidth=0.9, linestyle=":")
-                axes.text(
-                    *(0.975, row["radius"], str(row["text"])),
-                    fontsize=9,
-                    color="#444444",
-                    va="center",
-                )
-            continue
-        drawn = rows[rows["radius"] > 0]
-        axes.step(
-            drawn["keep"], drawn["radius"], where="mid", label=f"{name} models", **style.line(index)
-        )
-        index += 1
+    budgets = data["series"] == "budget"
+    for index, (name, rows) in enumerate(common.parts(data[~budgets & (data["radius"] > 0)])):
+        look = style.line(index)
+        axes.step(rows["keep"], rows["radius"], where="mid", label=f"{name} models", **look)
+    for _, row in data[budgets].iterrows():
+        axes.axhline(row["radius"], color=GREY, linewidth=0.9, linestyle=":")
+        place = (0.975, row["radius"])
+        axes.text(*place, str(row["text"]), fontsize=9, color="#444444", va="center")
     axes.set(
         xlabel="probability that an entry keeps its value",
         ylabel="changed entries",
@@ -111,11 +71,15 @@ def ceilings(data: pd.DataFrame) -> Figure:
         ylim=(0.8, 400),
         xlim=(0.53, 0.97),
     )
-    axes.yaxis.set_major_locator(FixedLocator([1, 2, 5, 10, 20, 50, 100, 200]))
-    axes.yaxis.set_major_formatter("{x:.0f}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _ticks(axes.yaxis, [1, 2, 5, 10, 20, 50, 100, 200])
     figure.legend(loc="outside right center")
     return figure
+
+
+def _ticks(axis: Axis, places: list[int]) -> None:
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_major_formatter("{x:.0f}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def tradeoff(data: pd.DataFrame) -> Figure:
@@ -123,30 +87,12 @@ def tradeoff(data: pd.DataFrame) -> Figure:
 
     Columns: panel, kind ("demand" or "offer"), series, keep, p.
     """
-    names = _panels(data)
-    figure, all_axes = style.panels(len(names), height=4.0, share_y=True)
-    for axes, name in zip(all_axes, names, strict=True):
-        own = data[data["panel"] == name]
-        demands = _by_series(own[own["kind"] == "demand"])
-        for (series, rows), height in zip(demands, (0.8, 0.86, 0.93, 0.72), strict=False):
-            axes.plot(rows["keep"], rows["p"], color="#888888", linewidth=1)
-            middle = rows.iloc[int((rows["p"] - height).abs().argmin())]
-            axes.text(
-                *(middle["keep"], middle["p"], series),
-                fontsize=8.5,
-                ha="center",
-                va="center",
-                color="#444444",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-            )
-        for index, (series, rows) in enumerate(_by_series(own[own["kind"] == "offer"])):
-            few = len(rows) < 20
-            axes.plot(
-                *(rows["keep"], rows["p"]),
-                marker=style.MARKERS[index] if few else None,
-                label=series,
-                **style.line(index),
-            )
+    figure, shown = common.panels(data, height=4.0, share_y=True)
+    for axes, name, own in shown:
+        _demands(axes, own[own["kind"] == "demand"])
+        for index, (series, rows) in enumerate(common.parts(own[own["kind"] == "offer"])):
+            marker = style.MARKERS[index] if len(rows) < 20 else None
+            axes.plot(rows["keep"], rows["p"], marker=marker, label=series, **style.line(index))
         axes.set(
             xlabel="probability that an entry keeps its value",
             title=name,
@@ -154,56 +100,41 @@ def tradeoff(data: pd.DataFrame) -> Figure:
             xlim=(0.46, 1.0),
         )
         axes.legend(loc="lower right", fontsize=8.5, ncols=2)
-    all_axes[0].set_ylabel("probability of the right answer")
+    figure.axes[0].set_ylabel("probability of the right answer")
     return figure
+
+
+def _demands(axes: Axes, data: pd.DataFrame) -> None:
+    """Draw a grey curve for each series, its name on it at a height of its own."""
+    for (series, rows), height in zip(common.parts(data), (0.8, 0.86, 0.93, 0.72), strict=False):
+        axes.plot(rows["keep"], rows["p"], color=GREY, linewidth=1)
+        middle = rows.iloc[int((rows["p"] - height).abs().argmin())]
+        axes.text(
+            *(middle["keep"], middle["p"], series),
+            fontsize=8.5,
+            ha="center",
+            va="center",
+            color="#444444",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        )
 
 
 def certified(data: pd.DataFrame) -> Figure:
     """Certified accuracy against changed entries, a panel for each comparison.
 
-    Columns: panel, series, radius, share, low, high; a panel without curves says so (one row
-    whose share is empty).
+    Columns: panel, series, radius, share, low, high.
     """
-    names = _panels(data)
-    columns = 2 if len(names) > 2 else len(names)
-    rows_of_panels = -(-len(names) // columns)
-    figure, table = style.grid(rows_of_panels, columns, height=3.5 * rows_of_panels)
-    all_axes = [axes for row in table for axes in row]
-    for axes in all_axes[len(names) :]:
-        axes.set_visible(False)
-    for axes, name in zip(all_axes, names, strict=False):
-        own = data[data["panel"] == name]
-        if own["share"].isna().all():
-            axes.text(
-                *(0.5, 0.5, "not recorded yet"), transform=axes.transAxes, ha="center", size=12
-            )
-        else:
-            for index, (series, rows) in enumerate(_by_series(own)):
-                look = style.line(index)
-                axes.plot(
-                    *(rows["radius"], rows["share"]),
-                    marker=style.MARKERS[index],
-                    label=series,
-                    **look,
-                )
-                axes.fill_between(
-                    *(rows["radius"], rows["low"], rows["high"]),
-                    color=look["color"],
-                    alpha=0.13,
-                    linewidth=0,
-                )
-            axes.legend(
-                loc="upper center",
-                bbox_to_anchor=(0.5, -0.2),
-                ncols=2,
-                fontsize=8.5,
-                frameon=False,
-            )
+    named = common.parts(data, "panel")
+    columns = min(2, len(named))
+    figure, all_axes = common.tiles(len(named), columns, height=3.5)
+    for axes, (name, own) in zip(all_axes, named, strict=True):
+        common.curves(axes, own, "radius", "share", markers=True, shade=0.13)
+        common.legend_below(axes, ncols=2, fontsize=8.5)
         axes.set(xlabel="changed entries", title=name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _percent(axes)
-    for row in table:
-        row[0].set_ylabel("certified accuracy")
+        common.whole(axes.xaxis)
+        common.shares(axes)
+    for axes in all_axes[::columns]:
+        axes.set_ylabel("certified accuracy")
     return figure
 
 
@@ -212,27 +143,13 @@ def attacked(data: pd.DataFrame) -> Figure:
 
     Columns: panel, series, cost (0: no attack), share, low, high.
     """
-    names = _panels(data)
-    figure, all_axes = style.panels(len(names), height=3.8, share_y=True)
-    for axes, name in zip(np.atleast_1d(np.array(all_axes)), names, strict=True):
-        for index, (series, rows) in enumerate(_by_series(data[data["panel"] == name])):
-            look = style.line(index)
-            axes.plot(
-                *(rows["cost"], rows["share"]), marker=style.MARKERS[index], label=series, **look
-            )
-            axes.fill_between(
-                *(rows["cost"], rows["low"], rows["high"]),
-                color=look["color"],
-                alpha=0.13,
-                linewidth=0,
-            )
+    figure, shown = common.panels(data, height=3.8, share_y=True)
+    for axes, name, own in shown:
+        common.curves(axes, own, "cost", "share", markers=True, shade=0.13)
         axes.set_xscale("symlog", linthresh=1)
-        ticks = [0, 1, 2, 3, 5, 10, 20, 50, 100]
-        axes.xaxis.set_major_locator(FixedLocator(ticks))
-        axes.xaxis.set_major_formatter("{x:.0f}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        _ticks(axes.xaxis, [0, 1, 2, 3, 5, 10, 20, 50, 100])
         axes.set(xlabel="changed entries", title=name)
-        _percent(axes)
+        common.shares(axes)
         axes.legend(loc="lower left", fontsize=8.5)
-    all_axes[0].set_ylabel("share of images answered right")
+    figure.axes[0].set_ylabel("share of images answered right")
     return figure

@@ -2,40 +2,26 @@
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from rs_lib.book import style
-
-NULL = "#9fc9e6"
-"""Fill of what is not seen."""
-
-
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+from rs_lib.book.drawings import common
 
 
 def _image(axes: Axes, cells: pd.DataFrame, title: str = "") -> None:
-    """Show the pixels (columns: row, column, value; empty values are not seen)."""
-    picture = cells.pivot_table(index="row", columns="column", values="value", dropna=False)
-    values = picture.to_numpy()
-    colours = mpl.colormaps["gray_r"].with_extremes(bad=NULL)
-    axes.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=0, vmax=1)
-    height, width = values.shape
-    for i, j in zip(*np.nonzero(np.isnan(values)), strict=True):
+    """Show the pixels (columns: row, column, value) and hatch those that are not seen."""
+    unseen = np.isnan(common.image(axes, cells))
+    look: dict[str, Any] = {"hatch": "////", "edgecolor": "white", "linewidth": 0}
+    for i, j in zip(*np.nonzero(unseen), strict=True):
         corner = (float(j) - 0.5, float(i) - 0.5)
-        look: dict[str, Any] = {"hatch": "////", "edgecolor": "white", "linewidth": 0}
         axes.add_patch(Rectangle(corner, 1, 1, facecolor="none", **look))
-    axes.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    height, width = unseen.shape
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_title(title, fontsize=10)
-    axes.grid(visible=False)
-    for side in ("left", "bottom", "right", "top"):
-        axes.spines[side].set_visible(True)
 
 
 def views(data: pd.DataFrame) -> Figure:
@@ -43,10 +29,9 @@ def views(data: pd.DataFrame) -> Figure:
 
     Columns: panel (its title), row, column, value (in [0, 1]; empty where nothing is seen).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=1.9)
-    for axes, name in zip(all_axes, names, strict=True):
-        _image(axes, data[data["panel"] == name], name)
+    figure, shown = common.panels(data, height=1.9)
+    for axes, name, cells in shown:
+        _image(axes, cells, name)
     return figure
 
 
@@ -76,12 +61,8 @@ def strides(data: pd.DataFrame) -> Figure:
     left.text(strip["x"] + strip["bands"] / 2, 0.9, "patch", ha="center", va="center")
     left.set_ylim(0.6 - len(shown), 1.4)
     wide = data[data["panel"] == "width"].pivot_table(index="x", columns="series", values="bands")
-    right.step(
-        wide.index, wide["truth"], where="mid", color=style.VERMILION, label="truth", linestyle="-"
-    )
-    right.step(
-        wide.index, wide["formula"], where="mid", color=style.BLUE, label="formula", linestyle="--"
-    )
+    for name, colour, dash in (("truth", style.VERMILION, "-"), ("formula", style.BLUE, "--")):
+        right.step(wide.index, wide[name], where="mid", color=colour, label=name, linestyle=dash)
     short = wide[wide["truth"] > wide["formula"]]
     right.plot(
         short.index, short["truth"], "x", color=style.BLACK, markersize=5, label="formula fails"
@@ -97,13 +78,11 @@ def vote_maps(data: pd.DataFrame) -> Figure:
     Columns: image, text, panel ("scan" or "scores"), row (or class), column (or position), value,
     vote (0 or 1), worst (1 where a band meets the patch that leaves least).
     """
-    numbers = list(dict.fromkeys(data["image"]))
-    figure, axes = style.grid(2, len(numbers), height=4.6)
-    for index, number in enumerate(numbers):
-        own = data[data["image"] == number]
+    images = common.parts(data, "image")
+    figure, axes = style.grid(2, len(images), height=4.6)
+    for upper, lower, (_, own) in zip(*axes, images, strict=True):
         scan, scores = (own[own["panel"] == panel] for panel in ("scan", "scores"))
-        _image(axes[0][index], scan, str(scan["text"].iloc[0]))
-        lower = axes[1][index]
+        _image(upper, scan, str(scan["text"].iloc[0]))
         table = scores.pivot_table(index="row", columns="column", values="value").to_numpy()
         shown = lower.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         voted = scores[scores["vote"] == 1]
@@ -113,9 +92,8 @@ def vote_maps(data: pd.DataFrame) -> Figure:
         lower.set(xlabel="first column of the band", yticks=range(10), xticks=range(table.shape[1]))
         lower.tick_params(labelsize=8)
         lower.grid(visible=False)
-        if index == 0:
-            lower.set_ylabel("class")
-    figure.colorbar(shown, ax=[row[-1] for row in axes[1:]], label="probability")
+    axes[1][0].set_ylabel("class")
+    figure.colorbar(shown, ax=axes[1][-1], label="probability")
     return figure
 
 
@@ -124,28 +102,18 @@ def certified(data: pd.DataFrame) -> Figure:
 
     Columns: panel, series, radius (size of the patch; 0: no attack), share, low, high.
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.7, share_y=True)
-    for axes, panel in zip(all_axes, names, strict=True):
-        parts = _by_series(data[data["panel"] == panel])
-        for index, (name, rows) in enumerate(parts):
-            shift = 0.05 * (index - (len(parts) - 1) / 2) * rows["radius"].max() / 4
-            errors = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
-            axes.errorbar(
-                rows["radius"] + shift,
-                rows["share"],
-                yerr=np.clip(errors, 0, None),
-                label=name,
-                marker=style.MARKERS[index],
-                capsize=2,
-                elinewidth=1,
-                **style.line(index),
-            )
-        axes.set(xlabel="size of the patch, pixels", title=panel, ylim=(-0.02, 1.02))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    figure, shown = common.panels(data, height=3.7, share_y=True)
+    for axes, panel, own in shown:
+        named = common.parts(own)
+        for index, (name, rows) in enumerate(named):
+            shift = 0.05 * (index - (len(named) - 1) / 2) * rows["radius"].max() / 4
+            look = style.line(index) | {"marker": style.MARKERS[index]}
+            common.whiskers(axes, rows["radius"] + shift, rows, "share", label=name, **look)
+        axes.set(xlabel="size of the patch, pixels", title=panel)
+        common.whole(axes.xaxis)
+        common.shares(axes)
         axes.legend(loc="upper right", fontsize=9)
-    all_axes[0].set_ylabel("certified accuracy")
+    figure.axes[0].set_ylabel("certified accuracy")
     return figure
 
 
@@ -155,16 +123,10 @@ def attacked(data: pd.DataFrame) -> Figure:
     Columns: series ("certified" or "under attack"), radius (columns), share, low, high.
     """
     figure, (axes,) = style.panels(1, height=3.2)
-    parts = _by_series(data)
-    for index, (name, rows) in enumerate(parts):
-        look = style.line(index)
-        axes.plot(rows["radius"], rows["share"], marker=style.MARKERS[index], label=name, **look)
-        axes.fill_between(
-            rows["radius"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0
-        )
-    axes.set(xlabel="columns of the patch", ylabel="share of images", ylim=(-0.02, 1.02))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    common.curves(axes, data, "radius", "share", markers=True, shade=0.15)
+    axes.set(xlabel="columns of the patch", ylabel="share of images")
+    common.whole(axes.xaxis)
+    common.shares(axes)
     axes.legend(loc="upper right")
     return figure
 
@@ -175,7 +137,7 @@ def largest(data: pd.DataFrame) -> Figure:
     Columns: image, size (columns certified), text, row, column, value.
     """
     sizes = list(dict.fromkeys(data["size"]))
-    groups = [list(dict.fromkeys(data.loc[data["size"] == size, "image"])) for size in sizes]
+    groups = [common.parts(data[data["size"] == size], "image") for size in sizes]
     depth = max(map(len, groups))
     figure, axes = style.grid(depth, len(sizes), height=1.75 * depth + 0.35)
     for column, (size, images) in enumerate(zip(sizes, groups, strict=True)):
@@ -184,7 +146,7 @@ def largest(data: pd.DataFrame) -> Figure:
             if row >= len(images):
                 panel.set_visible(False)
                 continue
-            own = data[data["image"] == images[row]]
+            own = images[row][1]
             _image(panel, own)
             if row == 0:
                 panel.set_title(f"width {size}" if size else "none", fontsize=10.5)
@@ -200,19 +162,14 @@ def largest(data: pd.DataFrame) -> Figure:
 
 
 def recorded(data: pd.DataFrame) -> Figure:
-    """Certified accuracy of a recorded run beside published values; says so where there is none.
+    """Certified accuracy of a recorded run beside published values.
 
     Columns: series, kind ("ours" or "published"), radius, share, low, high (empty if unknown).
     """
     figure, (axes,) = style.panels(1, height=3.9)
-    ours = _by_series(data[data["kind"] == "ours"])
-    for index, (name, rows) in enumerate(ours):
-        look = style.line(index)
-        axes.plot(rows["radius"], rows["share"], marker=style.MARKERS[index], label=name, **look)
-        axes.fill_between(
-            rows["radius"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0
-        )
-    published = _by_series(data[data["kind"] == "published"])
+    ours = data[data["kind"] == "ours"]
+    common.curves(axes, ours, "radius", "share", markers=True, shade=0.15)
+    published = common.parts(data[data["kind"] == "published"])
     for marker, (name, rows) in zip(("*", "P", "X"), published, strict=False):
         axes.plot(
             *(rows["radius"], rows["share"], marker),
@@ -222,17 +179,12 @@ def recorded(data: pd.DataFrame) -> Figure:
             markerfacecolor="white",
             label=name,
         )
-    if not ours:
-        axes.text(
-            0.5, 0.25, "our run: not recorded yet", transform=axes.transAxes, ha="center", size=13
-        )
     axes.set(
         xlabel="size of the patch, pixels",
         ylabel="certified accuracy",
         xlim=(-0.3, data["radius"].max() + 0.3),
-        ylim=(-0.02, 1.02),
     )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    common.whole(axes.xaxis)
+    common.shares(axes)
     axes.legend(loc="upper right")
     return figure

@@ -5,13 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from rs_lib.book import style
-
-
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+from rs_lib.book.drawings import common
 
 
 def regions(data: pd.DataFrame) -> Figure:
@@ -89,7 +86,7 @@ def thresholds(data: pd.DataFrame) -> Figure:
     """
     figure, (left, right) = style.panels(2, height=3.9)
     crossings = data[data["panel"] == "threshold"]
-    for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "worst"])):
+    for index, (name, rows) in enumerate(common.parts(data[data["panel"] == "worst"])):
         look = style.line(index)
         left.plot(rows["x"], rows["y"], label=name, **look)
         own = crossings[crossings["series"] == name]
@@ -103,10 +100,7 @@ def thresholds(data: pd.DataFrame) -> Figure:
         title=r"the worst case, keep $\kappa$ = 0.8",
     )
     left.legend(loc="upper left", title="changed entries", ncols=2, fontsize=9, title_fontsize=9)
-    missing = data[data["panel"] == "missing"]
-    for index, (name, rows) in enumerate(_by_series(missing)):
-        look = style.line(index)
-        right.plot(rows["x"], rows["y"], marker=style.MARKERS[index], label=name, **look)
+    common.curves(right, data[data["panel"] == "missing"], "x", "y", markers=True)
     for _, row in data[data["panel"] == "votes"].iterrows():
         right.axhline(row["y"], color=style.BLACK, linewidth=0.8, linestyle=":")
         right.text(12.4, row["y"] * 1.15, row["series"], fontsize=9)
@@ -128,7 +122,7 @@ def _radius_axis(axes: Axes, top: float) -> None:
     axes.set_yscale("symlog", linthresh=2, linscale=0.9)
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylim(-0.12, top)
 
 
@@ -139,7 +133,8 @@ def ceilings(data: pd.DataFrame) -> Figure:
     or threshold).
     """
     figure, (left, right) = style.panels(2, height=3.9)
-    for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "keep"])):
+    keep, alphabet = (data[data["panel"] == panel] for panel in ("keep", "alphabet"))
+    for index, (name, rows) in enumerate(common.parts(keep)):
         left.plot(rows["x"], rows["y"], drawstyle="steps-mid", label=name, **style.line(index))
     _radius_axis(left, 420)
     left.set(
@@ -148,10 +143,7 @@ def ceilings(data: pd.DataFrame) -> Figure:
         title="when all votes agree",
     )
     left.legend(loc="upper right", title="votes", fontsize=9, title_fontsize=9)
-    for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "alphabet"])):
-        right.plot(
-            rows["x"], rows["y"], marker=style.MARKERS[index], label=name, **style.line(index)
-        )
+    common.curves(right, alphabet, "x", "y", markers=True)
     right.axhline(1, color=style.BLACK, linewidth=0.8, linestyle=":")
     right.set(
         xlabel="changed entries $r$",
@@ -159,7 +151,7 @@ def ceilings(data: pd.DataFrame) -> Figure:
         ylim=(0.49, 1.02),
         title="a tenth kept, the rest drawn anew",
     )
-    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    common.whole(right.xaxis)
     right.legend(loc="lower right", title="values of an entry", fontsize=9, title_fontsize=9)
     return figure
 
@@ -170,11 +162,9 @@ def plane(data: pd.DataFrame) -> Figure:
     Columns: panel (its title), series, added, deleted: for each number of additions, from 0 on,
     the most deletions that are certified together with them (-1: none).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.9)
-    for axes, panel in zip(all_axes, names, strict=True):
-        own = data[data["panel"] == panel]
-        for index, (name, rows) in enumerate(_by_series(own)):
+    figure, shown = common.panels(data, height=3.9)
+    for axes, panel, own in shown:
+        for index, (name, rows) in enumerate(common.parts(own)):
             inside = rows[rows["deleted"] >= 0]
             width, height = inside["added"].to_numpy(), inside["deleted"].to_numpy()
             # The staircase runs half a unit outside the certified pairs, and a bit more for each
@@ -189,8 +179,8 @@ def plane(data: pd.DataFrame) -> Figure:
         certified = own.loc[own["deleted"] >= 0, "added"]
         axes.set(xlabel="ones added", title=panel, xlim=(-0.5, certified.max() + 1.5))
         axes.set_ylim(-0.5, own["deleted"].max() + 1.6)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    all_axes[0].set_ylabel("ones deleted")
-    all_axes[-1].legend(loc="upper right", fontsize=9, title="0 → 1, 1 → 0", title_fontsize=9)
+        common.whole(axes.xaxis)
+        common.whole(axes.yaxis)
+    figure.axes[0].set_ylabel("ones deleted")
+    figure.axes[-1].legend(loc="upper right", fontsize=9, title="0 → 1, 1 → 0", title_fontsize=9)
     return figure

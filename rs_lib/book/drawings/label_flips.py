@@ -3,15 +3,10 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from rs_lib.book import style
-
-GREY = "#8a8a8a"
-
-
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+from rs_lib.book.drawings import common
 
 
 def radii(data: pd.DataFrame) -> Figure:
@@ -20,7 +15,7 @@ def radii(data: pd.DataFrame) -> Figure:
     Columns: series (a value of q), failure (-log of the failure probability), tight, kl.
     """
     figure, (left, right) = style.panels(2, height=3.5)
-    for index, (name, rows) in enumerate(_by_series(data)):
+    for index, (name, rows) in enumerate(common.parts(data)):
         colour = style.COLOURS[index]
         left.plot(rows["failure"], rows["tight"], color=colour, label=f"q = {name}, tight")
         left.plot(
@@ -51,7 +46,6 @@ def toys(data: pd.DataFrame) -> Figure:
     Columns: toy, series, radius.
     """
     figure, (axes,) = style.panels(1, height=5.4)
-    parts = _by_series(data)
     looks = (
         ("<", style.BLUE, "full"),
         ("s", style.SKY, "none"),
@@ -59,14 +53,12 @@ def toys(data: pd.DataFrame) -> Figure:
         ("o", style.BLACK, "none"),
         ("|", style.VERMILION, "full"),
     )
-    for index, (name, rows) in enumerate(parts):
+    for index, (name, rows) in enumerate(common.parts(data)):
         marker, colour, fill = looks[index]
         axes.plot(
-            rows["radius"],
-            rows["toy"] + 0.18 * (index - 2),
-            marker,
+            *(rows["radius"], rows["toy"] + 0.18 * (index - 2), marker),
             color=colour,
-            fillstyle="none" if fill == "none" else "full",
+            fillstyle=fill,
             markersize=11 if marker == "|" else 6,
             markeredgewidth=2.4 if marker == "|" else 1.3,
             label=name,
@@ -76,7 +68,7 @@ def toys(data: pd.DataFrame) -> Figure:
         axes.axhline(toy - 0.5, color="#dddddd", linewidth=0.7)
     axes.set(xlabel="flips", ylabel="rule", yticks=toys_, ylim=(max(toys_) + 0.6, min(toys_) - 0.6))
     axes.set_xlim(data["radius"].min() - 0.4, data["radius"].max() + 0.4)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    common.whole(axes.xaxis)
     axes.grid(visible=False, axis="y")
     figure.legend(loc="outside right center", fontsize=9.5)
     return figure
@@ -88,9 +80,8 @@ def share(data: pd.DataFrame) -> Figure:
     Columns: series, kind ("limit" or "votes"), flip, share.
     """
     figure, (axes,) = style.panels(1, height=3.3)
-    for index, (name, rows) in enumerate(_by_series(data[data["kind"] == "limit"])):
-        axes.plot(rows["flip"], rows["share"], label=name, **style.line(index))
-    for index, (name, rows) in enumerate(_by_series(data[data["kind"] == "votes"])):
+    common.curves(axes, data[data["kind"] == "limit"], "flip", "share")
+    for index, (name, rows) in enumerate(common.parts(data[data["kind"] == "votes"])):
         axes.plot(
             rows["flip"],
             rows["share"],
@@ -99,45 +90,33 @@ def share(data: pd.DataFrame) -> Figure:
             fillstyle="none",
             label=name,
         )
-    axes.axhline(1, color=GREY, linewidth=0.9)
+    axes.axhline(1, color=style.GREY, linewidth=0.9)
     axes.set(xlabel="probability q of a flip", ylabel="share of the exact radius")
-    axes.set(xscale="log", ylim=(0, 1.06))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xscale("log")
+    common.shares(axes, 0, 1.06)
     figure.legend(loc="outside right center", fontsize=9.5)
     return figure
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, name: str, index: int) -> None:
-    first = name.startswith("without noise")
     look = style.line(index)
-    if first:
+    if name.startswith("without noise"):
         look = {"color": style.BLACK, "linestyle": "-"}
     axes.step(rows["radius"], rows["share"], where="pre", label=name, **look)
-    axes.fill_between(
-        rows["radius"],
-        rows["low"],
-        rows["high"],
-        step="pre",
-        color=look["color"],
-        alpha=0.13,
-        linewidth=0,
-    )
+    common.band(axes, rows, "radius", look["color"], 0.13, step="pre")
 
 
 def certified(data: pd.DataFrame) -> Figure:
     """Certified accuracy against the number of flips, on a logarithmic axis, a panel a problem.
 
     Columns: panel, series, kind ("ours" or "published"), radius, share, low, high (empty where
-    unknown). A panel without a row of ours says that nothing is recorded.
+    unknown).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=4.9, share_y=True)
-    for axes, panel in zip(all_axes, names, strict=True):
-        own = data[data["panel"] == panel]
-        ours = _by_series(own[own["kind"] == "ours"])
-        for index, (name, rows) in enumerate(ours):
+    figure, shown = common.panels(data, height=4.9, share_y=True)
+    for axes, panel, own in shown:
+        for index, (name, rows) in enumerate(common.parts(own[own["kind"] == "ours"])):
             _curve(axes, rows, name, index - 1)
-        for index, (name, rows) in enumerate(_by_series(own[own["kind"] == "published"])):
+        for index, (name, rows) in enumerate(common.parts(own[own["kind"] == "published"])):
             marker = ("*", "X", "P")[index]
             axes.plot(
                 rows["radius"],
@@ -150,13 +129,11 @@ def certified(data: pd.DataFrame) -> Figure:
                 label=name,
                 zorder=5,
             )
-        if not ours:
-            axes.text(0.5, 0.3, "our run: not recorded yet", transform=axes.transAxes, ha="center")
-        axes.set(xscale="log", xlabel="flipped labels", title=panel, ylim=(-0.02, 1.02))
+        axes.set(xscale="log", xlabel="flipped labels", title=panel)
         axes.set_xlim(0.9, 1.25 * own["radius"].max())
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9)
-    all_axes[0].set_ylabel("certified accuracy")
+        common.shares(axes)
+        common.legend_below(axes, -0.17)
+    figure.axes[0].set_ylabel("certified accuracy")
     return figure
 
 
@@ -166,30 +143,20 @@ def penalties(data: pd.DataFrame) -> Figure:
     Columns: panel, series, penalty, radius, low, high (a range that is drawn as a band, or
     empty), chosen (1 at the penalty in use), right (accuracy).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=4.2)
-    for axes, panel in zip(all_axes, names, strict=True):
-        own = data[data["panel"] == panel]
-        for index, (name, rows) in enumerate(_by_series(own)):
+    figure, shown = common.panels(data, height=4.2)
+    for axes, panel, own in shown:
+        for index, (name, rows) in enumerate(common.parts(own)):
             look = style.line(index - 1)
             if index == 0:
                 look = {"color": style.BLACK, "linestyle": "-"}
             if rows["low"].notna().any():
-                band = rows[rows["low"].notna() & rows["high"].notna()]
-                axes.fill_between(
-                    band["penalty"],
-                    band["low"],
-                    band["high"],
-                    color=style.ORANGE,
-                    alpha=0.45,
-                    linewidth=0,
-                    label=name,
-                )
+                known = rows[rows["low"].notna() & rows["high"].notna()]
+                common.band(axes, known, "penalty", style.ORANGE, 0.45, label=name)
                 continue
             marker = style.MARKERS[index]
             axes.plot(rows["penalty"], rows["radius"], marker=marker, label=name, **look)
         chosen = own.loc[own["chosen"] == 1, "penalty"].iloc[0]
-        axes.axvline(chosen, color=GREY, linestyle=":", linewidth=1.2)
+        axes.axvline(chosen, color=style.GREY, linestyle=":", linewidth=1.2)
         first = own[own["series"] == own["series"].iloc[0]]
         for _, row in first.iterrows():
             axes.text(
@@ -204,8 +171,8 @@ def penalties(data: pd.DataFrame) -> Figure:
         axes.margins(x=0.09)
         axes.set_ylim(-0.04 * own["radius"].max(), 1.3 * own["radius"].max())
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
-    all_axes[0].set_ylabel("flips, median image")
+        common.legend_below(axes)
+    figure.axes[0].set_ylabel("flips, median image")
     return figure
 
 
@@ -215,12 +182,8 @@ def samples(data: pd.DataFrame) -> Figure:
     Columns: series (a value of q), samples, radius.
     """
     figure, (axes,) = style.panels(1, height=3.3)
-    for index, (name, rows) in enumerate(_by_series(data)):
-        look = style.line(index)
-        shown = rows[rows["radius"] > 0]
-        marker = style.MARKERS[index]
-        axes.plot(shown["samples"], shown["radius"], label=name, marker=marker, **look)
+    common.curves(axes, data[data["radius"] > 0], "samples", "radius", markers=True)
     axes.set(xscale="log", yscale="log", xlabel="training runs", ylabel="certified flips")
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_major_formatter("{x:g}")
     figure.legend(loc="outside right center")
     return figure

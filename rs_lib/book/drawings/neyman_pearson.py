@@ -5,13 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
-from matplotlib.ticker import PercentFormatter
 
 from rs_lib.book import style
-
-
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+from rs_lib.book.drawings import common
 
 
 def worst_case(data: pd.DataFrame) -> Figure:
@@ -21,9 +17,7 @@ def worst_case(data: pd.DataFrame) -> Figure:
     """
     figure, (plane, curves) = style.panels(2)
     _half_space_picture(plane)
-    for index, (name, rows) in enumerate(_by_series(data)):
-        look = style.line(index)
-        curves.plot(rows["distance"], rows["probability"], label=name, **look)
+    common.curves(curves, data, "distance", "probability")
     curves.axhline(0.5, color=style.BLACK, linewidth=0.8)
     crossing = data[data["probability"] > 0.5].groupby("series")["distance"].max().min()
     curves.annotate(
@@ -64,10 +58,8 @@ def _half_space_picture(axes: Axes) -> None:
         axes.text(x, -0.12, text, ha="center", va="top")
     axes.text(-2.35, 2.0, "classified as $A$", color=style.BLUE)
     axes.text(boundary + 0.12, 2.0, "anything else")
-    axes.set(xlim=(-2.5, 3.6), ylim=(-2.3, 2.5), xticks=[], yticks=[], title="the worst classifier")
-    axes.grid(visible=False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
+    common.bare(axes, framed=False)
+    axes.set(xlim=(-2.5, 3.6), ylim=(-2.3, 2.5), title="the worst classifier")
 
 
 def noise_laws(data: pd.DataFrame) -> Figure:
@@ -77,8 +69,7 @@ def noise_laws(data: pd.DataFrame) -> Figure:
     """
     figure, (left, right) = style.panels(2)
     for axes, panel in ((left, "radius"), (right, "dimension")):
-        for index, (name, rows) in enumerate(_by_series(data[data["panel"] == panel])):
-            axes.plot(rows["x"], rows["radius"], label=name, **style.line(index))
+        common.curves(axes, data[data["panel"] == panel], "x", "radius")
         axes.legend()
     left.set(
         xlabel="lower bound on the class probability",
@@ -101,8 +92,7 @@ def ceiling(data: pd.DataFrame) -> Figure:
     Columns: series, n, radius (in σ).
     """
     figure, (axes,) = style.panels(1, height=3.4)
-    for index, (name, rows) in enumerate(_by_series(data)):
-        axes.plot(rows["n"], rows["radius"], label=name, **style.line(index))
+    common.curves(axes, data, "n", "radius")
     axes.set(xscale="log", xlabel="samples n", ylabel="certified radius, in σ")
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper left")
@@ -112,19 +102,12 @@ def ceiling(data: pd.DataFrame) -> Figure:
 def noisy_images(data: pd.DataFrame) -> Figure:
     """A row of pictures for each image: as it is, and under noise of each strength.
 
-    Columns: image, panel, row, column, value (grey level), text (below the picture).
+    Columns: image, panel, row, column, value (0 white, 1 black), text (below the picture).
     """
-    images, names = data["image"].unique(), list(dict.fromkeys(data["panel"]))
-    figure, grid = style.grid(len(images), len(names), height=1.75 * len(images))
-    for line, (_, pictures) in zip(grid, data.groupby("image", sort=False), strict=True):
-        for axes, name in zip(line, names, strict=True):
-            pixels = pictures[pictures["panel"] == name]
-            picture = pixels.pivot_table(index="row", columns="column", values="value")
-            axes.imshow(picture.to_numpy(), cmap="gray_r", vmin=-0.6, vmax=1.6)
-            axes.set(xticks=[], yticks=[], xlabel=pixels["text"].iloc[0])
-            axes.grid(visible=False)
-    for axes, name in zip(grid[0], names, strict=True):
-        axes.set_title(name)
+    figure, shown = common.gallery(data, "image", "panel", height=1.75, more=0.3)
+    for axes, cells in shown:
+        axes.set_xlabel(str(cells["text"].iloc[0]))
+    common.grey_key(figure)
     return figure
 
 
@@ -133,28 +116,20 @@ def certified_curves(data: pd.DataFrame) -> Figure:
 
     Columns: panel, series, radius, share, low, high; one panel for each value of `panel`.
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.5, share_y=True)
-    for axes, panel in zip(all_axes, names, strict=True):
-        for index, (name, rows) in enumerate(_by_series(data[data["panel"] == panel])):
+    figure, shown = common.panels(data, height=3.5, share_y=True)
+    for axes, panel, own in shown:
+        for index, (name, rows) in enumerate(common.parts(own)):
             look = style.line(index)
             if name.startswith("undefended"):
                 look = {"color": style.BLACK, "linestyle": "-", "marker": "x", "linewidth": 1.1}
             axes.plot(rows["radius"], rows["share"], label=name, **look)
-            axes.fill_between(
-                rows["radius"],
-                rows["low"],
-                rows["high"],
-                color=str(look["color"]),
-                alpha=0.15,
-                linewidth=0,
-            )
+            common.band(axes, rows, "radius", look["color"], 0.15)
         axes.set(xlabel="ℓ2 radius", title=panel, ylim=(0, 1.02))
         alive = data.loc[data["share"] > 0.005, "radius"].max()
         axes.set_xlim(0, 1.06 * alive)
         axes.legend(loc="upper right")
-    all_axes[0].set_ylabel("share of test images")
-    all_axes[0].yaxis.set_major_formatter(PercentFormatter(1.0))
+    figure.axes[0].set_ylabel("share of test images")
+    common.percent(figure.axes[0].yaxis, decimals=None)
     return figure
 
 
@@ -165,40 +140,21 @@ def attacks(data: pd.DataFrame) -> Figure:
     upper confidence bound on the measured probability); a row per attacked image and multiple.
     """
     figure, (left, right) = style.panels(2, height=3.6)
-    left.plot([0, 1], [0, 1], color=style.BLACK, linewidth=0.9)
-    left.fill_between([0, 1], [0, 1], [0, 0], color=style.VERMILION, alpha=0.08, linewidth=0)
-    left.text(
-        0.98, 0.36, "far below the line:\nguarantee broken", color=style.VERMILION, ha="right"
-    )
+    common.guarantee(left, data, 0.36)
     multiples = np.sort(data["multiple"].unique())
-    for index, (name, rows) in enumerate(_by_series(data)):
-        look = style.line(index)
-        left.plot(
-            rows["guaranteed"],
-            rows["measured"],
-            linestyle="none",
-            marker=style.MARKERS[index],
-            color=look["color"],
-            alpha=0.45,
-            markersize=3.2,
-            label=name,
-        )
+    for index, (name, rows) in enumerate(common.parts(data)):
         kept = [(rows.loc[rows["multiple"] == m, "at_most"] >= 0.5).mean() for m in multiples]
-        right.plot(multiples, kept, marker=style.MARKERS[index], label=name, **look)
+        marker = style.MARKERS[index]
+        right.plot(multiples, kept, marker=marker, label=name, **style.line(index))
     right.axvspan(0, 1, color=style.GREEN, alpha=0.12, linewidth=0)
     right.text(0.06, 0.06, "certified", color=style.GREEN)
-    left.set(
-        xlabel="guaranteed class probability",
-        ylabel="measured at the attacked point",
-        xlim=(0, 1.01),
-        ylim=(0, 1.02),
-    )
+    left.set_ylabel("measured at the attacked point")
     right.set(
         xlabel="attack radius, in certified radii",
         ylabel="images not shown to flip",
         xlim=(0, multiples.max() * 1.03),
         ylim=(0, 1.04),
     )
-    right.yaxis.set_major_formatter(PercentFormatter(1.0))
+    common.percent(right.yaxis, decimals=None)
     left.legend(loc="lower right", handletextpad=0.1)
     return figure

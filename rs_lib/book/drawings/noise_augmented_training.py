@@ -6,12 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import MultipleLocator, PercentFormatter
+from matplotlib.ticker import MultipleLocator
 
 from rs_lib.book import style
+from rs_lib.book.drawings import common
 
-GREY = "#8a8a8a"
-PALE = "#e4e4e4"
 SIDE = 100
 """Pixels of the square with balls."""
 KINDS = ("kept", "lost", "added")
@@ -19,16 +18,12 @@ FILLS = (style.BLUE, "#bcd7ec", style.ORANGE)
 LEVELS = ("region", "trained", "smoothed")
 
 
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
-
-
 def _line_panel(axes: Axes, rows: pd.DataFrame, *, small: bool) -> None:
     """One frame of intervals on the line: what noise sees above, regions as bars below."""
     for name, colour, dash in (("training", style.GREEN, "--"), ("test", style.VERMILION, "-")):
         curve = rows[(rows["part"] == "seen") & (rows["name"] == name)]
         axes.plot(curve["x"], curve["y"], color=colour, linestyle=dash, label=f"{name} noise sees")
-    axes.axhline(0.5, color=GREY, linewidth=0.9)
+    axes.axhline(0.5, color=style.GREY, linewidth=0.9)
     for depth, (name, colour) in enumerate(
         zip(LEVELS, (style.BLACK, style.GREEN, style.VERMILION), strict=True)
     ):
@@ -47,23 +42,18 @@ def line(data: pd.DataFrame) -> Figure:
     Columns: frame, part ("seen": a point of a curve; "bar": an interval), name (of the noise, or
     of the region), x and y (of the point, or left and right end).
     """
-    frames = list(dict.fromkeys(data["frame"]))
+    frames = common.parts(data, "frame")
     if len(frames) == 1:
         figure, (axes,) = style.panels(1, height=3.6)
         _line_panel(axes, data, small=False)
-        axes.set(xlabel="x", ylabel="share of the window", title=frames[0])
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        return figure
-    depth = -(-len(frames) // 3)
-    figure, grid = style.grid(depth, 3, height=1.75 * depth + 0.5)
-    for index, axes in enumerate(axes for row in grid for axes in row):
-        if index >= len(frames):
-            axes.set_visible(False)
-            continue
-        _line_panel(axes, data[data["frame"] == frames[index]], small=True)
-        axes.set_title(frames[index], fontsize=10)
-        axes.tick_params(labelsize=8)
-    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        axes.set(xlabel="x", ylabel="share of the window", title=frames[0][0])
+    else:
+        figure, every = common.tiles(len(frames), 3, height=1.75, more=0.5)
+        for axes, (name, rows) in zip(every, frames, strict=True):
+            _line_panel(axes, rows, small=True)
+            axes.set_title(name, fontsize=10)
+            axes.tick_params(labelsize=8)
+    common.common_legend(figure, figure.axes[0], columns=2)
     return figure
 
 
@@ -72,25 +62,16 @@ def risk(data: pd.DataFrame) -> Figure:
 
     Columns: panel, series, x (scale of the training noise), y (length), best (1 at the least).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.7)
-    for axes, panel in zip(all_axes, names, strict=True):
-        for index, (name, rows) in enumerate(_by_series(data[data["panel"] == panel])):
-            look = style.line(index)
-            axes.plot(rows["x"], rows["y"], label=name, **look)
+    figure, shown = common.panels(data, height=3.7)
+    for axes, panel, own in shown:
+        for index, (name, rows) in enumerate(common.parts(own)):
+            axes.plot(rows["x"], rows["y"], label=name, **style.line(index))
             least = rows[rows["best"] == 1]
-            axes.plot(
-                least["x"],
-                least["y"],
-                linestyle="none",
-                marker=style.MARKERS[index],
-                markersize=6.5,
-                color=look["color"],
-            )
+            axes.plot(least["x"], least["y"], markersize=6.5, **style.points(index))
         axes.set(xlabel="scale of the training noise", title=panel)
         axes.set_ylim(bottom=0)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=9)
-    all_axes[0].set_ylabel("length of the errors, Δ")
+        common.legend_below(axes, ncols=2)
+    figure.axes[0].set_ylabel("length of the errors, Δ")
     return figure
 
 
@@ -99,20 +80,20 @@ def where(data: pd.DataFrame) -> Figure:
 
     Columns: panel, x (test noise / length), y (gap / length), gain (length / length).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.5, share_y=True)
+    figure, shown = common.panels(data, height=3.5, share_y=True)
     top = float(data["gain"].max())
-    for axes, panel in zip(all_axes, names, strict=True):
-        table = data[data["panel"] == panel].pivot_table(index="y", columns="x", values="gain")
+    for axes, panel, own in shown:
+        table = own.pivot_table(index="y", columns="x", values="gain")
         seen = np.ma.masked_less_equal(table.to_numpy(), 1e-9)
-        shown = axes.pcolormesh(
+        colours = axes.pcolormesh(
             table.columns, table.index, seen, cmap="viridis", vmin=0, vmax=top, rasterized=True
         )
         axes.set(xlabel="test noise / length, t / ℓ", title=panel)
         axes.axhline(1, color=style.BLACK, linewidth=1, linestyle="--")
         axes.grid(visible=False)
-    all_axes[0].set_ylabel("gap / length, ζ / ℓ")
-    figure.colorbar(shown, ax=all_axes, label="largest gain / ℓ")
+    every = list(figure.axes)
+    every[0].set_ylabel("gap / length, ζ / ℓ")
+    figure.colorbar(colours, ax=every, label="largest gain / ℓ")
     return figure
 
 
@@ -125,10 +106,7 @@ def _raster(axes: Axes, rows: pd.DataFrame) -> None:
         picture[row, left:right] = 1 + KINDS.index(kind)
     colours = ListedColormap(["white", *FILLS])
     axes.imshow(picture, cmap=colours, vmin=0, vmax=len(KINDS), interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    for side in ("left", "bottom", "right", "top"):
-        axes.spines[side].set_visible(True)
+    common.bare(axes, framed=True)
     wrong = (picture > 1).mean()
     axes.set_xlabel(f"wrong: {wrong:.1%}", fontsize=9)
 
@@ -139,23 +117,20 @@ def balls(data: pd.DataFrame) -> Figure:
     Columns: frame, step ("trained" or "smoothed"), row, left, right (a run of pixels), kind
     ("kept", "lost" or "added").
     """
-    frames = list(dict.fromkeys(data["frame"]))
+    frames = common.parts(data, "frame")
     single = len(frames) == 1
-    columns = 2 if single else 6
-    depth = 1 if single else -(-2 * len(frames) // columns)
-    figure, grid = style.grid(depth, columns, height=4.3 if single else 1.62 * depth + 0.4)
-    flat = [axes for row in grid for axes in row]
-    steps = (("trained", "after training"), ("smoothed", "then smoothed"))
-    panels = [(frame, step, text) for frame in frames for step, text in steps]
-    for axes in flat[len(panels) :]:
-        axes.set_visible(False)
-    for axes, (frame, step, text) in zip(flat, panels, strict=False):
-        rows = data[(data["frame"] == frame) & (data["step"] == step)]
-        _raster(axes, rows)
-        short = frame if step == "trained" else text
-        axes.set_title(f"{text}, {frame}" if single and step == "trained" else short, fontsize=9.5)
+    if single:
+        figure, every = style.panels(2, height=4.3)
+    else:
+        figure, every = common.tiles(2 * len(frames), 6, height=1.62, more=0.4)
+    for index, (name, own) in enumerate(frames):
+        title = f"after training, {name}" if single else name
+        steps = (("trained", title), ("smoothed", "then smoothed"))
+        for axes, (step, text) in zip(every[2 * index :], steps, strict=False):
+            _raster(axes, own[own["step"] == step])
+            axes.set_title(text, fontsize=9.5)
     handles = [
-        Patch(facecolor=fill, edgecolor=GREY, label=kind)
+        Patch(facecolor=fill, edgecolor=style.GREY, label=kind)
         for kind, fill in zip(KINDS, FILLS, strict=True)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
@@ -163,32 +138,21 @@ def balls(data: pd.DataFrame) -> Figure:
 
 
 def _gains(data: pd.DataFrame, *, share_y: bool, step: float) -> Figure:
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.7, share_y=share_y)
-    for axes, panel in zip(all_axes, names, strict=True):
-        axes.axhline(0, color=GREY, linewidth=1)
-        for index, (name, rows) in enumerate(_by_series(data[data["panel"] == panel])):
+    figure, shown = common.panels(data, height=3.7, share_y=share_y)
+    for axes, panel, own in shown:
+        axes.axhline(0, color=style.GREY, linewidth=1)
+        for index, (name, rows) in enumerate(common.parts(own)):
             look = style.line(index)
-            ours = rows[rows["kind"] == "ours"]
+            ours, other = (rows[rows["kind"] == kind] for kind in ("ours", "published"))
             axes.plot(ours["x"], ours["y"], label=name, **look)
-            axes.fill_between(
-                ours["x"], ours["low"], ours["high"], color=look["color"], alpha=0.16, linewidth=0
-            )
-            other = rows[rows["kind"] == "published"]
-            axes.plot(
-                other["x"],
-                other["y"],
-                linestyle="none",
-                marker=style.MARKERS[index],
-                markerfacecolor="white",
-                color=look["color"],
-                markersize=4,
-            )
+            common.band(axes, ours, "x", look["color"], 0.16)
+            look = style.points(index) | {"markerfacecolor": "white", "markersize": 4}
+            axes.plot(other["x"], other["y"], **look)
         axes.set(xlabel="training noise s, pixels", title=panel)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1 if share_y else 0))
+        common.percent(axes.yaxis, decimals=1 if share_y else 0)
         axes.xaxis.set_major_locator(MultipleLocator(step))
-    all_axes[0].set_ylabel("Δ(s, t) − Δ(0, t), share of pixels")
-    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.axes[0].set_ylabel("Δ(s, t) − Δ(0, t), share of pixels")
+    common.common_legend(figure, figure.axes[0], columns=4)
     return figure
 
 
@@ -233,19 +197,13 @@ def _noise_table(axes: Axes, rows: pd.DataFrame) -> None:
 def noise_map(data: pd.DataFrame) -> Figure:
     """Wrong answers by training noise and test noise, a panel for each data set.
 
-    Columns: panel, x, y (σ of the smoothing and of the training), wrong, images (0 where there
-    is no run yet), best (1 where fewest are wrong for this x).
+    Columns: panel, x, y (σ of the smoothing and of the training), wrong, images, best (1 where
+    fewest are wrong for this x).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.9)
-    for axes, panel in zip(all_axes, names, strict=True):
-        rows = data[data["panel"] == panel]
+    figure, shown = common.panels(data, height=3.9)
+    for axes, panel, rows in shown:
         axes.set_title(f"{panel}: wrong answers, %")
-        if rows["images"].iloc[0]:
-            _noise_table(axes, rows)
-        else:
-            axes.text(0.5, 0.5, "our run:\nnot recorded yet", ha="center", va="center", size=13)
-            axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
+        _noise_table(axes, rows)
     return figure
 
 
@@ -253,40 +211,21 @@ def best(data: pd.DataFrame) -> Figure:
     """The best training noise against the test noise, a panel for each data set.
 
     Columns: panel, series, x, y, low, high (the training noises that nothing beats; empty where
-    unknown). A row without x says that the series is not recorded yet.
+    unknown).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.8, share_y=True)
-    labels: dict[str, int] = {}
-    for series in data["series"]:
-        labels.setdefault(str(series), len(labels))
-    for axes, panel in zip(all_axes, names, strict=True):
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="equal noise")
-        own = data[data["panel"] == panel]
-        if own["x"].isna().any():
-            axes.text(0.0, 0.97, "our run:\nnot recorded yet", ha="left", va="top", size=9)
-        for name, rows in _by_series(own.dropna(subset=["x"])):
-            index = labels[name]
+    figure, shown = common.panels(data, height=3.8, share_y=True)
+    series = list(dict.fromkeys(data["series"]))
+    for axes, panel, own in shown:
+        axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=":", label="equal noise")
+        for name, rows in common.parts(own):
+            index = series.index(name)
             shift = 0.014 * (index - 1)
-            axes.errorbar(
-                rows["x"] + shift,
-                rows["y"],
-                yerr=[(rows["y"] - rows["low"]).fillna(0), (rows["high"] - rows["y"]).fillna(0)],
-                label=name,
-                linestyle="none",
-                marker=style.MARKERS[index],
-                color=style.COLOURS[index],
-                markerfacecolor="white" if index == 2 else style.COLOURS[index],
-                markersize=6 if index == 2 else 5,
-                capsize=2,
-                elinewidth=1.1,
-            )
+            known = rows.fillna({"low": rows["y"], "high": rows["y"]})
+            look = style.points(index) | {"markersize": 5, "elinewidth": 1.1}
+            if index == 2:
+                look |= {"markersize": 6, "markerfacecolor": "white"}
+            common.whiskers(axes, known["x"] + shift, known, "y", label=name, **look)
         axes.set(xlabel="σ of the smoothing", title=panel, xlim=(-0.06, 1.06), ylim=(-0.04, 1.04))
-    all_axes[0].set_ylabel("σ of the training")
-    handles = {
-        text: handle
-        for axes in all_axes
-        for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=2)
+    figure.axes[0].set_ylabel("σ of the training")
+    common.common_legend(figure, *figure.axes, columns=2)
     return figure

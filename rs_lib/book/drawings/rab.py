@@ -7,35 +7,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from matplotlib.ticker import PercentFormatter
 
 from rs_lib.book import style
-
-
-def _by(data: pd.DataFrame, column: str = "series") -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby(column, sort=False)]
+from rs_lib.book.drawings import common
 
 
 def _band(axes: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str | None) -> None:
     axes.plot(rows["radius"], rows["share"], label=label, **look)
     some = rows[rows["share"] > 0]
-    axes.fill_between(
-        some["radius"], some["low"], some["high"], color=look["color"], alpha=0.12, linewidth=0
-    )
+    common.band(axes, some, "radius", look["color"], 0.12)
 
 
 def images(data: pd.DataFrame) -> Figure:
-    """Pictures in a row, all on one grey scale. Columns: panel (its title), row, column, value."""
-    parts = _by(data, "panel")
-    figure, all_axes = style.panels(len(parts), height=7.2 / len(parts) + 0.45)
-    for axes, (name, cells) in zip(all_axes, parts, strict=True):
-        picture = cells.pivot_table(index="row", columns="column", values="value").to_numpy()
-        axes.imshow(picture, cmap="gray_r", vmin=-1, vmax=2)
-        axes.set(xticks=[], yticks=[])
+    """Images in a row. Columns: panel (its title), row, column, value (0 white, 1 black)."""
+    figure, shown = common.panels(data, height=7.2 / data["panel"].nunique() + 0.6)
+    for axes, name, cells in shown:
+        common.image(axes, cells)
         axes.set_title(name, fontsize=10)
-        axes.grid(visible=False)
-        for side in ("left", "bottom", "right", "top"):
-            axes.spines[side].set_visible(True)
+    common.grey_key(figure)
     return figure
 
 
@@ -80,8 +69,7 @@ def worst(data: pd.DataFrame) -> Figure:
         title="the worst learner",
     )
     curves = data[data["panel"] == "curve"]
-    for index, (name, rows) in enumerate(_by(curves[curves["series"] != "tie"])):
-        right.plot(rows["x"], rows["y"], label=name, **style.line(index))
+    common.curves(right, curves[curves["series"] != "tie"], "x", "y")
     tie = curves[curves["series"] == "tie"]
     right.plot(tie["x"], tie["y"], "o", color=style.BLACK, markersize=6, label="R")
     right.set(
@@ -97,8 +85,7 @@ def worst(data: pd.DataFrame) -> Figure:
 def caps(data: pd.DataFrame) -> Figure:
     """The largest radius that N unanimous models certify. Columns: series, models, radius."""
     figure, (axes,) = style.panels(1, height=3.1)
-    for index, (name, rows) in enumerate(_by(data)):
-        axes.plot(rows["models"], rows["radius"], label=name, **style.line(index))
+    common.curves(axes, data, "models", "radius")
     axes.set(xscale="log", xlabel="models N", ylabel="largest radius, in σ", ylim=(0, None))
     axes.legend(loc="upper left")
     return figure
@@ -111,10 +98,7 @@ def ties(data: pd.DataFrame) -> Figure:
     (probability, or bucketed less exact radius).
     """
     figure, (left, right) = style.panels(2, height=3.4)
-    for index, (name, rows) in enumerate(_by(data[data["panel"] == "ties"])):
-        left.plot(
-            rows["x"], rows["y"], label=name, marker=style.MARKERS[index], **style.line(index)
-        )
+    common.curves(left, data[data["panel"] == "ties"], "x", "y", markers=True)
     left.axhline(0.5, color=style.BLACK, linewidth=1, label="truth")
     left.set(
         xscale="log",
@@ -124,9 +108,9 @@ def ties(data: pd.DataFrame) -> Figure:
         title="a tie, in buckets",
     )
     left.legend(loc="upper left")
-    for index, (name, rows) in enumerate(_by(data[data["panel"] == "digits"])):
-        look: dict[str, Any] = {"color": style.COLOURS[index], "alpha": 0.8, "label": name}
-        right.plot(rows["x"], rows["y"], style.MARKERS[index], markersize=4, **look)
+    for index, (name, rows) in enumerate(common.parts(data[data["panel"] == "digits"])):
+        look = style.points(index) | {"alpha": 0.8, "markersize": 4}
+        right.plot(rows["x"], rows["y"], label=name, **look)
     right.axhline(0, color=style.BLACK, linewidth=1)
     right.set(
         xlabel="exact radius",
@@ -141,14 +125,12 @@ def certified(data: pd.DataFrame) -> Figure:
     """Certified accuracy against the length of all patterns; a panel for each noise.
 
     Columns: panel, trigger, method ("hard votes" or "soft votes"), radius, share, low, high, and
-    attack: the length of the patterns that were used, marked if the curves reach so far. Says so
-    where there is no row.
+    attack: the length of the patterns that were used, marked if the curves reach so far.
     """
-    parts = _by(data, "panel")
-    figure, all_axes = style.panels(len(parts), height=3.9, share_y=True)
-    for axes, (panel, own) in zip(all_axes, parts, strict=True):
+    figure, shown = common.panels(data, height=3.9, share_y=True)
+    for axes, panel, own in shown:
         end = 1.3 * float(own.loc[own["share"] > 0, "radius"].max())
-        for index, (trigger, rows) in enumerate(_by(own, "trigger")):
+        for index, (trigger, rows) in enumerate(common.parts(own, "trigger")):
             colour, reach = style.COLOURS[index], float(rows["attack"].iloc[0])
             for method, dash in (("hard votes", "-"), ("soft votes", "--")):
                 kept = rows[rows["method"] == method]
@@ -158,43 +140,30 @@ def certified(data: pd.DataFrame) -> Figure:
                 name = f"{trigger} (used: {reach:.2f})" if method == "hard votes" else None
                 _band(axes, kept, look, name)
             if reach <= end:
-                look = {"color": colour, "markersize": 8, "clip_on": False, "zorder": 5}
-                axes.plot([reach], [0], style.MARKERS[index], **look)
-        if own["method"].notna().any():
-            axes.plot([], [], color=style.BLACK, linestyle="--", label="soft votes")
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, fontsize=8.5)
-        else:
-            axes.text(0.5, 0.5, "not recorded yet", transform=axes.transAxes, ha="center", size=13)
-        axes.set(xlabel="length of all patterns", title=panel, ylim=(0, 1.02))
+                look = style.points(index) | {"markersize": 8, "clip_on": False, "zorder": 5}
+                axes.plot([reach], [0], **look)
+        axes.plot([], [], color=style.BLACK, linestyle="--", label="soft votes")
+        common.legend_below(axes, -0.18, ncols=2, fontsize=8.5)
+        axes.set(xlabel="length of all patterns", title=panel)
         axes.set_xlim(0, end if end > 0 else None)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    all_axes[0].set_ylabel("certified accuracy")
+        common.shares(axes, low=0)
+    figure.axes[0].set_ylabel("certified accuracy")
     return figure
 
 
 def neighbours(data: pd.DataFrame) -> Figure:
     """Certified accuracy of nearest neighbours; a panel for each data set.
 
-    Columns: panel, series, radius, share, low, high. Says so where there is no row.
+    Columns: panel, series, radius, share, low, high.
     """
-    parts = _by(data, "panel")
-    handles: list[Any] = []
-    labels: list[Any] = []
-    figure, all_axes = style.panels(len(parts), height=3.9, share_y=True)
-    for axes, (panel, own) in zip(all_axes, parts, strict=True):
-        if own["share"].notna().any():
-            for index, (name, rows) in enumerate(_by(own)):
-                _band(axes, rows, style.line(index), name)
-            handles, labels = axes.get_legend_handles_labels()
-        else:
-            axes.text(0.5, 0.5, "not recorded yet", transform=axes.transAxes, ha="center", size=13)
+    figure, shown = common.panels(data, height=3.9, share_y=True)
+    for axes, panel, own in shown:
+        for index, (name, rows) in enumerate(common.parts(own)):
+            _band(axes, rows, style.line(index), name)
         axes.set(
-            xlabel="length of all patterns",
-            title=panel.replace(", ", "\n", 1),
-            ylim=(0, 1.02),
-            xlim=(0, None),
+            xlabel="length of all patterns", title=panel.replace(", ", "\n", 1), xlim=(0, None)
         )
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    all_axes[0].set_ylabel("certified accuracy")
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        common.shares(axes, low=0)
+    figure.axes[0].set_ylabel("certified accuracy")
+    common.common_legend(figure, *figure.axes, columns=4)
     return figure

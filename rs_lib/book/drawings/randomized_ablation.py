@@ -1,20 +1,10 @@
 """The figures of the chapter on randomized ablation."""
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from rs_lib.book import style
-from rs_lib.book.drawings.samples_to_certificates import RULES
-
-UNSEEN = "#9ecae1"
-
-
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+from rs_lib.book.drawings import common
 
 
 def views(data: pd.DataFrame) -> Figure:
@@ -22,22 +12,10 @@ def views(data: pd.DataFrame) -> Figure:
 
     Columns: image, panel, row, column, value (grey level), seen, text (below the picture).
     """
-    images, names = data["image"].unique(), list(dict.fromkeys(data["panel"]))
-    figure, grid = style.grid(len(images), len(names), height=1.75 * len(images))
-    for line, (_, pictures) in zip(grid, data.groupby("image", sort=False), strict=True):
-        for axes, name in zip(line, names, strict=True):
-            pixels = pictures[pictures["panel"] == name]
-            value, seen = (
-                pixels.pivot_table(index="row", columns="column", values=column).to_numpy()
-                for column in ("value", "seen")
-            )
-            axes.imshow(value, cmap="gray_r", vmin=0, vmax=1)
-            holes = np.where(seen > 0, np.nan, 1.0)
-            axes.imshow(holes, cmap=ListedColormap([UNSEEN]))
-            axes.set(xticks=[], yticks=[], xlabel=pixels["text"].iloc[0])
-            axes.grid(visible=False)
-    for axes, name in zip(grid[0], names, strict=True):
-        axes.set_title(name)
+    visible = data.assign(value=data["value"].where(data["seen"] > 0))
+    figure, shown = common.gallery(visible, "image", "panel", height=1.75)
+    for axes, cells in shown:
+        axes.set_xlabel(str(cells["text"].iloc[0]))
     return figure
 
 
@@ -47,10 +25,7 @@ def delta(data: pd.DataFrame) -> Figure:
     Columns: panel ("delta" or "ceiling"), series, x, value.
     """
     figure, (left, right) = style.panels(2, height=3.6)
-    for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "delta"])):
-        look = style.line(index)
-        marker = style.MARKERS[index]
-        left.plot(rows["x"], rows["value"], label=name, marker=marker, **look)
+    common.curves(left, data[data["panel"] == "delta"], "x", "value", markers=True)
     left.axhline(0.5, color=style.BLACK, linewidth=0.9)
     left.axhspan(0.5, 1, color=style.VERMILION, alpha=0.06, linewidth=0)
     left.text(0.2, 0.6, "no certificate", color=style.VERMILION)
@@ -61,7 +36,7 @@ def delta(data: pd.DataFrame) -> Figure:
         title="784 pixels",
     )
     left.legend(loc="upper left", ncols=2, columnspacing=1.0)
-    for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "ceiling"])):
+    for index, (name, rows) in enumerate(common.parts(data[data["panel"] == "ceiling"])):
         look = style.line(index)
         if name.startswith("ln 2"):
             look = {"color": style.BLACK, "linestyle": ":"}
@@ -82,18 +57,14 @@ def information(data: pd.DataFrame) -> Figure:
 
     Columns: panel, series, rho, probability.
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.6, share_y=True)
-    for axes, panel in zip(all_axes, names, strict=True):
-        for index, (name, rows) in enumerate(_by_series(data[data["panel"] == panel])):
-            look = style.line(index)
-            marker = style.MARKERS[index]
-            axes.plot(rows["rho"], rows["probability"], label=name, marker=marker, **look)
+    figure, shown = common.panels(data, height=3.6, share_y=True)
+    for axes, panel, own in shown:
+        common.curves(axes, own, "rho", "probability", markers=True)
         axes.axhline(1, color=style.BLACK, linewidth=0.9)
         axes.set(xlabel="changed pixels ρ", title=panel, ylim=(0.48, 1.02))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        common.whole(axes.xaxis)
         axes.legend(loc="lower right")
-    all_axes[0].set_ylabel("probability needed to certify ρ")
+    figure.axes[0].set_ylabel("probability needed to certify ρ")
     return figure
 
 
@@ -102,35 +73,20 @@ def certified_curves(data: pd.DataFrame) -> Figure:
 
     Columns: panel, series, radius, share, low, high.
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.6, share_y=True)
-    for axes, panel in zip(all_axes, names, strict=True):
-        for index, (name, rows) in enumerate(_by_series(data[data["panel"] == panel])):
-            _steps(axes, rows, name, index)
+    figure, shown = common.panels(data, height=3.6, share_y=True)
+    for axes, panel, own in shown:
+        for index, (name, rows) in enumerate(common.parts(own)):
+            axes.plot(rows["radius"], rows["share"], alpha=0.55, **style.line(index))
+            offset = 0.05 * (index - 1.5)  # intervals of equal radii side by side
+            look = style.points(index) | {"capsize": 0}
+            common.whiskers(axes, rows["radius"] + offset, rows, "share", label=name, **look)
         axes.axhline(0.5, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)))
-        axes.set(xlabel="changed pixels ρ", title=panel, ylim=(0, 1.02))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="changed pixels ρ", title=panel)
+        common.whole(axes.xaxis)
+        common.shares(axes, low=0)
         axes.legend(loc="upper right")
-    all_axes[0].set_ylabel("certified accuracy")
-    all_axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    figure.axes[0].set_ylabel("certified accuracy")
     return figure
-
-
-def _steps(axes: Axes, rows: pd.DataFrame, name: str, index: int) -> None:
-    look = style.line(index)
-    offset = 0.05 * (index - 1.5)  # intervals of equal radii side by side
-    marker = style.MARKERS[index]
-    axes.plot(rows["radius"], rows["share"], alpha=0.55, **look)
-    axes.errorbar(
-        rows["radius"] + offset,
-        rows["share"],
-        yerr=(rows["share"] - rows["low"], rows["high"] - rows["share"]),
-        color=look["color"],
-        linestyle="none",
-        marker=marker,
-        elinewidth=1.0,
-        label=name,
-    )
 
 
 def samples(data: pd.DataFrame) -> Figure:
@@ -140,20 +96,11 @@ def samples(data: pd.DataFrame) -> Figure:
     """
     figure, (left, right) = style.panels(2, height=3.8, share_y=True)
     rules, images = (data[data["panel"] == panel] for panel in ("rules", "images"))
-    for name, rows in _by_series(rules):
-        look = {key: value for key, value in RULES[name].items() if key != "marker"}
-        left.plot(rows["p"], rows["samples"], label=name, **look)
+    for name, rows in common.parts(rules):
+        left.plot(rows["p"], rows["samples"], label=name, **common.RULES[name])
     left.axvline(rules["threshold"].iloc[0], color=style.BLACK, linewidth=0.8, linestyle=":")
-    for index, (name, rows) in enumerate(_by_series(images)):
-        right.plot(
-            rows["p"],
-            rows["samples"],
-            linestyle="none",
-            marker=style.MARKERS[index],
-            color=style.COLOURS[index],
-            alpha=0.6,
-            label=name,
-        )
+    for index, (name, rows) in enumerate(common.parts(images)):
+        right.plot(rows["p"], rows["samples"], alpha=0.6, label=name, **style.points(index))
     left.set(
         yscale="log",
         xlabel="probability $p_A$",
@@ -174,43 +121,19 @@ def attacks(data: pd.DataFrame) -> Figure:
     curves end where the search ended for some image.
     """
     figure, (left, right) = style.panels(2, height=3.6)
-    left.plot([0, 1], [0, 1], color=style.BLACK, linewidth=0.9)
-    left.fill_between([0, 1], [0, 1], [0, 0], color=style.VERMILION, alpha=0.08, linewidth=0)
-    left.text(
-        0.98, 0.04, "far below the line:\nguarantee broken", color=style.VERMILION, ha="right"
-    )
-    for index, (name, rows) in enumerate(_by_series(data)):
-        look, marker = style.line(index), style.MARKERS[index]
-        meaningful = rows[rows["guaranteed"] > 0]
-        left.plot(
-            meaningful["guaranteed"],
-            meaningful["measured"],
-            linestyle="none",
-            marker=marker,
-            color=look["color"],
-            alpha=0.45,
-            markersize=3.2,
-            label=name,
-        )
+    common.guarantee(left, data[data["guaranteed"] > 0], 0.04)
+    for index, (name, rows) in enumerate(common.parts(data)):
         reached = rows["beyond"].value_counts().sort_index()
         steps = reached.index[(reached.index <= 0) | (reached == (rows["rho"] == 1).sum())]
         kept = [(rows.loc[rows["beyond"] == step, "at_most"] >= 0.5).mean() for step in steps]
-        right.plot(steps, kept, marker=marker, label=name, **look)
+        marker = style.MARKERS[index]
+        right.plot(steps, kept, marker=marker, label=name, **style.line(index))
     right.axvspan(data["beyond"].min() - 0.4, 0, color=style.GREEN, alpha=0.12, linewidth=0)
     right.text(0.06, 0.05, "certified", color=style.GREEN, transform=right.transAxes)
-    left.set(
-        xlabel="guaranteed class probability",
-        ylabel="measured after the attack",
-        xlim=(0, 1.01),
-        ylim=(0, 1.02),
-    )
-    right.set(
-        xlabel="changed pixels − certified radius",
-        ylabel="images not shown to flip",
-        ylim=(0, 1.04),
-    )
+    left.set_ylabel("measured after the attack")
+    right.set(xlabel="changed pixels − certified radius", ylabel="images not shown to flip")
     right.set_xlim(left=data["beyond"].min() - 0.4)
-    right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    common.whole(right.xaxis)
+    common.shares(right, 0, 1.04)
     left.legend(loc="upper left", handletextpad=0.1)
     return figure

@@ -4,13 +4,9 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from rs_lib.book import style
-
-
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+from rs_lib.book.drawings import common
 
 
 def coverage(data: pd.DataFrame) -> Figure:
@@ -24,10 +20,10 @@ def coverage(data: pd.DataFrame) -> Figure:
         {"color": style.BLUE, "linestyle": "-", "linewidth": 0.9},
         {"color": style.BLACK, "linestyle": "--", "linewidth": 1.2},
     )
-    for look, (name, rows) in zip(looks, _by_series(data[data["panel"] == "error"]), strict=True):
+    for look, (name, rows) in zip(looks, common.parts(data[data["panel"] == "error"]), strict=True):
         left.plot(rows["p"], rows["value"], label=name, **look)
-    for index, (name, rows) in enumerate(_by_series(data[data["panel"] == "gain"])):
-        right.plot(1 - rows["p"], rows["value"], label=name, **style.line(index))
+    gain = data[data["panel"] == "gain"]
+    common.curves(right, gain.assign(missing=1 - gain["p"]), "missing", "value")
     left.set(
         xlabel="probability p",
         ylabel="P(bound > p), in units of α",
@@ -51,9 +47,7 @@ def coverage(data: pd.DataFrame) -> Figure:
 def reuse(data: pd.DataFrame) -> Figure:
     """Error of re-used samples, in units of α, against their number. Columns: n, least, most."""
     figure, (axes,) = style.panels(1, height=3.2)
-    axes.fill_between(
-        data["n"], data["least"], data["most"], color=style.BLUE, alpha=0.3, linewidth=0
-    )
+    common.band(axes, data.rename(columns={"least": "low", "most": "high"}), "n", style.BLUE, 0.3)
     axes.plot(data["n"], data["least"], color=style.BLUE, linewidth=0.9)
     axes.plot(data["n"], data["most"], color=style.BLUE, linewidth=0.9)
     for height, text in ((2, "2α"), (1, "α: promised")):
@@ -72,7 +66,7 @@ def reuse(data: pd.DataFrame) -> Figure:
 def peeking(data: pd.DataFrame) -> Figure:
     """Accumulated error of repeated looks, in units of α. Columns: series, n, error."""
     figure, (axes,) = style.panels(1, height=3.4)
-    for index, (name, rows) in enumerate(_by_series(data)):
+    for index, (name, rows) in enumerate(common.parts(data)):
         look = style.line(index)
         if len(rows) < 10:
             look["marker"] = style.MARKERS[index]
@@ -90,14 +84,7 @@ def peeking(data: pd.DataFrame) -> Figure:
     return figure
 
 
-RULES: dict[str, dict[str, Any]] = {
-    "calibrated": {"color": style.BLUE, "linestyle": "-", "marker": "o"},
-    "betting": {"color": style.VERMILION, "linestyle": "--", "marker": "s"},
-    "union": {"color": style.GREEN, "linestyle": "-.", "marker": "^"},
-    "three-stage": {"color": style.PURPLE, "linestyle": ":", "marker": "D"},
-    "fixed": {"color": style.ORANGE, "linestyle": (0, (5, 1, 1, 1, 1, 1)), "marker": "v"},
-    "Wald's bound": {"color": style.BLACK, "linestyle": (0, (1, 1)), "marker": "|"},
-}
+MARKERS = dict(zip(common.RULES, "os^Dv|", strict=True))
 
 
 def boundaries(data: pd.DataFrame) -> Figure:
@@ -106,7 +93,7 @@ def boundaries(data: pd.DataFrame) -> Figure:
     Columns: series (a rule, or "path, …"), n, certify, give_up; of a path, `certify` is its rate.
     """
     figure, (axes,) = style.panels(1, height=4.2)
-    for name, rows in _by_series(data):
+    for name, rows in common.parts(data):
         if name.startswith("path"):
             axes.plot(rows["n"], rows["certify"], color="#888888", linewidth=0.9, zorder=1)
             end = rows.iloc[-1]
@@ -120,7 +107,9 @@ def boundaries(data: pd.DataFrame) -> Figure:
                 fontsize=9,
             )
             continue
-        look = RULES[name] | ({"linestyle": "none"} if len(rows) < 5 else {"marker": None})
+        look = common.RULES[name]
+        if len(rows) < 5:
+            look = look | {"linestyle": "none", "marker": MARKERS[name]}
         axes.plot(rows["n"], rows["certify"], label=name, **look)
         axes.plot(rows["n"], rows["give_up"], **look)
         if name == "calibrated":
@@ -141,7 +130,7 @@ def boundaries(data: pd.DataFrame) -> Figure:
         xlim=(8, 1.3e5),
         ylim=(0.4, 1.02),
     )
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    common.percent(axes.yaxis)
     axes.legend(loc="lower right", ncols=2)
     return figure
 
@@ -151,16 +140,13 @@ def costs(data: pd.DataFrame) -> Figure:
 
     Columns: panel, series (a rule or "Wald's bound"), margin (in σ), samples.
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.9, share_y=True)
-    for axes, panel in zip(all_axes, names, strict=True):
-        for name, rows in _by_series(data[data["panel"] == panel]):
-            look = {key: value for key, value in RULES[name].items() if key != "marker"}
-            axes.plot(rows["margin"], rows["samples"], label=name, **look)
+    figure, shown = common.panels(data, height=3.9, share_y=True)
+    for axes, panel, own in shown:
+        for name, rows in common.parts(own):
+            axes.plot(rows["margin"], rows["samples"], label=name, **common.RULES[name])
         axes.set(yscale="log", xlabel="true radius − r, in σ", title=panel, ylim=(20, 1.6e5))
-    all_axes[0].set_ylabel("expected samples")
-    handles, labels = all_axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=2.6)
+    figure.axes[0].set_ylabel("expected samples")
+    common.common_legend(figure, figure.axes[0], columns=3, handlelength=2.6)
     return figure
 
 
@@ -169,15 +155,11 @@ def published_samples(data: pd.DataFrame) -> Figure:
     settings = list(dict.fromkeys(data["setting"]))
     figure, (axes,) = style.panels(1, height=5.6)
     places = {name: -index for index, name in enumerate(settings)}
-    for name, rows in _by_series(data):
-        look = RULES[name]
+    for name, rows in common.parts(data):
         wald = name == "Wald's bound"
         axes.plot(
-            rows["samples"],
-            rows["setting"].map(places),
-            linestyle="none",
-            marker=look["marker"],
-            color=look["color"],
+            *(rows["samples"], rows["setting"].map(places), MARKERS[name]),
+            color=common.RULES[name]["color"],
             markersize=11 if wald else 5,
             markeredgewidth=1.6 if wald else 1,
             label=name,
@@ -203,17 +185,10 @@ def lattices(data: pd.DataFrame) -> Figure:
     figure, (axes,) = style.panels(1, height=3.2)
     groups = list(dict.fromkeys(data["series"]))
     sources = list(dict.fromkeys(data["source"]))
-    for place, (_, rows) in enumerate(_by_series(data)):
+    for place, (_, rows) in enumerate(common.parts(data)):
         index = sources.index(rows["source"].iloc[0])
-        axes.plot(
-            rows["evidence"],
-            [-place] * len(rows),
-            linestyle="none",
-            marker=style.MARKERS[index],
-            color=style.COLOURS[index],
-            alpha=0.65,
-            markersize=6,
-        )
+        look = style.points(index) | {"alpha": 0.65, "markersize": 6}
+        axes.plot(rows["evidence"], [-place] * len(rows), **look)
     axes.axvline(0, color=style.BLACK, linewidth=0.8)
     for side, text in ((-1, "fits α = 0.01"), (1, "fits α = 0.001")):
         axes.text(4 * side, 0.62, text, ha="left" if side > 0 else "right", va="center")
@@ -231,10 +206,9 @@ def samples_used(data: pd.DataFrame) -> Figure:
 
     Columns: panel, series ("images", "exact mean" or "radii asked for"), radius, samples.
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.4, share_y=True)
-    for axes, panel in zip(all_axes, names, strict=True):
-        for name, rows in _by_series(data[data["panel"] == panel]):
+    figure, shown = common.panels(data, height=3.4, share_y=True)
+    for axes, panel, own in shown:
+        for name, rows in common.parts(own):
             if name == "images":
                 axes.plot(rows["radius"], rows["samples"], "o", color=style.BLUE, alpha=0.55)
             elif name == "exact mean":
@@ -243,6 +217,6 @@ def samples_used(data: pd.DataFrame) -> Figure:
                 for radius in rows["radius"]:
                     axes.axvline(radius, color=style.BLACK, linewidth=0.8, linestyle=":")
         axes.set(yscale="log", xlabel="estimated radius", title=panel)
-    all_axes[0].set_ylabel("samples used")
-    all_axes[0].legend(loc="lower right")
+    figure.axes[0].set_ylabel("samples used")
+    figure.axes[0].legend(loc="lower right")
     return figure

@@ -6,18 +6,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
-from matplotlib.ticker import PercentFormatter
 
 from rs_lib.book import style
+from rs_lib.book.drawings import common
 
 TILE = 4.0
 """Width and height of the window in which a region of the plane is shown."""
-GREY = "#8a8a8a"
 NOISE = r"noise, $\sigma/\sigma_{\mathrm{van}}$"
-
-
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
 
 
 def _outline(rows: pd.DataFrame, shift: tuple[float, float]) -> Path:
@@ -45,7 +40,7 @@ def _tiles(axes: Axes, rows: pd.DataFrame, size: float) -> None:
         own = rows[rows["region"] == name]
         before, after = (own[own["part"] == part] for part in ("base", "smoothed"))
         shape = PathPatch(
-            _outline(before, centre), facecolor="#cfe3f3", edgecolor="#777777", linewidth=0.9
+            _outline(before, centre), facecolor=style.PALE, edgecolor="#777777", linewidth=0.9
         )
         shape.set_linestyle((0, (3, 2)))
         axes.add_patch(shape)
@@ -60,11 +55,8 @@ def _tiles(axes: Axes, rows: pd.DataFrame, size: float) -> None:
         axes.text(
             corner[0] + 0.12, corner[1] + TILE - 0.15, str(name), va="top", ha="left", size=size
         )
-    axes.set(xlim=(-TILE / 2, 2.5 * TILE), ylim=(-1.5 * TILE, TILE / 2), aspect="equal", xticks=[])
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.set(xlim=(-TILE / 2, 2.5 * TILE), ylim=(-1.5 * TILE, TILE / 2), aspect="equal")
+    common.bare(axes, framed=False)
 
 
 def plane(data: pd.DataFrame) -> Figure:
@@ -72,32 +64,25 @@ def plane(data: pd.DataFrame) -> Figure:
 
     Columns: frame ("σ = …"), region, part ("base" or "smoothed"), loop, x, y.
     """
-    frames = list(dict.fromkeys(data["frame"]))
+    frames = common.parts(data, "frame")
     if len(frames) == 1:
         figure, (axes,) = style.panels(1, height=4.9)
         _tiles(axes, data, 10.5)
         return figure
-    columns = 3
-    depth = -(-len(frames) // columns)
-    figure, grid = style.grid(depth, columns, height=1.95 * depth)
-    for index, axes in enumerate(axes for row in grid for axes in row):
-        if index >= len(frames):
-            axes.set_visible(False)
-            continue
-        _tiles(axes, data[data["frame"] == frames[index]], 5.5)
-        axes.set_title(frames[index], fontsize=10.5)
+    figure, every = common.tiles(len(frames), 3, height=1.95)
+    for axes, (name, rows) in zip(every, frames, strict=True):
+        _tiles(axes, rows, 5.5)
+        axes.set_title(name, fontsize=10.5)
     return figure
 
 
-def _curves(axes: Axes, data: pd.DataFrame, *, legend: bool) -> None:
-    for index, (name, rows) in enumerate(_by_series(data)):
+def _curves(axes: Axes, data: pd.DataFrame) -> None:
+    for index, (name, rows) in enumerate(common.parts(data)):
         look = style.line(index)
         width = 1.2 if index >= len(style.COLOURS) else 1.8
         if index >= len(style.COLOURS):
             look["color"] = style.BLACK
         axes.plot(rows["x"], rows["y"], label=name, linewidth=width, **look)
-    if legend:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.02), borderaxespad=0)
 
 
 def balls(data: pd.DataFrame) -> Figure:
@@ -106,8 +91,8 @@ def balls(data: pd.DataFrame) -> Figure:
     Columns: panel ("radius" or "bounds"), series ("d = …"), x (σ / σ_van), y.
     """
     figure, (left, right) = style.panels(2, height=3.5)
-    _curves(left, data[data["panel"] == "radius"], legend=False)
-    _curves(right, data[data["panel"] == "bounds"], legend=False)
+    _curves(left, data[data["panel"] == "radius"])
+    _curves(right, data[data["panel"] == "bounds"])
     left.set(xlabel=NOISE, ylabel=r"radius left, $R_\sigma/R$", ylim=(0, 1.03), xlim=(0, 1.0))
     right.set(
         xlabel=NOISE,
@@ -115,12 +100,11 @@ def balls(data: pd.DataFrame) -> Figure:
         ylim=(-0.16, 1.1),
         xlim=(0, 1.0),
     )
-    right.axhline(0, color=GREY, linewidth=1)
-    right.axhline(1, color=GREY, linewidth=1)
+    right.axhline(0, color=style.GREY, linewidth=1)
+    right.axhline(1, color=style.GREY, linewidth=1)
     right.text(0.03, 0.97, r"lower bound, $R_\sigma^2=R^2-d\,\sigma^2$", va="top", size=9.5)
     right.text(0.03, -0.03, r"upper bound, $R_\sigma^2=R^2-(d-1)\,\sigma^2$", va="top", size=9.5)
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=9)
+    common.common_legend(figure, left, columns=7, fontsize=9)
     return figure
 
 
@@ -130,18 +114,12 @@ def certificate(data: pd.DataFrame) -> Figure:
     Columns: panel ("radius" or "ratio"), series, x (σ / σ_van), y.
     """
     figure, (left, right) = style.panels(2, height=3.7)
-    _curves(left, data[data["panel"] == "radius"], legend=False)
-    _curves(right, data[data["panel"] == "ratio"], legend=False)
+    _curves(left, data[data["panel"] == "radius"])
+    _curves(right, data[data["panel"] == "ratio"])
     left.set(xlabel=NOISE, ylabel=r"radius / $R$", ylim=(0, 1.03), xlim=(0, 1))
     right.set(xlabel=NOISE, ylabel="certified / true radius", ylim=(0, 1.03), xlim=(0, 1))
     for axes, columns in ((left, 1), (right, 2)):
-        axes.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.2),
-            ncols=columns,
-            fontsize=9,
-            handlelength=3,
-        )
+        common.legend_below(axes, ncols=columns, handlelength=3)
     return figure
 
 
@@ -151,15 +129,13 @@ def cones(data: pd.DataFrame) -> Figure:
     Columns: panel ("angle" or "dimension"), series, x (degrees or d), y (shift / σ).
     """
     figure, (left, right) = style.panels(2, height=3.7)
-    _curves(left, data[data["panel"] == "angle"], legend=False)
-    _curves(right, data[data["panel"] == "dimension"], legend=False)
+    _curves(left, data[data["panel"] == "angle"])
+    _curves(right, data[data["panel"] == "dimension"])
     left.set(xlabel="half-angle θ, degrees", ylabel="shift of the tip, σ", yscale="log")
     left.set(xlim=(0, 90), ylim=(0.005, 6000), xticks=range(0, 91, 15))
     right.set(xlabel="dimension d", xscale="log", yscale="log", ylim=(0.005, 6000))
     for axes in (left, right):
-        axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=9, handlelength=3
-        )
+        common.legend_below(axes, ncols=2, handlelength=3)
     return figure
 
 
@@ -169,22 +145,19 @@ def points(data: pd.DataFrame) -> Figure:
     Columns: panel (title), series, x (σ / a), y (mass), critical (σ / a at which the mass at ±a
     passes 1/2, or empty).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.5, share_y=True)
-    for axes, name in zip(all_axes, names, strict=True):
-        rows = data[data["panel"] == name]
-        _curves(axes, rows, legend=False)
+    figure, shown = common.panels(data, height=3.5, share_y=True)
+    for axes, name, rows in shown:
+        _curves(axes, rows)
         axes.axhline(0.5, color=style.BLACK, linewidth=1)
         critical = rows["critical"].dropna()
         if len(critical):
             at = float(critical.iloc[0])
-            axes.axvline(at, color=GREY, linewidth=1, linestyle=(0, (4, 2)))
+            axes.axvline(at, color=style.GREY, linewidth=1, linestyle=(0, (4, 2)))
             axes.axvspan(at, float(rows["x"].max()), color=style.ORANGE, alpha=0.15, linewidth=0)
             axes.text(at + 0.06, 0.06, "class 0 is lost", size=10)
         axes.set(xlabel="noise, σ / a", title=name, ylim=(0, 1.0), xlim=(0, rows["x"].max()))
-    all_axes[0].set_ylabel("noisy mass of class 1")
-    handles, labels = all_axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.axes[0].set_ylabel("noisy mass of class 1")
+    common.common_legend(figure, figure.axes[0], columns=2)
     return figure
 
 
@@ -192,26 +165,22 @@ def classes(data: pd.DataFrame) -> Figure:
     """Accuracy of each class against the noise, a panel for each comparison.
 
     Columns: panel (title; "unit" names the x axis), unit, series (class), x, y, low, high, and
-    mark ("best" or "worst" at the largest noise, or empty). A panel without numbers says so.
+    mark ("best" or "worst" at the largest noise, or empty).
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.9, share_y=True)
+    figure, shown = common.panels(data, height=3.9, share_y=True)
     looks = {"best": (style.BLUE, "-", "o"), "worst": (style.VERMILION, "--", "s")}
-    for axes, name in zip(all_axes, names, strict=True):
-        panel = data[data["panel"] == name]
-        for label, rows in panel.dropna(subset=["y"]).groupby("series", sort=False):
+    for axes, name, panel in shown:
+        for label, rows in common.parts(panel):
             mark = str(rows["mark"].iloc[0])
-            colour, dash, marker = looks.get(mark, (GREY, "-", "."))
+            colour, dash, marker = looks.get(mark, (style.GREY, "-", "."))
             strong = mark in looks
             width = 2.0 if strong else 0.9
             axes.plot(rows["x"], rows["y"], dash, color=colour, linewidth=width, marker=marker)
             if strong:
-                axes.fill_between(
-                    rows["x"], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0
-                )
+                common.band(axes, rows, "x", colour, 0.15)
                 end = rows.iloc[-1]
                 axes.annotate(
-                    str(label),
+                    label,
                     (float(end["x"]), float(end["y"])),
                     xytext=(6, 0),
                     textcoords="offset points",
@@ -219,11 +188,9 @@ def classes(data: pd.DataFrame) -> Figure:
                     va="center",
                     annotation_clip=False,
                 )
-        if panel["y"].isna().all():
-            axes.text(0.5, 0.5, "not recorded yet", transform=axes.transAxes, ha="center", size=13)
-        axes.set(xlabel=str(panel["unit"].iloc[0]), title=name, ylim=(-0.02, 1.02))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    all_axes[0].set_ylabel("accuracy of the class")
+        axes.set(xlabel=str(panel["unit"].iloc[0]), title=name)
+        common.shares(axes)
+    figure.axes[0].set_ylabel("accuracy of the class")
     return figure
 
 
@@ -232,26 +199,14 @@ def shares(data: pd.DataFrame) -> Figure:
 
     Columns: panel (title), series (class), x (share), y (accuracy), low, high.
     """
-    names = list(dict.fromkeys(data["panel"]))
-    figure, all_axes = style.panels(len(names), height=3.3, share_y=True)
-    for index, (axes, name) in enumerate(zip(all_axes, names, strict=True)):
-        rows = data[data["panel"] == name]
-        errors = np.clip([rows["y"] - rows["low"], rows["high"] - rows["y"]], 0, None)
-        axes.errorbar(
-            rows["x"],
-            rows["y"],
-            yerr=errors,
-            linestyle="none",
-            marker=style.MARKERS[index],
-            color=style.COLOURS[index],
-            elinewidth=0.9,
-            capsize=2,
-        )
+    figure, shown = common.panels(data, height=3.3, share_y=True)
+    for index, (axes, name, rows) in enumerate(shown):
+        common.whiskers(axes, rows["x"], rows, "y", elinewidth=0.9, **style.points(index))
         _label_points(axes, rows.sort_values("x"))
-        axes.set(xlabel="share of pure noise", title=name, xlim=(0.015, 0.148), ylim=(-0.03, 1.05))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    all_axes[0].set_ylabel("accuracy of the class")
+        axes.set(xlabel="share of pure noise", title=name, xlim=(0.015, 0.148))
+        common.percent(axes.xaxis)
+        common.shares(axes, -0.03, 1.05)
+    figure.axes[0].set_ylabel("accuracy of the class")
     return figure
 
 
@@ -279,7 +234,7 @@ def disparity(data: pd.DataFrame) -> Figure:
     Columns: series (method), x (σ), y (gap in points).
     """
     figure, (axes,) = style.panels(1, height=3.4)
-    for index, (name, rows) in enumerate(_by_series(data)):
+    for index, (name, rows) in enumerate(common.parts(data)):
         shift = (index - 3) * 0.008
         look = style.line(index)
         marker = (*style.MARKERS, "X")[index]
@@ -292,5 +247,5 @@ def disparity(data: pd.DataFrame) -> Figure:
         ylim=(0, 85),
         xticks=[0.25, 0.5, 1.0],
     )
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
+    common.legend_beside(axes)
     return figure

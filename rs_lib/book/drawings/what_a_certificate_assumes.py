@@ -6,13 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from rs_lib.book import style
-
-
-def _by_series(data: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in data.groupby("series", sort=False)]
+from rs_lib.book.drawings import common
 
 
 def reachable(data: pd.DataFrame) -> Figure:
@@ -23,7 +19,7 @@ def reachable(data: pd.DataFrame) -> Figure:
     """
     figure, (left, right) = style.panels(2, height=3.4)
     names = []
-    for row, (name, marks) in enumerate(_by_series(data[data["panel"] == "floats"])):
+    for row, (name, marks) in enumerate(common.parts(data[data["panel"] == "floats"])):
         names.append(name)
         colour = style.COLOURS[row]
         left.vlines(marks["x"], row - 0.32, row + 0.32, color=colour, linewidth=2.2)
@@ -41,7 +37,7 @@ def reachable(data: pd.DataFrame) -> Figure:
         "float by float": {"color": style.VERMILION, "marker": "_", "markersize": 9, "zorder": 2},
         "integers, once": {"color": style.BLUE, "marker": "o", "markersize": 5, "zorder": 3},
     }
-    for name, points in _by_series(data[data["panel"] == "sums"]):
+    for name, points in common.parts(data[data["panel"] == "sums"]):
         right.plot(points["x"], points["y"], linestyle="none", label=name, **looks[name])
     top = data.loc[data["panel"] == "sums", "y"].max()
     right.set(
@@ -50,7 +46,7 @@ def reachable(data: pd.DataFrame) -> Figure:
         title="floats that stand for one sum",
         ylim=(None, top * 1.45),
     )
-    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    common.whole(right.xaxis)
     right.legend(loc="upper left", ncols=2, handletextpad=0.1, columnspacing=0.7, fontsize=9)
     return figure
 
@@ -114,19 +110,11 @@ def generators(data: pd.DataFrame) -> Figure:
 def _claims(axes: Axes, data: pd.DataFrame) -> None:
     low, high = data["x"].min(), data["x"].max()
     axes.fill_between([low, high], [low, high], [9, 9], color=style.VERMILION, alpha=0.07)
-    for index, (name, rows) in enumerate(_by_series(data)):
-        look = style.line(index)
+    for index, (name, rows) in enumerate(common.parts(data)):
         line, points = (rows[rows["kind"] == kind] for kind in ("line", "point"))
-        axes.plot(line["x"], line["y"], **look)
+        axes.plot(line["x"], line["y"], **style.line(index))
         shown = points[points["y"] > 0]
-        axes.plot(
-            shown["x"],
-            shown["y"],
-            linestyle="none",
-            marker=style.MARKERS[index],
-            color=look["color"],
-            label=name,
-        )
+        axes.plot(shown["x"], shown["y"], label=name, **style.points(index))
     axes.text(low * 1.1, 6.4, "claims too much", color=style.VERMILION, va="center")
     axes.set(
         xscale="log",
@@ -147,18 +135,12 @@ def _by_name_and_strength(attack: str) -> tuple[str, float]:
 
 def _tests(axes: Axes, data: pd.DataFrame) -> None:
     attacks = sorted(data["kind"].unique(), key=_by_name_and_strength)
-    tests = list(dict.fromkeys(data["series"]))
-    for index, (test, rows) in enumerate(_by_series(data)):
+    tests = common.parts(data)
+    for index, (test, rows) in enumerate(tests):
         # Little steps apart: equal sample sizes would hide one another.
         height = np.array([attacks.index(attack) for attack in rows["kind"]])
-        axes.plot(
-            rows["x"],
-            height + 0.11 * (index - (len(tests) - 1) / 2),
-            linestyle="none",
-            marker=style.MARKERS[index],
-            color=style.COLOURS[index],
-            label=test,
-        )
+        height = height + 0.11 * (index - (len(tests) - 1) / 2)
+        axes.plot(rows["x"], height, label=test, **style.points(index))
     axes.set(
         xscale="log",
         yticks=range(len(attacks)),
@@ -167,11 +149,4 @@ def _tests(axes: Axes, data: pd.DataFrame) -> None:
         xlabel="normals until noticed",
         title="who notices",
     )
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.4, -0.17),
-        ncols=2,
-        fontsize=9,
-        handletextpad=0.1,
-        columnspacing=0.8,
-    )
+    common.legend_below(axes, -0.17, 0.4, ncols=2, handletextpad=0.1, columnspacing=0.8)

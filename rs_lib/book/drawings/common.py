@@ -1,0 +1,180 @@
+"""What the drawings share: series, panels, images, bands, shares in percent, legends."""
+
+from itertools import product
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from rs_lib.book import style
+
+RULES: dict[str, dict[str, Any]] = {
+    "calibrated": {"color": style.BLUE, "linestyle": "-"},
+    "betting": {"color": style.VERMILION, "linestyle": "--"},
+    "union": {"color": style.GREEN, "linestyle": "-."},
+    "three-stage": {"color": style.PURPLE, "linestyle": ":"},
+    "fixed": {"color": style.ORANGE, "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    "Wald's bound": {"color": style.BLACK, "linestyle": (0, (1, 1))},
+}
+"""The line of each rule that says when to stop sampling."""
+
+
+def parts(data: pd.DataFrame, column: str = "series") -> list[tuple[str, pd.DataFrame]]:
+    """Return each value of a column with its rows, in the order of the data."""
+    return [(str(name), rows) for name, rows in data.groupby(column, sort=False)]
+
+
+def panels(
+    data: pd.DataFrame, *, height: float, share_y: bool = False
+) -> tuple[Figure, list[tuple[Axes, str, pd.DataFrame]]]:
+    """Return a figure with a row of panels: the axes, name and rows of each value of `panel`."""
+    named = parts(data, "panel")
+    figure, row = style.panels(len(named), height=height, share_y=share_y)
+    return figure, [(axes, *part) for axes, part in zip(row, named, strict=True)]
+
+
+def tiles(count: int, columns: int, *, height: float, more: float = 0) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `count` panels in rows of `columns`, and hide the places that are left.
+
+    A row is `height` inches high, the figure `more` than its rows.
+    """
+    depth = -(-count // columns)
+    figure, grid = style.grid(depth, columns, height=height * depth + more)
+    every = [axes for row in grid for axes in row]
+    for axes in every[count:]:
+        axes.set_visible(False)
+    return figure, every[:count]
+
+
+def image(axes: Axes, cells: pd.DataFrame) -> np.ndarray:
+    """Show pixels (columns: row, column, value) with 0 white and 1 black, and return them.
+
+    Empty values are not seen: they get a colour of their own.
+    """
+    values = cells.pivot_table(index="row", columns="column", values="value", dropna=False)
+    pixels = values.to_numpy()
+    greys = mpl.colormaps["gray_r"].with_extremes(bad=style.UNSEEN)
+    axes.imshow(np.ma.masked_invalid(pixels), cmap=greys, vmin=0, vmax=1)
+    bare(axes, framed=True)
+    return pixels
+
+
+def gallery(
+    data: pd.DataFrame, row: str, column: str, *, height: float, more: float = 0, size: float = 11.5
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """Return a table of images by two columns of the data, and the axes and pixels of each.
+
+    The values of `column` stand above, of this size; a row is `height` inches high.
+    """
+    rows, columns = (list(dict.fromkeys(data[name])) for name in (row, column))
+    figure, every = tiles(len(rows) * len(columns), len(columns), height=height, more=more)
+    shown = []
+    for axes, (i, j) in zip(every, product(rows, columns), strict=True):
+        cells = data[(data[row] == i) & (data[column] == j)]
+        image(axes, cells)
+        shown.append((axes, cells))
+    for axes, name in zip(every, columns, strict=False):
+        axes.set_title(str(name), fontsize=size)
+    return figure, shown
+
+
+def grey_key(figure: Figure) -> None:
+    """Say below a figure how images show values outside of [0, 1], such as those of noise."""
+    figure.legend(
+        handles=[
+            Patch(facecolor="white", edgecolor=style.BLACK, linewidth=0.8, label="0 or less"),
+            Patch(facecolor="black", edgecolor=style.BLACK, linewidth=0.8, label="1 or more"),
+        ],
+        loc="outside lower center",
+        ncols=2,
+    )
+
+
+def curves(
+    axes: Axes, data: pd.DataFrame, x: str, y: str, *, markers: bool = False, shade: float = 0
+) -> None:
+    """Draw a curve for each series, its points marked on demand, and its band if `shade` is set."""
+    for index, (name, rows) in enumerate(parts(data)):
+        look = style.line(index)
+        marker = style.MARKERS[index] if markers else None
+        axes.plot(rows[x], rows[y], marker=marker, label=name, **look)
+        if shade:
+            band(axes, rows, x, look["color"], shade)
+
+
+def band(axes: Axes, rows: pd.DataFrame, x: str, colour: Any, shade: float, **more: Any) -> None:
+    """Fill what lies between `low` and `high` (columns) with a pale colour."""
+    look = {"color": colour, "alpha": shade, "linewidth": 0}
+    axes.fill_between(rows[x], rows["low"], rows["high"], **look, **more)
+
+
+def whiskers(axes: Axes, x: pd.Series, rows: pd.DataFrame, y: str, **look: Any) -> None:
+    """Draw points at `x` with whiskers from `low` to `high` (columns)."""
+    reach = np.clip([rows[y] - rows["low"], rows["high"] - rows[y]], 0, None)
+    axes.errorbar(x, rows[y], yerr=reach, **{"capsize": 2, "elinewidth": 1, **look})
+
+
+def percent(axis: Axis, decimals: int | None = 0) -> None:
+    """Write an axis of shares in percent."""
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
+
+
+def shares(axes: Axes, low: float = -0.02, high: float = 1.02) -> None:
+    """Let y run over all shares, in percent."""
+    axes.set_ylim(low, high)
+    percent(axes.yaxis)
+
+
+def whole(axis: Axis) -> None:
+    """Put ticks at whole numbers only."""
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def bare(axes: Axes, *, framed: bool) -> None:
+    """Take ticks and grid away; leave a frame all round, or none."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(framed)
+
+
+def legend_below(axes: Axes, y: float = -0.2, x: float = 0.5, **look: Any) -> None:
+    """Put a panel's legend under it, its upper middle at (x, y) in units of the panel."""
+    axes.legend(loc="upper center", bbox_to_anchor=(x, y), **{"fontsize": 9, **look})
+
+
+def legend_beside(axes: Axes) -> None:
+    """Put a panel's legend on its right."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
+
+
+def common_legend(figure: Figure, *every: Axes, columns: int, **look: Any) -> None:
+    """Put one legend of what these axes show, each text once, below the whole figure."""
+    handles = {
+        text: handle
+        for axes in every
+        for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=columns, **look
+    )
+
+
+def guarantee(axes: Axes, data: pd.DataFrame, y: float) -> None:
+    """Draw measured probabilities against guaranteed ones, a point for each attacked image.
+
+    What would break the guarantee is red, and says so at the height y.
+    """
+    axes.plot([0, 1], [0, 1], color=style.BLACK, linewidth=0.9)
+    axes.fill_between([0, 1], [0, 1], [0, 0], color=style.VERMILION, alpha=0.08, linewidth=0)
+    text = "far below the line:\nguarantee broken"
+    axes.text(0.98, y, text, color=style.VERMILION, ha="right")
+    for index, (name, rows) in enumerate(parts(data)):
+        look = style.points(index) | {"alpha": 0.45, "markersize": 3.2}
+        axes.plot(rows["guaranteed"], rows["measured"], label=name, **look)
+    axes.set(xlabel="guaranteed class probability", xlim=(0, 1.01), ylim=(0, 1.02))
