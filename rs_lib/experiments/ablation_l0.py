@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib.machines import data, sparse_attacks
+from rs_lib.machines import data, models, sparse_attacks
 from rs_lib.machines.base_classifiers import Recipe, base_classifier
 from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Ablation
@@ -121,6 +121,11 @@ def law(kept: int, dataset: data.Dataset) -> Ablation:
     return Ablation(kept, height * width, dataset.levels)
 
 
+def _fingerprint(model: nn.Module, views: Ablation, dataset: data.Dataset) -> str:
+    channels, height, width = views.seen(dataset.image_shape)
+    return models.fingerprint(model, (channels, height, width))
+
+
 def radii_in_reach(parameters: Parameters, views: Ablation) -> list[int]:
     """Return 0, 1, ... up to the most changed pixels that unanimous samples certify."""
     return list(range(int(ceiling(views, parameters.n, parameters.alpha)) + 1))
@@ -174,6 +179,7 @@ def _counts(
             **parameters.training_inputs(),
             **sizes,
             "views": str(views),
+            "network": _fingerprint(model, views, dataset),
             "data": dataset.digest,
             "images": chunk.tolist(),
         }
@@ -249,6 +255,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
         runs.append({"kept": kept, "losses": losses, **counts})
         if kept == parameters.attacked_kept:
             inputs = {**asdict(parameters), "data": dataset.digest}
+            inputs |= {"network": _fingerprint(model, views, dataset)}
             work = partial(_attack, parameters, views, dataset, context, model, counts)
             attack = context.stage("ablation-attack", inputs, work)
     return {

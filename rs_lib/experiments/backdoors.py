@@ -389,6 +389,7 @@ class Values:
     attacked: Votes
     attacks: list[UnderAttack]
 
+    # not in the witness: for chapters, which read the values with it
     @classmethod
     def read(cls, values: dict[str, Any]) -> "Values":
         """Return the `values` of a result under their names."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib.machines import data
+from rs_lib.machines import data, models
 from rs_lib.machines.base_classifiers import Recipe, base_classifier
 from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Gaussian, Rounded
@@ -147,6 +147,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     for train_sigma in parameters.train_sigmas:
         noise = Gaussian(train_sigma) if train_sigma > 0 else None
         network, losses = base_classifier(parameters, noise, dataset, context)
+        trained = models.fingerprint(network, dataset.image_shape)
         tests = []
         for sigma in parameters.test_sigmas:
             answers: list[int] = []
@@ -154,6 +155,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
                 inputs = {
                     **parameters.training_inputs(),
                     "data": dataset.digest,
+                    "network": trained,
                     "train": train_sigma,
                     "test": sigma,
                     "n": parameters.n,

@@ -341,6 +341,7 @@ class Measured:
     top_one: Votes
 
 
+# not in the witness: for chapters, which read the values with it
 def read(values: dict[str, Any]) -> list[Measured]:
     """Return what the `values` of a result say of each base classifier."""
 

@@ -47,10 +47,11 @@ def base_classifier(
         device=context.device,
         progress=context.progress,
     )
-    inputs = {**recipe.training_inputs(), "noise": str(noise), "data": dataset.digest}
-    kept = context.training("train", inputs, compute)
     channels, height, width = noise.seen(dataset.image_shape) if noise else dataset.image_shape
     shape = (channels, height, width)
     network = models.build(recipe.model, shape, dataset.classes, derive(recipe.seed, "model"))
+    inputs = {**recipe.training_inputs(), "noise": str(noise), "data": dataset.digest}
+    inputs |= {"network": models.fingerprint(network, shape)}
+    kept = context.training("train", inputs, compute)
     network.load_state_dict(kept["weights"])
     return network.to(context.device), kept["losses"]

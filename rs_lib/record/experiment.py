@@ -192,15 +192,15 @@ class Experiment:
         text returned says what came of it (see `rs_lib.record.again`). Raises ValueError, and
         changes nothing, where the result is stale or the stage gives something else.
         """
-        stored = self.recorded(profile)
-        if self.stale(stored):
+        stored, origin = self.recorded(profile), self._origin()
+        if self.stale(stored) or not witness.agree(stored.run.get("witness"), origin.witness):
             raise ValueError(
                 f"{self.path(profile).name} is stale: run {self.name} again, or mend the code"
             )
         parameters = self._parameters_of(stored)
         told = again.one_stage(
             lambda context: self.compute(parameters, context),
-            self._origin(),
+            origin,
             stored,
             device=device,
             seed=seed,
