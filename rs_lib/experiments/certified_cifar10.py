@@ -110,7 +110,16 @@ PROFILES = {
         seed=2019,
     ),
 }
-PROFILES["pilot"] = dataclasses.replace(PROFILES["full"], epochs=PROFILES["full"].epochs // 2)
+# What half of the training costs in accuracy.
+PROFILES["pilot"] = dataclasses.replace(
+    PROFILES["full"], train_sigmas=(0.25, 0.5), epochs=PROFILES["full"].epochs // 2
+)
+# Goes on from the stages of the full profile.
+PROFILES["matrix"] = dataclasses.replace(
+    PROFILES["full"],
+    train_sigmas=(0.25, 0.5, 0.0, 1.0, 0.12),
+    test_sigmas=(0.12, 0.25, 0.5, 1.0),
+)
 
 WITNESS = dataclasses.replace(
     PROFILES["quick"],
