@@ -162,6 +162,13 @@ def precision(parameters: Parameters, dataset: data.Dataset, context: Context) -
     return str(context.stage("precision", inputs, measured)["precision"])
 
 
+def recipe(parameters: Parameters, form: str) -> fast_training.Recipe:
+    """Return how the networks are trained in the precision `form`."""
+    names = {field.name for field in dataclasses.fields(fast_training.Recipe)} - {"precision"}
+    chosen = {name: value for name, value in asdict(parameters).items() if name in names}
+    return fast_training.Recipe(**chosen, precision=form)
+
+
 def base_classifier(
     parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
 ) -> tuple[nn.Module, list[float]]:
@@ -169,14 +176,11 @@ def base_classifier(
 
     Returns it in evaluation mode, with batch normalisations folded, and its losses per epoch.
     """
-    chosen = ("widths", "blocks", "epochs", "batch_size", "learning_rate", "weight_decay")
     inputs = {
-        name: asdict(parameters)[name] for name in (*chosen, "shift", "flip", "average", "seed")
-    }
-    inputs |= {
+        **asdict(recipe(parameters, precision(parameters, dataset, context))),
+        **{name: asdict(parameters)[name] for name in ("widths", "blocks", "seed")},
         "sigma": sigma,
         "data": dataset.digest,
-        "precision": precision(parameters, dataset, context),
     }
     checkpoint = _checkpoint(inputs, context)
     compute = partial(_trained, parameters, sigma, dataset, context, checkpoint)
@@ -203,23 +207,13 @@ def _trained(
     context: Context,
     checkpoint: Checkpoint,
 ) -> dict[str, Any]:
-    recipe = fast_training.Recipe(
-        epochs=parameters.epochs,
-        batch_size=parameters.batch_size,
-        learning_rate=parameters.learning_rate,
-        weight_decay=parameters.weight_decay,
-        shift=parameters.shift,
-        flip=parameters.flip,
-        average=parameters.average,
-        precision=precision(parameters, dataset, context),
-    )
     training = fast_training.Training(
         network(parameters, dataset),
         dataset.train_images,
         dataset.train_labels,
         levels=dataset.levels,
         noise=Gaussian(sigma) if sigma > 0 else None,
-        recipe=recipe,
+        recipe=recipe(parameters, precision(parameters, dataset, context)),
         seed=derive(parameters.seed, "train", str(sigma)),
         device=context.device,
     )
