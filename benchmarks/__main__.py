@@ -10,16 +10,14 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks import bands, certify, ensembles, hypotheses, noise, sequential, soundness, training
-from rs_lib import provenance
+from rs_lib.record import digests, files, machine, places
 
 Rows = list[dict[str, Any]]
-RESULT = Path("book/results/benchmarks.json")
 SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
     "noise": (
         "Sound noise against torch.randn, ns of CPU time a pixel",
@@ -95,7 +93,9 @@ def main() -> None:
         epilog="One thread of the CPU unless it says otherwise; medians of alternating turns.",
     )
     parser.add_argument("section", nargs="*", help=f"of {', '.join(SECTIONS)} (default: all)")
-    parser.add_argument("--store", action="store_true", help=f"write the tables to {RESULT}")
+    parser.add_argument(
+        "--store", action="store_true", help="keep the tables among the book's stored results"
+    )
     options = parser.parse_args()
     unknown = [name for name in options.section if name not in SECTIONS]
     if unknown:
@@ -113,17 +113,18 @@ def main() -> None:
 
 def _store(section: str, rows: Rows, started: str) -> None:
     """Keep a section's rows beside the others in the file of results."""
-    stored = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+    path = places.HERE.benchmarks
+    stored = json.loads(path.read_text()) if path.is_file() else {}
     run = {
-        "device": provenance.processor(),
+        "device": machine.processor(),
         "threads": max(row.get("threads", 1) for row in rows),
         "started": started,
-        "commit": provenance.commit(),
-        "versions": provenance.versions("torch", "numpy"),
+        "commit": machine.commit(),
+        "versions": machine.versions("torch", "numpy"),
     }
     stored[section] = {"run": run, "rows": rows}
-    provenance.write_atomically(RESULT, provenance.readable_json(stored))
-    print(f"stored in {RESULT}")
+    files.write_atomically(path, digests.readable_json(stored))
+    print(f"stored in {path}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from benchmarks.clock import alternate
 from rs_lib import smoothing
 from rs_lib.experiments import certified_accuracy
-from rs_lib.experiments.experiment import Context
 from rs_lib.machines import data, models
 from rs_lib.noise import Gaussian, Rounded
 from rs_lib.smoothing.executed import Executed
@@ -125,7 +124,8 @@ def end_to_end(
     parameters = dataclasses.replace(
         certified_accuracy.experiment.parameters(profile), images=images, n=n
     )
-    context, dataset = Context(keep_stages=True), data.load(parameters.dataset)
+    context = certified_accuracy.experiment.context(keep_stages=True)
+    dataset = data.load(parameters.dataset)
     noise = certified_accuracy.smoothing_noise(SIGMA, dataset)
     model, _ = certified_accuracy.base_classifier(parameters, SIGMA, dataset, context)
     counts = certified_accuracy.class_counts(parameters, SIGMA, dataset, context)

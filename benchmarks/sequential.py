@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from rs_lib.record import places
 from rs_lib.statistics import RULES, SequentialTest
 
 ALPHA = 0.001
@@ -59,7 +60,10 @@ def means(logs: list[dict[str, Any]], radius: float) -> Floats:
     return np.stack([table[:, np.searchsorted(points, p)] @ share for p, share in laws])
 
 
-def measure(results: Path = Path("book/results/published-logs.full.json")) -> list[dict[str, Any]]:
+RESULTS = places.HERE.results / "published-logs.full.json"
+
+
+def measure(results: Path = RESULTS) -> list[dict[str, Any]]:
     """Return a row for each log and radius: mean samples of each rule, and ratios."""
     logs = json.loads(results.read_text())["content"]["values"]["logs"]
     rows = []

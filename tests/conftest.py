@@ -1,5 +1,6 @@
-"""Tiny houses: a checkout of one short chapter, made in a temporary folder."""
+"""Tiny houses: a checkout of one short chapter, made in a temporary folder; a toy experiment."""
 
+import importlib
 import shutil
 import sys
 from pathlib import Path
@@ -7,10 +8,14 @@ from types import ModuleType
 
 import pytest
 from matplotlib.figure import Figure
+from toys import TOY
 
-from rs_lib import provenance
+from rs_lib import experiments
 from rs_lib.book import builds, runner
 from rs_lib.book.house import House
+from rs_lib.experiments import bounds
+from rs_lib.experiments.bounds import kinds
+from rs_lib.record import digests, places
 
 HEAD = """---
 jupytext:
@@ -128,7 +133,7 @@ def build_house(root: Path, **chapters: str) -> House:
     house.lock.write_text("numpy==2.0\n")
     house.published.write_text(PUBLISHED)
     shutil.copy(House().bibliography, house.bibliography)
-    shutil.copy(provenance.ROOT / "_config.yml", root)
+    shutil.copy(places.HERE.root / "_config.yml", root)
     shutil.copytree(House().book / "_static", house.book / "_static")
     (house.results / "attack-in-ball.full.json").write_text("{}\n")
     (house.results / "certified-accuracy.full.json").write_text("{}\n")
@@ -153,14 +158,30 @@ def tiny(pristine, tmp_path):
 
 @pytest.fixture
 def library_copy(tmp_path, monkeypatch):
-    """A copy of the library's source in which `provenance` looks for code."""
-    target = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(provenance.PACKAGE_FOLDER, target / provenance.PACKAGE, ignore=ignored)
-    monkeypatch.setattr(provenance, "ROOT", target)
-    provenance._direct_imports.cache_clear()
-    yield target / provenance.PACKAGE
-    provenance._direct_imports.cache_clear()
+    """The library's source in a checkout of its own, which is `places.HERE` meanwhile."""
+    copied = places.Places(tmp_path / "checkout")
+    package, ignored = digests.PACKAGE, shutil.ignore_patterns("__pycache__")
+    shutil.copytree(places.HERE.root / package, copied.root / package, ignore=ignored)
+    monkeypatch.setattr(places, "HERE", copied)
+    digests._direct_imports.cache_clear()
+    yield copied.root / package
+    digests._direct_imports.cache_clear()
+
+
+@pytest.fixture
+def toy(monkeypatch, library_copy):
+    """The module of a toy experiment, in a copy of the library, with folders of its own."""
+    folder = library_copy / "experiments"
+    (folder / "toy_sum.py").write_text(TOY)
+    monkeypatch.setattr(experiments, "__path__", [str(folder)])
+    inner = {"levels": kinds.each(kinds.real(0, 9), least=0), "name": lambda *_: None}
+    fields = {"terms": kinds.whole(0, 99), "rate": kinds.real(0, 1), "exact": kinds.truth}
+    monkeypatch.setitem(bounds.FIELDS, "toy-sum", {"inner": kinds.part(inner), **fields})
+    monkeypatch.setitem(bounds.RULES, "toy-sum", lambda _: None)
+    name = "rs_lib.experiments.toy_sum"
+    importlib.invalidate_caches()
+    yield importlib.import_module(name)
+    del sys.modules[name], experiments.toy_sum
 
 
 @pytest.fixture

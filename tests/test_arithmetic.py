@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from rs_lib import arithmetic
+from rs_lib.record import arithmetic
 
 TRAINED = """
 import hashlib, sys

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rs_lib.experiments import backdoors
-from rs_lib.experiments.experiment import Context
 from rs_lib.machines import backdoor_attack, data
+from rs_lib.record.stage import Context
 
 RUN = ("naive Bayes", "pair", 60, "0.9", "0.9", 32)
 SMALL = {

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from rs_lib import __main__ as command_line
+from rs_lib import experiments
 from rs_lib.experiments import bounds
-from rs_lib.experiments import experiment as experiments
 from rs_lib.experiments.bounds import kinds, rules
 from rs_lib.machines import data
 

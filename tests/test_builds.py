@@ -74,7 +74,7 @@ def test_within_its_tolerance_the_record_stands(tiny):
 
 
 def test_accept_tells_what_changes_takes_it_over_and_keeps_the_former_digest(tiny, monkeypatch):
-    monkeypatch.setattr(builds.provenance, "commit", lambda: "abc123+")
+    monkeypatch.setattr(builds.machine, "commit", lambda: "abc123+")
     old = records.load(tiny.figures, "fig-tiny")
     _draw(tiny, caption="Another line.")
     new = records.load(tiny.drawn, "fig-tiny")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from rs_lib import provenance
 from rs_lib.experiments import certified_cifar10
 from rs_lib.experiments.certified_accuracy import smoothing_noise
-from rs_lib.experiments.experiment import Context
 from rs_lib.machines import data
+from rs_lib.record import places
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing.sampling import count_classes
 
@@ -30,27 +30,29 @@ RUN = """
 import sys
 from pathlib import Path
 
-from rs_lib.experiments import experiment as experiments
+from rs_lib.experiments import certified_cifar10
+from rs_lib.record import places
 from tests import test_certified_cifar10 as tests
 
-experiments.STAGES = Path(sys.argv[1])
-print(tests.digest(keep_stages=True, progress=True), flush=True)
+
+class Elsewhere(places.Places):
+    stages = Path(sys.argv[1])
+
+
+places.HERE = Elsewhere()
+experiment = certified_cifar10.experiment
+made = experiment.run("quick", changes=tests.SMALL, keep_stages=True, progress=True)
+print(made.digest, flush=True)
 """
-
-
-def digest(**options):
-    parameters = certified_cifar10.experiment.parameters("quick", SMALL)
-    return provenance.sha256(
-        provenance.canonical_json(certified_cifar10.compute(parameters, Context(**options)))
-    )
 
 
 @pytest.fixture(scope="module")
 def small():
-    return certified_cifar10.experiment.run("quick", changes=SMALL).values
+    return certified_cifar10.experiment.run("quick", changes=SMALL)
 
 
 def test_every_network_meets_every_noise_its_own_first(small):
+    small = small.values
     cells = [(run["sigma"], test["sigma"]) for run in small["runs"] for test in run["smoothed"]]
     assert cells == [(0.5, 0.5), (0.5, 0.25), (0.0, 0.25), (0.0, 0.5)]
     own, *others = [test["radii"] for run in small["runs"] for test in run["smoothed"]]
@@ -59,6 +61,7 @@ def test_every_network_meets_every_noise_its_own_first(small):
 
 
 def test_counts_fit_together(small):
+    small = small.values
     assert len(small["labels"]) == len(small["indices"]) == 30
     for run in small["runs"]:
         # Guessing has a share of .1 of 500 images; above 100 once in 10^11 runs.
@@ -76,6 +79,7 @@ def test_counts_fit_together(small):
 
 
 def test_counts_are_those_of_the_engine(small):
+    small = small.values
     digits = data.load("digits")
     parameters = certified_cifar10.experiment.parameters("quick", SMALL)
     model, losses = certified_cifar10.base_classifier(parameters, 0.5, digits, Context())
@@ -116,17 +120,17 @@ def test_the_precision_is_measured_where_it_is_left_open(monkeypatch):
 def test_a_killed_run_ends_in_the_same_counts(small, stop, tmp_path):
     command = [sys.executable, "-c", RUN, str(tmp_path)]
     with subprocess.Popen(
-        command, cwd=provenance.ROOT, stdout=subprocess.PIPE, text=True
+        command, cwd=places.HERE.root, stdout=subprocess.PIPE, text=True
     ) as process:
         assert any(line.startswith(stop) for line in process.stdout)
         os.kill(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     done = subprocess.run(
-        command, cwd=provenance.ROOT, capture_output=True, text=True, check=True
+        command, cwd=places.HERE.root, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert not any("epoch 1 of 3" in line and "sigma 0.5" in line for line in done)
-    assert done[-1] == provenance.sha256(provenance.canonical_json(small))
-    assert not list(tmp_path.glob("epochs-*"))
+    assert done[-1] == small.digest
+    assert not list(tmp_path.glob("*.unfinished"))
 
 
 def test_other_profiles_share_what_they_can_with_the_full_one():

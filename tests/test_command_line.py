@@ -16,11 +16,11 @@ import safetensors.torch
 import torch
 
 from rs_lib import __main__ as command_line
-from rs_lib import provenance
 from rs_lib.commands import classifier, given, options, summary
 from rs_lib.machines import data
 from rs_lib.machines.band_classifier import probabilities
 from rs_lib.machines.bands import MaskedNetwork, masks
+from rs_lib.record import places
 from rs_lib.smoothing import log, votes
 from rs_lib.statistics import binomial_interval
 
@@ -210,7 +210,7 @@ def _rows(place):
 
 def _program(*arguments, launcher=(), **variables):
     """Run the command line in a process of its own, in the working directory."""
-    environment = {**os.environ, "PYTHONPATH": str(provenance.ROOT), **variables}
+    environment = {**os.environ, "PYTHONPATH": str(places.HERE.root), **variables}
     return subprocess.run(
         [sys.executable, *launcher, "-m", "rs_lib", *arguments],
         env=environment,

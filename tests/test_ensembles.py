@@ -22,7 +22,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks import ensembles
-from rs_lib import provenance
 from rs_lib.machines import models
 from rs_lib.machines.ensembles import (
     NaiveBayes,
@@ -37,6 +36,7 @@ from rs_lib.machines.ensembles import (
 from rs_lib.machines.ensembles import noisy_data as noisy_data_module
 from rs_lib.noise import Gaussian, Rounded, Uniform, streams
 from rs_lib.noise.flips import Flip, flipped
+from rs_lib.record import digests, places
 from rs_lib.seeds import derive
 
 FEATURES, CLASSES = 20, 3
@@ -246,7 +246,7 @@ def test_votes_are_the_same_in_any_chunks_on_any_threads_and_resumed(learner):
     kept, made = {}, []
 
     def stage(name, inputs, compute):
-        key = (name, provenance.canonical_json(inputs))
+        key = (name, digests.canonical_json(inputs))
         if key not in kept:
             if len(made) == 2 and not kept.get("resumed"):
                 kept["resumed"] = True
@@ -296,7 +296,7 @@ def test_two_ranks_share_the_models_and_both_have_all_votes(tmp_path, monkeypatc
     (tmp_path / "shared_models.py").write_text(SHARED)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", str(tmp_path / "shared_models.py"), str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(provenance.ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(places.HERE.root), "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, env=environment, capture_output=True)
     monkeypatch.syspath_prepend(tmp_path)
     shared = importlib.import_module("shared_models")

@@ -1,102 +1,26 @@
 """Experiments: strict parameters, results that say what made them, runs that go on."""
 
 import dataclasses
-import importlib
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
+from toys import TOY
 
-import rs_lib.experiments
 from benchmarks import __main__ as benchmarks
 from rs_lib import __main__ as command_line
-from rs_lib import provenance
+from rs_lib import experiments
 from rs_lib.book import notes
 from rs_lib.book.house import House
-from rs_lib.experiments import bounds, witness
-from rs_lib.experiments import experiment as experiments
-from rs_lib.experiments.bounds import kinds
+from rs_lib.record import digests, places, result, witness
 
 RUN_FIELDS = {
     *("device", "started", "wall_seconds", "stages_reused", "commit", "versions"),
     *("version", "code"),
 }
-TOY = '''"""A toy: sums of squares, a stage for each term."""
-
-from dataclasses import dataclass
-from functools import partial
-
-import torch
-
-from rs_lib.experiments.experiment import Experiment
-
-CALLS = []
-FAIL_AT = None
-
-
-@dataclass(frozen=True)
-class Inner:
-    levels: tuple[float, ...]
-    name: str
-
-
-@dataclass(frozen=True)
-class Parameters:
-    inner: Inner
-    terms: int
-    rate: float
-    exact: bool
-
-
-PROFILES = {
-    "quick": Parameters(Inner((0.5, 1.0), "small"), terms=3, rate=0.1, exact=True),
-    "full": Parameters(Inner((0.5, 1.0), "large"), terms=5, rate=0.1, exact=True),
-}
-
-
-def _square(term):
-    if term == FAIL_AT:
-        raise RuntimeError(f"power cut at {term}")
-    CALLS.append(term)
-    return {"square": term**2, "pair": (term, term), "tensor": torch.full((2,), float(term))}
-
-
-def compute(parameters, context):
-    kept = [
-        context.stage("square", {"term": term}, partial(_square, term))
-        for term in range(parameters.terms)
-    ]
-    return {
-        "sum": sum(part["square"] for part in kept),
-        "pairs": [part["pair"] for part in kept],
-        "tensors": [part["tensor"].tolist() for part in kept],
-    }
-
-
-experiment = Experiment(__name__, PROFILES, compute, witness=PROFILES["quick"])
-'''
-
-
-@pytest.fixture
-def toy(tmp_path, monkeypatch, library_copy):
-    """The module of a toy experiment, in a copy of the library, with folders of its own."""
-    folder = library_copy / "experiments"
-    (folder / "toy_sum.py").write_text(TOY)
-    monkeypatch.setattr(rs_lib.experiments, "__path__", [str(folder)])
-    monkeypatch.setattr(experiments, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(experiments, "STAGES", tmp_path / "stages")
-    monkeypatch.setattr(experiments, "CHANGED", tmp_path / "changed")
-    monkeypatch.setattr(witness, "KEPT", tmp_path / "witness")
-    inner = {"levels": kinds.each(kinds.real(0, 9), least=0), "name": lambda *_: None}
-    fields = {"terms": kinds.whole(0, 99), "rate": kinds.real(0, 1), "exact": kinds.truth}
-    monkeypatch.setitem(bounds.FIELDS, "toy-sum", {"inner": kinds.part(inner), **fields})
-    monkeypatch.setitem(bounds.RULES, "toy-sum", lambda _: None)
-    name = "rs_lib.experiments.toy_sum"
-    importlib.invalidate_caches()
-    yield importlib.import_module(name)
-    del sys.modules[name], rs_lib.experiments.toy_sum
 
 
 @pytest.mark.parametrize(
@@ -166,7 +90,7 @@ def test_a_result_says_what_made_it(toy):
     }
     assert result.parameters["terms"] == 4
     assert result.content["experiment"] == "toy-sum"
-    assert set(result.run) == RUN_FIELDS
+    assert set(result.run) == RUN_FIELDS | {"stage_codes"}
     assert result.run["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
@@ -186,7 +110,7 @@ def test_a_result_is_stored_and_read_back(toy):
 def test_the_digest_ignores_the_run_and_sees_the_content(toy):
     one, again = toy.experiment.run("quick"), toy.experiment.run("quick")
     assert one.digest == again.digest
-    assert experiments.Result(one.content, {}).digest == one.digest
+    assert result.Result(one.content, {}).digest == one.digest
     assert toy.experiment.run("quick", changes={"rate": 0.2}).digest != one.digest
 
 
@@ -197,13 +121,13 @@ def test_a_result_is_stale_when_it_would_be_another_and_not_when_text_is_edited(
     file.write_text(TOY.replace("term**2", "term * term"))
     assert result.run["code"] != toy.experiment.code
     assert not toy.experiment.stale(result)
-    toy.experiment.vouch("full")
+    toy.experiment.vouch("full", seed=0, seconds=60)
     assert toy.experiment.recorded("full").run["code"] == toy.experiment.code
     file.write_text(TOY.replace("term**2", "term**3"))
     assert toy.experiment.stale(result)
     before = toy.experiment.path("full").read_bytes()
     with pytest.raises(ValueError, match=r"toy-sum\.full\.json is stale: run toy-sum again"):
-        toy.experiment.vouch("full")
+        toy.experiment.vouch("full", seed=0, seconds=60)
     assert toy.experiment.path("full").read_bytes() == before
     file.write_text(TOY)
     assert not toy.experiment.stale(result)
@@ -216,7 +140,7 @@ def test_a_result_of_changed_parameters_never_takes_the_place_of_a_recorded_one(
     before = toy.experiment.path("full").read_bytes()
     less = toy.experiment.run("full", changes={"terms": 2})
     path = toy.experiment.store(less)
-    assert path.parent == experiments.CHANGED
+    assert path.parent == places.HERE.changed
     assert path.name.startswith("toy-sum.full.")
     assert toy.experiment.path("full").read_bytes() == before
     assert toy.experiment.store(less, record=True) == toy.experiment.path("full")
@@ -241,14 +165,14 @@ def test_witnesses_agree_where_counts_are_equal_and_floats_close(one, other, sam
     assert witness.agree(one, other) is same
 
 
-@pytest.mark.parametrize("path", sorted(experiments.RESULTS.glob("*.*.json")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(places.HERE.results.glob("*.*.json")), ids=lambda p: p.stem)
 def test_no_recorded_result_is_stale(path):
     """Each witness, a run of seconds, gives what it gave to the code that made the result."""
     name, profile = path.stem.split(".")
     found = experiments.find(name)
     stored = found.recorded(profile)
     assert stored.run["version"] == found.version
-    assert witness.agree(stored.run["witness"], witness.values(found))
+    assert witness.agree(stored.run["witness"], found.witnessed())
 
 
 def test_reductions_name_what_was_used_and_what_was_asked(toy):
@@ -275,30 +199,52 @@ def test_an_interrupted_run_goes_on_where_it_stopped(toy):
     anew = toy.experiment.run("full")
     assert (anew.digest, anew.run["stages_reused"]) == (resumed.digest, 0)
     assert toy.CALLS == [0, 1, 2, 3, 4] * 2
-    assert {path.suffix for path in experiments.STAGES.iterdir()} == {".pt"}
+    assert {path.suffix for path in places.HERE.stages.iterdir()} == {".pt"}
 
 
-def test_a_stage_is_not_used_for_other_code_inputs_or_devices(toy, library_copy):
-    def compute(device="cpu", **inputs):
-        context = experiments.Context(device, keep_stages=True)
-        context.stage("square", {"term": 2, **inputs}, toy._square_of_two)
-        return len(toy.CALLS)
-
-    toy._square_of_two = lambda: toy._square(2)
-    toy._square_of_two.__module__ = toy.__name__
-    assert [compute(), compute()] == [1, 1]
-    assert compute(seed=1) == 2
-    assert compute(device="cuda") == 3
+def test_edited_text_throws_no_stage_away_and_a_stage_tells_what_made_it(toy, library_copy):
+    made = toy.experiment.run("full", keep_stages=True)
+    assert (made.run["stages_reused"], made.run["stage_codes"]) == (0, [])
     file = library_copy / "experiments" / "toy_sum.py"
-    file.write_text(TOY + "# a remark\n")
-    assert compute() == 3
-    file.write_text(TOY.replace("term**2", "term**3"))
-    assert compute() == 4
+    file.write_text(TOY.replace("term**2", "term * term"))
+    again = toy.experiment.run("full", keep_stages=True)
+    assert again.run["code"] != made.run["code"]
+    assert (again.run["stages_reused"], again.run["stage_codes"]) == (5, [made.run["code"]])
+    assert toy.CALLS == [0, 1, 2, 3, 4]
+
+
+def test_a_stage_is_not_used_for_other_code_versions_inputs_or_devices(toy, library_copy):
+    def computed(device="cpu", experiment=toy.experiment, **inputs):
+        before = len(toy.CALLS)
+        context = experiment.context(device, keep_stages=True)
+        context.stage("square", {"term": 2, **inputs}, lambda: toy._square(2))
+        return len(toy.CALLS) > before
+
+    assert [computed(), computed()] == [True, False]
+    assert computed(seed=1)
+    assert computed(device="cuda")
+    assert computed(experiment=dataclasses.replace(toy.experiment, version=2))
+    (library_copy / "experiments" / "toy_sum.py").write_text(TOY.replace("term**2", "term**3"))
+    assert computed()
+
+
+def test_a_stage_of_another_experiment_is_its_own(toy):
+    owner = dataclasses.replace(toy.experiment, version=7)
+    running = toy.experiment.context(keep_stages=True)
+    contexts = [owner.context(keep_stages=True), owner.within(running), running]
+    kept = [
+        context.stage("square", {}, partial(toy._square, term))["square"]
+        for term, context in enumerate(contexts)
+    ]
+    assert kept == [0, 0, 4]
+    assert len(running.log.reused) == 1
+    nothing = toy.experiment.context()
+    assert owner.within(nothing) is nothing
 
 
 def test_without_leave_nothing_is_kept(toy):
     toy.experiment.run("quick")
-    assert not experiments.STAGES.exists()
+    assert not places.HERE.stages.exists()
 
 
 def test_an_unknown_experiment_is_told_with_the_known_ones(toy):
@@ -353,7 +299,7 @@ def test_a_text_that_assigns_nothing_gives_status_2(capsys):
 def test_the_module_answers_as_a_program(arguments, told):
     done = subprocess.run(
         [sys.executable, "-m", "rs_lib", *arguments],
-        cwd=provenance.ROOT,
+        cwd=places.HERE.root,
         capture_output=True,
         text=True,
         check=True,
@@ -368,39 +314,37 @@ def test_every_experiment_has_both_profiles(name):
     assert experiments.find(name).name == name
 
 
-BENCHMARKS = "benchmarks.json"  # times on one machine, no experiment's result
-STORED = sorted(path.name for path in House().results.iterdir() if path.name != BENCHMARKS)
+STORED = sorted(path.name for path in House().results.glob("*.*.json"))
 
 
 @pytest.mark.parametrize("file", STORED)
 def test_a_stored_result_belongs_to_an_experiment(file):
-    assert House().results == experiments.RESULTS
     name, profile, kind = file.split(".")
     assert kind == "json"
     experiment = experiments.find(name)
     result = experiment.recorded(profile)
     assert (result.content["experiment"], result.content["profile"]) == (name, profile)
-    assert set(result.run) == RUN_FIELDS | {"witness"}
+    assert set(result.run) - {"stage_codes"} == RUN_FIELDS | {"witness"}
     changes = experiment.reductions(result)
     assert "None" not in {str(used) for used, _ in changes.values()}
     text = (House().results / file).read_text()
-    assert text == provenance.readable_json({"content": result.content, "run": result.run})
+    assert text == digests.readable_json({"content": result.content, "run": result.run})
 
 
 def test_the_stored_benchmarks_are_whole():
     stored = {name: notes.benchmarks(name) for name in benchmarks.SECTIONS}
     assert all(section["rows"] for section in stored.values())
-    text = (House().results / BENCHMARKS).read_text()
+    text = House().benchmarks.read_text()
     assert json.loads(text) == stored
-    assert text == provenance.readable_json(json.loads(text))
+    assert text == digests.readable_json(json.loads(text))
     assert "one thread" in notes.measured(stored["noise"]["run"]).text
     with pytest.raises(KeyError, match="no section speed in benchmarks"):
         notes.benchmarks("speed")
 
 
 def test_a_section_is_stored_beside_the_others(monkeypatch, tmp_path, capsys):
-    path = tmp_path / "benchmarks.json"
-    monkeypatch.setattr(benchmarks, "RESULT", path)
+    here = places.Places(tmp_path)
+    monkeypatch.setattr(places, "HERE", here)
     monkeypatch.setattr(
         benchmarks,
         "SECTIONS",
@@ -410,6 +354,6 @@ def test_a_section_is_stored_beside_the_others(monkeypatch, tmp_path, capsys):
         monkeypatch.setattr("sys.argv", ["benchmarks", section, "--store"])
         monkeypatch.setattr(benchmarks, "show", lambda title, rows: None)
         benchmarks.main()
-    stored = json.loads(path.read_text())
+    stored = json.loads(here.benchmarks.read_text())
     assert [stored[name]["rows"] for name in "ab"] == [[{"x": 1}], [{"threads": 2}]]
     assert [stored[name]["run"]["threads"] for name in "ab"] == [1, 2]

@@ -16,11 +16,11 @@ import torch
 from scipy import stats
 from torch import nn
 
-from rs_lib import provenance
 from rs_lib.machines import data, fast_training
-from rs_lib.machines.checkpoint import Checkpoint
 from rs_lib.machines.compact_residual import compact_residual, folded
 from rs_lib.noise import Gaussian
+from rs_lib.record import places
+from rs_lib.record.checkpoint import Checkpoint
 
 RECIPE = fast_training.Recipe(
     epochs=4, batch_size=32, learning_rate=0.2, weight_decay=5e-4, shift=1, flip=True, average=0.9
@@ -32,7 +32,7 @@ from pathlib import Path
 import torch
 from tests import test_fast_training as tests
 from rs_lib.machines import fast_training
-from rs_lib.machines.checkpoint import Checkpoint
+from rs_lib.record.checkpoint import Checkpoint
 
 torch.set_num_threads(int(sys.argv[2]))
 kept = Checkpoint(Path(sys.argv[1]))
@@ -71,7 +71,7 @@ def test_a_training_killed_in_the_middle_ends_in_the_same_bits(whole, tmp_path):
     kept = tmp_path / "kept.pt"
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, str(kept), str(torch.get_num_threads())],
-        cwd=provenance.ROOT,
+        cwd=places.HERE.root,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rs_lib import provenance
 from rs_lib.book import builds, figures, snippets
 from rs_lib.book.drawings import neyman_pearson
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
+from rs_lib.record import digests, machine
 
 KINDS = ("csv", "json", "pdf", "svg")
 WORDS = {"caption": "A line. It rises.", "alt": "A line that rises from left to right."}
@@ -44,12 +44,12 @@ def test_publish_writes_four_files_that_agree(chapter, draw):
     assert set(_bytes(folder)) == {f"fig-a-1.{kind}" for kind in KINDS}
     record = figures.load(folder, "fig-a-1")
     csv = (folder / "fig-a-1.csv").read_text()
-    assert record.content["data"] == provenance.sha256(csv)
+    assert record.content["data"] == digests.sha256(csv)
     pd.testing.assert_frame_equal(figures.from_csv(csv), DATA, rtol=1e-9, check_dtype=False)
     assert record.run["inputs"] == {"r": "d1"}
     assert record.content["draw"] == "rs_lib.book.drawings.toy:line"
     svg = (folder / "fig-a-1.svg").read_bytes()
-    assert record.content["pictures"] == {"svg": provenance.sha256(svg)}
+    assert record.content["pictures"] == {"svg": digests.sha256(svg)}
 
 
 def test_frames_are_drawn_of_their_rows_alone(chapter, draw):
@@ -100,7 +100,7 @@ def test_a_citation_names_what_is_seen_and_nothing_else(chapter, draw, monkeypat
     folder = chapter()
     figures.publish(draw, "fig-a", data=DATA, **WORDS)
     before = figures.load(folder, "fig-a")
-    monkeypatch.setattr(provenance, "commit", lambda: "another")
+    monkeypatch.setattr(machine, "commit", lambda: "another")
     if change == "picture":
         monkeypatch.setitem(figures.style.RC, "font.size", 14.0)
     chapter(code="n3w" if change == "code" else "c0de")
@@ -285,14 +285,14 @@ def test_the_files_of_a_recorded_figure_agree(figure_id):
     record = figures.load(folder, figure_id)
     content = record.content
     assert content["id"] == figure_id
-    assert content["data"] == provenance.sha256((folder / f"{figure_id}.csv").read_bytes())
+    assert content["data"] == digests.sha256((folder / f"{figure_id}.csv").read_bytes())
     assert len(content["alt"].split()) >= 5
     assert content["caption"].strip()
     assert content["chapter"] in House().chapter_names()
     assert record.run["parameters"]["profile"] in ("quick", "full")
     images = [kind for kind in figures.kinds(content) if kind.endswith("svg")]
     assert content["pictures"] == {
-        kind: provenance.sha256((folder / f"{figure_id}.{kind}").read_bytes()) for kind in images
+        kind: digests.sha256((folder / f"{figure_id}.{kind}").read_bytes()) for kind in images
     }
     assert content["tolerance"] is None or content["tolerance"]["reason"]
     assert (folder / f"{figure_id}.bib").read_text() == snippets.bibtex(record)
@@ -307,4 +307,4 @@ def test_a_recorded_figure_names_results_that_exist(figure_id):
     house = House()
     for name, digest in figures.load(house.figures, figure_id).run["inputs"].items():
         stored = json.loads((house.results / f"{name}.json").read_text())
-        assert digest == provenance.sha256(provenance.canonical_json(stored["content"]))
+        assert digest == digests.sha256(digests.canonical_json(stored["content"]))

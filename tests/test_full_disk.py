@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from rs_lib import provenance
+from rs_lib.record import places
 
 MODEL = """
 import torch
@@ -41,7 +41,7 @@ def _mounted(place, fill):
     (place / "disk").mkdir()
     environment = {
         **os.environ,
-        "PYTHONPATH": str(provenance.ROOT),
+        "PYTHONPATH": str(places.HERE.root),
         "PYTHON": sys.executable,
         "FILL": str(fill),
     }
@@ -67,7 +67,7 @@ def whole(tmp_path_factory):
     """Table and header of an uninterrupted run."""
     place = tmp_path_factory.mktemp("whole")
     (place / "line.py").write_text(MODEL)
-    environment = {**os.environ, "PYTHONPATH": str(provenance.ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(places.HERE.root)}
     command = [sys.executable, *RUN.split(), "--out", "run.tsv"]
     subprocess.run(command, cwd=place, env=environment, check=True, capture_output=True)
     return {suffix: (place / f"run.{suffix}").read_bytes() for suffix in ("tsv", "json")}

@@ -11,8 +11,8 @@ from scipy import stats
 
 from rs_lib.certificates import label_flip, smoothed_linear
 from rs_lib.experiments import label_flips
-from rs_lib.experiments.experiment import Context
 from rs_lib.machines import data, features, ridge
+from rs_lib.record.stage import Context
 
 # The smoothed linear rule, against all label vectors
 

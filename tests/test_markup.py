@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from myst_parser.docutils_ import Parser
 from myst_parser.parsers.options import options_to_items
 
-from rs_lib import provenance
 from rs_lib.book import markup
+from rs_lib.record import places
 
 PIECES = (
     *("<script>alert(1)</script>", "<img src=x onerror=a>", "<!-- x", "<?x", "</div>", "&lt;b&gt;"),
@@ -121,7 +121,7 @@ def test_a_fence_is_longer_than_any_run_within(text):
 
 
 def test_captions_are_judged_by_the_book_s_own_syntax():
-    parse = yaml.safe_load((provenance.ROOT / "_config.yml").read_text())["parse"]
+    parse = yaml.safe_load((places.HERE.root / "_config.yml").read_text())["parse"]
     assert parse["myst_enable_extensions"] == list(markup.EXTENSIONS)
     assert set(parse) == {"myst_enable_extensions", "myst_dmath_double_inline"}
     assert parse["myst_dmath_double_inline"] is False

@@ -5,9 +5,9 @@ import pytest
 
 from rs_lib.experiments import noise_map
 from rs_lib.experiments.certified_accuracy import smoothing_noise
-from rs_lib.experiments.experiment import Context
 from rs_lib.machines import data, models
 from rs_lib.noise import corrupted_shape
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Tally, count_classes

@@ -9,8 +9,8 @@ from torch import nn
 
 from rs_lib.certificates import blocks, patch
 from rs_lib.experiments import patch_bands
-from rs_lib.experiments.experiment import Context
 from rs_lib.machines import augmentation, band_classifier, bands, column_network, data, residual
+from rs_lib.record.stage import Context
 from rs_lib.smoothing import patch_attack, votes
 
 # Blocks

@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage
 
 from rs_lib.experiments import placed_balls
-from rs_lib.experiments.experiment import Context
 from rs_lib.geometry import grids
 from rs_lib.geometry.balls import smoothed_ball_radius
+from rs_lib.record.stage import Context
 
 
 @pytest.mark.parametrize("border", grids.BORDERS)

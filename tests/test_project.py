@@ -15,11 +15,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from rs_lib import provenance
 from rs_lib.book import site
 from rs_lib.book.house import House
+from rs_lib.record import places
 
-ROOT = provenance.ROOT
+ROOT = places.HERE.root
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BUILD = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
 DEPENDENCIES = [

@@ -10,9 +10,9 @@ import torch
 
 from rs_lib.certificates import backdoor
 from rs_lib.experiments import rab
-from rs_lib.experiments.experiment import Context
 from rs_lib.machines import spambase, triggers
 from rs_lib.machines.data import DataError
+from rs_lib.record.stage import Context
 
 # Triggers
 

@@ -9,9 +9,9 @@ from rs_lib import smoothing, statistics
 from rs_lib.certificates import ablation
 from rs_lib.experiments import ablation_l0
 from rs_lib.experiments.certified_accuracy import test_indices as evenly_spaced
-from rs_lib.experiments.experiment import Context
 from rs_lib.machines import data, sparse_attacks
 from rs_lib.noise import Ablation
+from rs_lib.record.stage import Context
 
 SMALL = {
     "kept": (16,),

@@ -6,10 +6,10 @@ import json
 import pandas as pd
 import pytest
 
-from rs_lib import provenance
 from rs_lib.book import figures, records, snippets
 from rs_lib.book.house import House
 from rs_lib.book.records import Record, Tolerance
+from rs_lib.record import digests
 
 DATA = pd.DataFrame({"x": [0.0, 1.0], "y": [0.1, 2.0], "series": ["a", "b"]})
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
         "alt": "A line that rises from left to right.",
         "chapter": "tiny",
         "draw": "rs_lib.book.drawings.toy:line",
-        "data": provenance.sha256(csv),
+        "data": digests.sha256(csv),
         "pictures": dict.fromkeys(("svg", "00.svg", "01.svg"), "0" * 64),
         "statistics": "",
         "tolerance": {"rtol": 0.0, "atol": 0.05, "reason": "votes differ"},

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from conftest import CHAPTER, HEAD, build_house
 
-from rs_lib import provenance
 from rs_lib.book import __main__ as command_line
 from rs_lib.book import figures, house, parameters, runner
 from rs_lib.book.house import House
 from rs_lib.book.runner import ChapterError
+from rs_lib.record import digests, files
 
 
 def _cell(code):
@@ -197,7 +197,7 @@ def test_a_key_reads_no_file_outside_the_record(tiny):
     path = tiny.chapters / "tiny.key.json"
     kept = json.loads(path.read_text())
     (tiny.book / "x").write_text("x")
-    kept["figures"]["../x"] = provenance.sha256("x")
+    kept["figures"]["../x"] = digests.sha256("x")
     path.write_text(json.dumps(kept))
     assert not _fresh(tiny)
 
@@ -418,7 +418,7 @@ def test_a_killed_run_leaves_nothing_or_everything_and_the_next_one_succeeds(tmp
 
 def test_a_run_killed_between_notebook_and_key_is_not_taken_for_the_older_one(tiny):
     newer = tiny.executed("tiny").read_text().replace("first", "third")
-    provenance.write_atomically(tiny.executed("tiny"), newer)
+    files.write_atomically(tiny.executed("tiny"), newer)
     assert not _fresh(tiny)
 
 

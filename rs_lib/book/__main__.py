@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rs_lib import provenance
 from rs_lib.arguments import shown
 from rs_lib.book.house import House
+from rs_lib.record import files
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,7 +88,7 @@ def _redraw(house: House, figure: str, out: str | None) -> int:
     for kind, data in images.items():
         same &= (house.figures / f"{figure}.{kind}").read_bytes() == data
         if folder:
-            provenance.write_atomically(folder / f"{figure}.{kind}", data)
+            files.write_atomically(folder / f"{figure}.{kind}", data)
     print(f"{figure}: {'identical to the record' if same else 'differs from the record'}")
     return 0 if same else 1
 

@@ -8,12 +8,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rs_lib import provenance
 from rs_lib.arguments import shown
 from rs_lib.book import figures
 from rs_lib.book.house import House
 from rs_lib.book.records import figure_ids, load
 from rs_lib.book.snippets import bibtex, snippet
+from rs_lib.record import digests, files, machine
 
 VERDICTS = ("identical", "within tolerance", "changed", "new")
 AGREE = VERDICTS[:2]
@@ -44,7 +44,7 @@ def compare(house: House) -> dict[str, Verdict]:
         "counts": counts(found),
         "figures": {name: {"verdict": v.verdict, "reason": v.reason} for name, v in found.items()},
     }
-    provenance.write_atomically(house.verdicts, provenance.readable_json(content))
+    files.write_atomically(house.verdicts, digests.readable_json(content))
     return found
 
 
@@ -76,7 +76,7 @@ def write_snippets(house: House, verdicts: dict[str, Verdict]) -> None:
     for file, data in wanted.items():
         path = folder / file
         if not path.is_file() or path.read_bytes() != data:
-            provenance.write_atomically(path, data)
+            files.write_atomically(path, data)
 
 
 def former(house: House) -> dict[str, dict[str, str]]:
@@ -115,14 +115,14 @@ def accept(house: House, names: Sequence[str], tell: Callable[[str], object] = p
     earlier = former(house)
     for name, record in made.items():
         if name in recorded and recorded[name].digest != record.digest:
-            earlier.setdefault(name, {})[recorded[name].digest] = provenance.commit().rstrip("+")
-        files: dict[str, bytes] = {
+            earlier.setdefault(name, {})[recorded[name].digest] = machine.commit().rstrip("+")
+        parts: dict[str, bytes] = {
             kind: (house.drawn / f"{name}.{kind}").read_bytes()
             for kind in figures.kinds(record.content)
         }
-        figures.write(house.figures, record, {**files, "bib": bibtex(record).encode()})
+        figures.write(house.figures, record, {**parts, "bib": bibtex(record).encode()})
     if earlier:
-        provenance.write_atomically(house.figures / FORMER, _table(earlier))
+        files.write_atomically(house.figures / FORMER, _table(earlier))
     tell(f"{len(made)} figures taken into the record")
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rs_lib import arithmetic, provenance
 from rs_lib.arguments import shown
 from rs_lib.book import style
 from rs_lib.book.house import ChapterContext, House, current_context
@@ -35,6 +34,7 @@ from rs_lib.book.records import (
     require,
 )
 from rs_lib.book.snippets import frame_kind
+from rs_lib.record import arithmetic, digests, files, machine
 
 
 def publish(
@@ -91,8 +91,8 @@ def publish(
         "alt": alt,
         "chapter": context.chapter,
         "draw": f"{draw.__module__}:{draw.__name__}",
-        "data": provenance.sha256(csv),
-        "pictures": digests(images),
+        "data": digests.sha256(csv),
+        "pictures": _seen(images),
         "statistics": statistics,
         "tolerance": asdict(tolerance) if tolerance else None,
     }
@@ -103,10 +103,10 @@ def publish(
         "inputs": kept_inputs,
         "code": context.code,
         "arithmetic": {name: os.environ.get(name, "") for name in arithmetic.FIXED},
-        "commit": provenance.commit(),
-        "device": provenance.processor(),
+        "commit": machine.commit(),
+        "device": machine.processor(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": provenance.versions("matplotlib", "numpy", "scipy", "torch"),
+        "versions": machine.versions("matplotlib", "numpy", "scipy", "torch"),
     }
     write(Path(context.figures), Record(content, run), {**images, "csv": csv.encode()})
     return None
@@ -123,22 +123,22 @@ def _require_own(figure_id: str, context: ChapterContext) -> None:
                 )
 
 
-def digests(images: Mapping[str, bytes]) -> dict[str, str]:
+def _seen(images: Mapping[str, bytes]) -> dict[str, str]:
     """Return the digests of what is seen: the pictures that pages show, not their PDF."""
-    return {kind: provenance.sha256(data) for kind, data in images.items() if kind != "pdf"}
+    return {kind: digests.sha256(data) for kind, data in images.items() if kind != "pdf"}
 
 
-def write(folder: Path, record: Record, files: Mapping[str, bytes]) -> None:
+def write(folder: Path, record: Record, parts: Mapping[str, bytes]) -> None:
     """Write a figure's files, by the ends of their names, and its record last."""
     figure_id = record.content["id"]
-    stored = provenance.readable_json({"content": record.content, "run": record.run})
+    stored = digests.readable_json({"content": record.content, "run": record.run})
     for old in folder.glob(f"{figure_id}.[0-9][0-9].svg"):
-        if old.name.removeprefix(f"{figure_id}.") not in files:
+        if old.name.removeprefix(f"{figure_id}.") not in parts:
             old.unlink()
-    for kind, data in {**files, "json": stored.encode()}.items():
+    for kind, data in {**parts, "json": stored.encode()}.items():
         path = folder / f"{figure_id}.{kind}"
         if not path.is_file() or path.read_bytes() != data:
-            provenance.write_atomically(path, data)
+            files.write_atomically(path, data)
 
 
 def _check(figure_id: str, draw: Draw, data: pd.DataFrame) -> None:
@@ -248,7 +248,7 @@ def redraw(figure_id: str, folder: Path | None = None) -> dict[str, bytes]:
     folder = folder or House().figures
     content = load(folder, figure_id).content
     csv = (folder / f"{figure_id}.csv").read_bytes().decode()
-    if provenance.sha256(csv) != content["data"]:
+    if digests.sha256(csv) != content["data"]:
         raise ValueError(f"data of {figure_id} is not what its record names: publish it again")
     draw, column = drawing(content["draw"]), content.get("frames", {"column": ""})["column"]
     _checked_labels(figure_id, from_csv(csv), column)

@@ -6,8 +6,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rs_lib import provenance
 from rs_lib.arguments import shown
+from rs_lib.record.places import Places
 
 CONTEXT_VARIABLE = "RS_CHAPTER_CONTEXT"
 CHAPTER_NAME = "[a-z0-9]+(-[a-z0-9]+)*"
@@ -15,20 +15,13 @@ CHAPTER_NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 
 
 @dataclass(frozen=True)
-class House:
-    """The folders and files of one checkout (tests build small houses of their own)."""
-
-    root: Path = provenance.ROOT
+class House(Places):
+    """The book's folders and files in one checkout (tests build small houses of their own)."""
 
     @property
     def notebooks(self) -> Path:
         """Chapter sources, MyST text."""
         return self.root / "notebooks"
-
-    @property
-    def book(self) -> Path:
-        """Frame pages, table of contents, bibliography, records."""
-        return self.root / "book"
 
     @property
     def chapters(self) -> Path:
@@ -43,17 +36,12 @@ class House:
     @property
     def drawn(self) -> Path:
         """What the last build drew (generated)."""
-        return self.root / "_build" / "figures"
+        return self.built / "figures"
 
     @property
     def verdicts(self) -> Path:
         """How that compares with the record, as JSON (generated)."""
-        return self.root / "_build" / "verify.json"
-
-    @property
-    def results(self) -> Path:
-        """Stored results of experiments."""
-        return self.book / "results"
+        return self.built / "verify.json"
 
     @property
     def published(self) -> Path:
@@ -73,7 +61,7 @@ class House:
     @property
     def html(self) -> Path:
         """The rendered book (generated)."""
-        return self.root / "_build" / "html"
+        return self.built / "html"
 
     def chapter_names(self) -> list[str]:
         """Return the names of all chapter sources, sorted."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rs_lib.provenance import ROOT
+from rs_lib.record import places
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def benchmarks(section: str) -> dict[str, Any]:
 
     Raises FileNotFoundError or KeyError that says how to make it.
     """
-    path = ROOT / "book" / "results" / "benchmarks.json"
+    path = places.HERE.benchmarks
     remedy = f"run `python -m benchmarks {section} --store`"
     if not path.is_file():
         raise FileNotFoundError(f"no stored benchmarks {path.name}: {remedy}")

@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rs_lib import provenance
 from rs_lib.arguments import nonnegative, shown, single
 from rs_lib.book.house import CHAPTER_NAME
+from rs_lib.record import digests
 
 Draw = Callable[[pd.DataFrame], Figure]
 MOST_FRAMES = 16
@@ -185,7 +185,7 @@ class Record:
     def digest(self) -> str:
         """What a citation names: 12 hexadecimal digits of numbers, pictures and caption alone."""
         cited = {name: self.content[name] for name in ("caption", "data", "pictures")}
-        return provenance.sha256(provenance.canonical_json(cited))[:12]
+        return digests.sha256(digests.canonical_json(cited))[:12]
 
 
 def figure_ids(folder: Path) -> list[str]:

@@ -19,30 +19,10 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from rs_lib import arithmetic, provenance
 from rs_lib.book import claims, parameters, records
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
+from rs_lib.record import arithmetic, digests, files
 
-# Mending these changes no picture, so it must not change what a citation of one names.
-RECORD_KEEPING = {
-    "rs_lib",
-    "rs_lib.arithmetic",
-    "rs_lib.provenance",
-    "rs_lib.experiments",
-    "rs_lib.experiments.experiment",
-    "rs_lib.experiments.witness",
-    "rs_lib.book",
-    "rs_lib.book.claims",
-    "rs_lib.book.comparisons",
-    "rs_lib.book.drawings",
-    "rs_lib.book.figures",
-    "rs_lib.book.house",
-    "rs_lib.book.markup",
-    "rs_lib.book.notes",
-    "rs_lib.book.published",
-    "rs_lib.book.records",
-    "rs_lib.book.snippets",
-}
 CELL_SECONDS = {"quick": 300, "full": 24 * 3600}
 
 
@@ -64,12 +44,12 @@ class Chapter:
     @property
     def code(self) -> str:
         """The digest of the library code that the chapter uses."""
-        return provenance.code_digest(self.modules)
+        return digests.code_digest(self.modules)
 
     @property
     def figure_code(self) -> str:
         """The digest of the code that computes and draws the figures, record-keeping apart."""
-        return provenance.code_digest(self.modules, without=RECORD_KEEPING)
+        return digests.code_digest(self.modules, without=digests.keeps_books)
 
 
 def prepare(house: House, name: str, given: Mapping[str, str] | None = None) -> Chapter:
@@ -82,7 +62,7 @@ def prepare(house: House, name: str, given: Mapping[str, str] | None = None) -> 
     changed = {key: value for key, value in values.items() if value != known[key][1]}
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     try:
-        modules = tuple(sorted(provenance.imported_modules(code)))
+        modules = tuple(sorted(digests.imported_modules(code)))
     except SyntaxError as error:
         raise ChapterError(f"{name}: a code cell is no Python: {error}") from error
     return Chapter(name, source, notebook, values, changed, modules)
@@ -90,7 +70,7 @@ def prepare(house: House, name: str, given: Mapping[str, str] | None = None) -> 
 
 def key(house: House, chapter: Chapter) -> str:
     """Return the digest of everything that a chapter's outputs depend on."""
-    reached = provenance.module_closure(chapter.modules)
+    reached = digests.module_closure(chapter.modules)
     experiments = {
         module.rpartition(".")[2].replace("_", "-")
         for module in reached
@@ -110,9 +90,9 @@ def key(house: House, chapter: Chapter) -> str:
         "parameters": chapter.parameters,
         "code": chapter.code,
         "lock": house.lock.read_text(),
-        "data": {path.name: provenance.sha256(path.read_bytes()) for path in data},
+        "data": {path.name: digests.sha256(path.read_bytes()) for path in data},
     }
-    return provenance.sha256(provenance.canonical_json(content))
+    return digests.sha256(digests.canonical_json(content))
 
 
 def _key_file(house: House, name: str) -> Path:
@@ -126,14 +106,14 @@ def fresh(house: House, chapter: Chapter) -> bool:
         return False
     try:
         kept = json.loads(file.read_text())
-        digests = dict(kept["figures"])
+        figures = dict(kept["figures"])
     except (KeyError, TypeError, ValueError, RecursionError):  # another's file: run and replace it
         return False
-    executed = provenance.sha256(house.executed(chapter.name).read_bytes())
+    executed = digests.sha256(house.executed(chapter.name).read_bytes())
     if kept.get("key") != key(house, chapter) or kept.get("notebook") != executed:
         return False
-    present = [path for path in house.drawn.glob("fig-*") if path.name in digests]
-    return {path.name: provenance.sha256(path.read_bytes()) for path in present} == digests
+    present = [path for path in house.drawn.glob("fig-*") if path.name in figures]
+    return {path.name: digests.sha256(path.read_bytes()) for path in present} == figures
 
 
 def run(
@@ -159,18 +139,18 @@ def run(
     published = _check(chapter, executed, folder)
     if figure_folder is None:
         text = nbformat.writes(executed)
-        digests = {
-            path.name: provenance.sha256(path.read_bytes())
+        drawn = {
+            path.name: digests.sha256(path.read_bytes())
             for figure_id in published
             for path in sorted(folder.glob(f"{figure_id}.*"))
         }
-        provenance.write_atomically(house.executed(name), text)
+        files.write_atomically(house.executed(name), text)
         record = {
             "key": key(house, chapter),
-            "notebook": provenance.sha256(text),
-            "figures": digests,
+            "notebook": digests.sha256(text),
+            "figures": drawn,
         }
-        provenance.write_atomically(_key_file(house, name), provenance.readable_json(record))
+        files.write_atomically(_key_file(house, name), digests.readable_json(record))
     return True
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from rs_lib import provenance
 from rs_lib.arguments import shown
 from rs_lib.book import builds, claims, markup, records
 from rs_lib.book.house import House
 from rs_lib.book.published import TRUST, load
+from rs_lib.record import digests, files
 
 
 class SiteError(RuntimeError):
@@ -81,7 +81,7 @@ def write_generated_pages(house: House) -> None:
     ):
         path = house.chapters / f"{name}.md"
         if not path.is_file() or path.read_text() != text:
-            provenance.write_atomically(path, text)
+            files.write_atomically(path, text)
 
 
 def chapter_title(house: House, name: str) -> str:
@@ -206,12 +206,12 @@ def key(house: House) -> str:
     files = [house.root / "_config.yml", house.lock]
     files += [path for path in sorted(house.book.rglob("*")) if path.is_file()]
     listing = {
-        str(path.relative_to(house.root)): provenance.sha256(path.read_bytes())
+        str(path.relative_to(house.root)): digests.sha256(path.read_bytes())
         for path in files
         if not path.name.endswith(".key.json")
     }
-    listing["theme"] = provenance.code_digest(["rs_lib.book.sphinx_theme"])
-    return provenance.sha256(provenance.canonical_json(listing))
+    listing["theme"] = digests.code_digest(["rs_lib.book.sphinx_theme"])
+    return digests.sha256(digests.canonical_json(listing))
 
 
 def missing_pages(house: House) -> list[str]:
@@ -243,7 +243,7 @@ def render(house: House) -> bool:
         check=False,
     )
     log = done.stdout + done.stderr
-    provenance.write_atomically(house.html.parent / "sphinx.log", log)
+    files.write_atomically(house.html.parent / "sphinx.log", log)
     if done.returncode:
         told = [line for line in log.splitlines() if re.search(r"WARNING|ERROR|rror:", line)]
         raise SiteError(
@@ -252,5 +252,5 @@ def render(house: House) -> bool:
     absent = missing_pages(house)
     if absent:
         raise SiteError(f"the rendered book lacks {', '.join(absent)}")
-    provenance.write_atomically(stamp, wanted)
+    files.write_atomically(stamp, wanted)
     return True

@@ -2,14 +2,17 @@
 
 import argparse
 import dataclasses
+import secrets
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from rs_lib import provenance
+from rs_lib import experiments
+from rs_lib.arguments import positive
 from rs_lib.commands.given import assigned
 from rs_lib.commands.options import assignment, place
-from rs_lib.experiments import experiment as experiments
+from rs_lib.record import devices, digests
+from rs_lib.record.stage import Context
 
 
 def add_to(commands: Any) -> None:
@@ -56,13 +59,19 @@ def add_to(commands: Any) -> None:
     )
     vouch = commands.add_parser(
         "vouch",
-        help="check by its witness that a stored result is what the code would give now",
+        help="check by its witness and a stage that a stored result is what the code gives now",
         description="Run the witness of an experiment, a run of seconds, and compare its values "
-        "with those that the stored results hold. Where they agree, the results are stamped with "
-        "the present code; else they are stale.",
+        "with those that the stored results hold. Then compute one stage of each result again, "
+        "drawn at random from those that are kept on this machine and the first that is not. "
+        "Where all agrees, the results are stamped with the present code; else they are stale.",
     )
     vouch.set_defaults(execute=_vouch)
     vouch.add_argument("experiment", nargs="*", help="its name (default: all)")
+    vouch.add_argument("--seed", type=int, help="of the draw (default: a new one, which is shown)")
+    vouch.add_argument(
+        "--seconds", type=float, default=60.0, help="most time for the stage of a result"
+    )
+    vouch.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU")
     show = commands.add_parser("witness", help="print what the witness of an experiment gives")
     show.set_defaults(execute=_witness)
     show.add_argument("experiment", help="its name, as `list` shows it")
@@ -99,15 +108,21 @@ def _run(options: argparse.Namespace) -> None:
 
 def _vouch(options: argparse.Namespace) -> None:
     chosen = [experiments.find(name) for name in options.experiment or experiments.names()]
+    positive("seconds", options.seconds)
+    devices.check(options.device)
+    seed = secrets.randbits(32) if options.seed is None else options.seed
+    print(f"stages are drawn with --seed {seed}")
+    given = {"device": options.device, "seed": seed, "seconds": options.seconds}
     for experiment in chosen:
         for profile in experiment.profiles:
             if experiment.path(profile).is_file():
-                experiment.vouch(profile)
-                print(f"{experiment.path(profile).name}: the witness agrees")
+                told = experiment.vouch(profile, **given)
+                print(f"{experiment.path(profile).name}: the witness agrees; {told}", flush=True)
 
 
 def _witness(options: argparse.Namespace) -> None:
-    print(provenance.canonical_json(experiments.find(options.experiment).witnessed()))
+    experiment = experiments.find(options.experiment)
+    print(digests.canonical_json(experiment.compute(experiment.witness, Context())))
 
 
 def _require_writable(folder: Path, name: str) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_lib import provenance
 from rs_lib.arguments import IntArray
 from rs_lib.certificates.patch import METHODS
 from rs_lib.commands import classifier, selection, session, summary
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.machines.band_classifier import BandClassifier, images_of_a_pass, probabilities
 from rs_lib.machines.bands import KINDS, MaskedNetwork, masks
+from rs_lib.record import digests
 from rs_lib.smoothing import locality, log, votes
 from rs_lib.smoothing.sampling import Report
 
@@ -123,7 +123,7 @@ def _header(
         "precision": options.precision,
         "tile": tile,
         "versions": session.versions(),
-        "code": provenance.code_digest(["rs_lib.smoothing.locality"]),
+        "code": digests.code_digest(["rs_lib.smoothing.locality"], without=digests.keeps_books),
     }
 
 

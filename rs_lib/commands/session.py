@@ -12,13 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib import provenance
 from rs_lib.arguments import IntArray, integers
 from rs_lib.commands import classifier, selection
 from rs_lib.commands.progress import Progress
 from rs_lib.commands.ranks import Ranks
-from rs_lib.experiments.experiment import check_device
 from rs_lib.noise import LAWS, Ablation, Additive, Law, Rounded, corrupted_shape
+from rs_lib.record import devices, digests, machine
 from rs_lib.smoothing import follows, log
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.radii import guarantee
@@ -56,7 +55,7 @@ def images_and_device(options: argparse.Namespace, ranks: Ranks) -> tuple[select
     if options.chunk is not None:
         integers("chunk", options.chunk, least=1)
     device = ranks.device(options.device)
-    check_device(device)
+    devices.check(device)
     chosen = selection.select(
         options.data, levels=options.levels, skip=options.skip, most=options.max_images
     )
@@ -114,8 +113,12 @@ def noise_header(
         "tile": executed.tile,
         "rows": executed.rows(shape),
         "versions": versions(),
-        "code": provenance.code_digest(["rs_lib.smoothing"], without=["rs_lib.smoothing.log"]),
+        "code": digests.code_digest(["rs_lib.smoothing"], without=_keeps_the_log),
     }
+
+
+def _keeps_the_log(module: str) -> bool:
+    return module == "rs_lib.smoothing.log" or digests.keeps_books(module)
 
 
 def agreed_header(ranks: Ranks, header: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -162,7 +165,7 @@ def described_data(options: argparse.Namespace, chosen: selection.Selection) -> 
 
 def versions() -> dict[str, str]:
     """Return the versions on which a log's numbers may depend."""
-    return provenance.versions("rs_lib", "torch", "numpy", "scipy")
+    return machine.versions("rs_lib", "torch", "numpy", "scipy")
 
 
 def described_device(device: torch.device) -> str:

@@ -14,9 +14,10 @@ import torch
 from torch import nn
 
 from rs_lib.experiments.certified_accuracy import test_indices
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import data, models, sparse_attacks, training
 from rs_lib.noise import Ablation, corrupted_shape
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing import Certifier, certify, from_counts, sampling
 
@@ -139,7 +140,7 @@ def base_classifier(
         device=context.device,
         progress=context.progress,
     )
-    trained = context.stage("train", inputs, compute)
+    trained = context.training("train", inputs, compute)
     channels, height, width = corrupted_shape(views, dataset.image_shape)
     shape, seed = (channels, height, width), derive(parameters.seed, "model")
     model = models.build(parameters.model, shape, dataset.classes, seed)

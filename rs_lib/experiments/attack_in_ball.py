@@ -10,9 +10,10 @@ import torch
 
 from rs_lib import smoothing
 from rs_lib.experiments import certified_accuracy
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import attacks, data, models
 from rs_lib.noise import Gaussian
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing import sampling
 
@@ -69,8 +70,9 @@ def _attack(
     parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
 ) -> dict[str, Any]:
     base = parameters.base
-    model, _ = certified_accuracy.base_classifier(base, sigma, dataset, context)
-    counts = certified_accuracy.class_counts(base, sigma, dataset, context)
+    within = certified_accuracy.experiment.within(context)
+    model, _ = certified_accuracy.base_classifier(base, sigma, dataset, within)
+    counts = certified_accuracy.class_counts(base, sigma, dataset, within)
     noise = Gaussian(sigma)
     # The certificate is about this classifier, smoothed with continuous noise: on the images of
     # the data set, which lie on the grid, that is the network under rounded noise.

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from rs_lib.arguments import one_of
 from rs_lib.experiments.certified_accuracy import test_indices
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import backdoor_attack, data
 from rs_lib.machines.ensembles import (
     NaiveBayes,
@@ -27,6 +26,8 @@ from rs_lib.machines.ensembles import (
 )
 from rs_lib.machines.ensembles.votes import Learner
 from rs_lib.noise.flips import Flip
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 
 LEARNERS = ("perceptron", "naive Bayes", "nearest neighbour", "ridge")
@@ -64,6 +65,7 @@ class Parameters:
     seed: int
 
 
+# not in the witness: makes the profiles, on import
 def _pairs(learners: tuple[str, ...], keeps: tuple[str, ...], examples: int, models: int) -> Any:
     return tuple(
         (learner, "pair", examples, keep, keep, models) for learner in learners for keep in keeps

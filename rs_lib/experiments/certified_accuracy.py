@@ -13,9 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import attacks, data, models, training
 from rs_lib.noise import Gaussian, Rounded
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing import certify
 
@@ -100,7 +101,7 @@ def test_indices(total: int, images: int) -> npt.NDArray[np.int64]:
 
     Raises ValueError if fewer than one or more than `total` are asked for.
     """
-    if not 1 <= images <= total:
+    if not 1 <= images <= total:  # not in the witness: an error
         raise ValueError(f"images is {images}: give a number from 1 to {total}")
     return (np.arange(images) * total // images).astype(np.int64)
 
@@ -125,7 +126,7 @@ def base_classifier(
         device=context.device,
         progress=context.progress,
     )
-    kept = context.stage("train", {**settings, "sigma": sigma, "data": dataset.digest}, compute)
+    kept = context.training("train", {**settings, "sigma": sigma, "data": dataset.digest}, compute)
     model = models.build(
         parameters.model, dataset.image_shape, dataset.classes, derive(parameters.seed, "model")
     )

@@ -15,14 +15,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib import provenance
-from rs_lib.experiments import experiment as experiments
 from rs_lib.experiments.certified_accuracy import smoothing_noise, test_indices
-from rs_lib.experiments.experiment import Context, Experiment
-from rs_lib.machines import data, fast_training
-from rs_lib.machines.checkpoint import NOTHING, Checkpoint
+from rs_lib.machines import data, fast_training, models
 from rs_lib.machines.compact_residual import compact_residual, folded
 from rs_lib.noise import Gaussian
+from rs_lib.record.checkpoint import Checkpoint
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing.certify import Certification, Certifier
 from rs_lib.smoothing.executed import Executed
@@ -150,16 +149,23 @@ def precision(parameters: Parameters, dataset: data.Dataset, context: Context) -
     """Return the precision to compute with, measured once where the parameters leave it open."""
     if parameters.precision != "measured":
         return parameters.precision
+    # not in the witness: it compares times
+    model = network(parameters, dataset)
+    images = dataset.train_images[: parameters.batch_size]
+    labels = dataset.train_labels[: parameters.batch_size]
 
     def measured() -> dict[str, Any]:
-        images = dataset.train_images[: parameters.batch_size]
-        model = network(parameters, dataset).to(context.device)
-        inputs = dataset.as_float(images).to(context.device)
-        labels = dataset.train_labels[: len(images)].to(context.device)
-        return {"precision": fast_training.faster_precision(model, inputs, labels)}
+        place = context.device
+        inputs = dataset.as_float(images).to(place)
+        found = fast_training.faster_precision(model.to(place), inputs, labels.to(place))
+        return {"precision": found}
 
-    inputs = {name: asdict(parameters)[name] for name in ("dataset", "widths", "blocks")}
-    return str(context.stage("precision", inputs, measured)["precision"])
+    settings = {
+        "network": models.fingerprint(model, dataset.image_shape),
+        "batch_size": len(images),
+        "data": dataset.digest,
+    }
+    return str(context.stage("precision", settings, measured)["precision"])
 
 
 def recipe(parameters: Parameters, form: str) -> fast_training.Recipe:
@@ -176,28 +182,18 @@ def base_classifier(
 
     Returns it in evaluation mode, with batch normalisations folded, and its losses per epoch.
     """
+    model = network(parameters, dataset)
     inputs = {
         **asdict(recipe(parameters, precision(parameters, dataset, context))),
-        **{name: asdict(parameters)[name] for name in ("widths", "blocks", "seed")},
+        "network": models.fingerprint(model, dataset.image_shape),
+        "seed": parameters.seed,
         "sigma": sigma,
         "data": dataset.digest,
     }
-    checkpoint = _checkpoint(inputs, context)
-    compute = partial(_trained, parameters, sigma, dataset, context, checkpoint)
-    kept = context.stage("residual", inputs, compute)
-    checkpoint.remove()
-    model = network(parameters, dataset)
+    compute = partial(_trained, parameters, sigma, dataset, context)
+    kept = context.training("residual", inputs, compute)
     model.load_state_dict(kept["weights"])
     return folded(model).to(context.device), kept["losses"]
-
-
-def _checkpoint(inputs: dict[str, Any], context: Context) -> Checkpoint:
-    """Return the file that a training with `inputs` goes on from, if stages are kept."""
-    if not context.keep_stages:
-        return NOTHING
-    code = provenance.code_digest([fast_training.__name__])
-    key = provenance.canonical_json([inputs, code, context.device])
-    return Checkpoint(experiments.STAGES / f"epochs-{provenance.sha256(key)[:16]}.pt")
 
 
 def _trained(
@@ -205,6 +201,7 @@ def _trained(
     sigma: float,
     dataset: data.Dataset,
     context: Context,
+    *,
     checkpoint: Checkpoint,
 ) -> dict[str, Any]:
     training = fast_training.Training(
@@ -223,7 +220,7 @@ def _trained(
 
 
 def _tell(context: Context, line: str) -> None:
-    if context.progress:
+    if context.progress:  # not in the witness: shows how far it is
         print(line, flush=True)
 
 
@@ -251,7 +248,13 @@ def smoothed(
     settings = {**asdict(parameters), "precision": precision(parameters, dataset, context)}
     for name in ("train_sigmas", "test_sigmas", "images"):
         del settings[name]
-    inputs = {**settings, "data": dataset.digest, "train": train_sigma, "test": test_sigma}
+    inputs = {
+        **settings,
+        "data": dataset.digest,
+        "network": models.fingerprint(model, dataset.image_shape),
+        "train": train_sigma,
+        "test": test_sigma,
+    }
     table = radii(parameters, train_sigma, test_sigma)
     found: dict[str, Any] = {"sigma": test_sigma, "radii": table, "undecided": 0}
     indices = test_indices(len(dataset.test_labels), parameters.images)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.hypotheses import double_matching
 from rs_lib.machines import data, distances
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 
 GUARD = 1e-9
 """What is taken from a margin for the rounding of a sum of some 10,000 probabilities."""

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.certificates import label_flip, smoothed_linear
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import data, features, ridge
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 
 _CHUNK = 50  # test images of one stage
@@ -289,7 +290,7 @@ def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     problems = {"two": parameters.two, "ten": parameters.ten}
     splits = {name: split(problem.digits, dataset) for name, problem in problems.items()}
     fewest = min(len(parts.train) for parts in splits.values())
-    if parameters.features > fewest:
+    if parameters.features > fewest:  # not in the witness: an error
         raise ValueError(
             f"parameter features is {parameters.features}: give at most {fewest}, the training "
             "images of a problem"

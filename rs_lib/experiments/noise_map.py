@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 from rs_lib.experiments.certified_accuracy import smoothing_noise, test_indices
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import data, models, training
 from rs_lib.noise import Gaussian, corrupted_shape
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.sampling import Tally
@@ -106,7 +107,7 @@ def _network(
         progress=context.progress,
     )
     inputs = {**parameters.training_inputs(), "sigma": sigma, "data": dataset.digest}
-    kept = context.stage("train", inputs, compute)
+    kept = context.training("train", inputs, compute)
     network = models.build(parameters.model, dataset.image_shape, dataset.classes, 0)
     network.load_state_dict(kept["weights"])
     return network.to(context.device), kept["losses"]
@@ -153,6 +154,7 @@ def packed(correct: npt.NDArray[np.bool_]) -> str:
     return np.packbits(correct).tobytes().hex()
 
 
+# not in the witness: for chapters, which read the values with it
 def correctness(values: dict[str, Any]) -> dict[tuple[float, float], npt.NDArray[np.bool_]]:
     """Return from an experiment's values which test images were answered right.
 
@@ -194,7 +196,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
                 )
                 answers += context.stage("noise-map", inputs, compute_chunk)["answers"]
             tests.append({"sigma": sigma, "correct": packed(np.array(answers) == labels)})
-            if context.progress:
+            if context.progress:  # not in the witness: shows how far it is
                 share = np.mean(np.array(answers) == labels)
                 print(f"trained {train_sigma:g}, smoothed {sigma:g}: {share:.2%}", flush=True)
         runs.append({"train": train_sigma, "losses": losses, "tests": tests})

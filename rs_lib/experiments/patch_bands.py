@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from rs_lib.arguments import one_of
 from rs_lib.certificates import patch
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import band_classifier, bands, column_network, data, residual
 from rs_lib.machines.band_classifier import BandClassifier
+from rs_lib.record.checkpoint import Checkpoint
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing import votes
 
@@ -128,7 +130,7 @@ WITNESS = dataclasses.replace(
 )
 
 
-def name(base: Base) -> str:
+def name(base: Base) -> str:  # not in the witness: words for chapters
     """Return what the book calls a base classifier, such as "columns of 2, masked network"."""
     network, kind, band = base
     return f"{kind} of {band}, {network} network"
@@ -179,7 +181,7 @@ def base_classifier(
         context.progress,
     )
     inputs = {**settings, "base": base, "seed": parameters.seed, "data": dataset.digest}
-    kept = context.stage("bands", inputs, compute)
+    kept = context.training("bands", inputs, compute)
     model: BandClassifier = untrained(
         base, dataset.image_shape, dataset.classes, derive(parameters.seed, "model")
     )
@@ -194,6 +196,7 @@ def _trained_weights(
     seed: int,
     device: str,
     progress: bool,
+    checkpoint: Checkpoint,
 ) -> dict[str, Any]:
     model = untrained(base, dataset.image_shape, dataset.classes, derive(seed, "model"))
     losses = band_classifier.fit(
@@ -204,6 +207,7 @@ def _trained_weights(
         seed=derive(seed, "train", *base),
         device=device,
         progress=progress,
+        checkpoint=checkpoint,
     )
     weights = {key: value.cpu() for key, value in model.state_dict().items()}
     return {"weights": weights, "losses": losses}

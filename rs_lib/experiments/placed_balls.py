@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.geometry import grids
 from rs_lib.geometry.grids import BoolArray
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 
 
@@ -38,7 +39,7 @@ class Parameters:
     seed: int
 
 
-def _profile(draws: int) -> Parameters:
+def _profile(draws: int) -> Parameters:  # not in the witness: makes the profiles, on import
     return Parameters(
         side=100,
         radius=10,
@@ -105,6 +106,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     return {"cases": cases}
 
 
+# not in the witness: for chapters, which read the values with it
 def shares(result: dict[str, Any], side: int) -> dict[tuple[str, int], npt.NDArray[np.float64]]:
     """Return the share of wrong pixels by border and gap, of shape (test, train, draws).
 

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from rs_lib import audit, provenance
-from rs_lib.experiments.experiment import Context, Experiment
+from rs_lib import audit
+from rs_lib.record import digests
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 
 FOLDERS = ("cohen2019/certify", "jeong2023_catrs")
@@ -135,7 +137,7 @@ def facts(path: Path, sigma: float, step: float, parameters: Parameters) -> dict
     stated_trials = [c for c in found.candidates if c.trials == parameters.trials]
     return {
         "sigma": sigma,
-        "sha256": provenance.sha256(path.read_bytes()),
+        "sha256": digests.sha256(path.read_bytes()),
         "rows": len(found.log.text),
         "correct": int(found.log.correct.sum()),
         "positive": int(found.log.certified.sum()),
@@ -160,6 +162,7 @@ def facts(path: Path, sigma: float, step: float, parameters: Parameters) -> dict
     }
 
 
+# not in the witness: the published logs are not to be had everywhere
 def _published(parameters: Parameters, context: Context) -> list[dict[str, Any]]:
     folder = os.environ.get("RS_LOGS")
     if not folder:

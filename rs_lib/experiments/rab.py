@@ -18,10 +18,11 @@ from torch import Tensor
 
 from rs_lib.arguments import IntArray
 from rs_lib.certificates import backdoor
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.machines import data, spambase, triggers
 from rs_lib.machines.ensembles import Network, NoisyData, multilayer_perceptron, votes_in_chunks
 from rs_lib.noise import Gaussian
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 
 Attack = tuple[str, float]
@@ -303,7 +304,7 @@ def neighbour_points(
     Labels are 1 for the victims. In spambase these are spam, and the pattern is on one feature.
     """
     settings = parameters.nearest
-    if name == "spambase":
+    if name == "spambase":  # not in the witness: the data set is not to be had everywhere
         source = spambase.load()
         features, labels, test_features, test_labels = (
             *(source.train_features, source.train_labels),

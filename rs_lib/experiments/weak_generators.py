@@ -12,9 +12,10 @@ import numpy as np
 from scipy import special, stats
 
 from rs_lib.arguments import FloatArray
-from rs_lib.experiments.experiment import Context, Experiment
 from rs_lib.noise import tampering, ziggurat
 from rs_lib.noise.ziggurat import WordArray
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 
 # Tampered layers and places are rejected more often than the 1.2 % of sound words, at most 4 %.

@@ -11,6 +11,7 @@ from rs_lib.arguments import integer, one_of
 from rs_lib.machines import forward, training
 from rs_lib.machines.augmentation import augmented
 from rs_lib.machines.models import require_evaluation_mode
+from rs_lib.record.checkpoint import NOTHING, Checkpoint
 from rs_lib.seeds import derive
 
 PRECISIONS = ("float32", "bfloat16")
@@ -74,13 +75,14 @@ def fit(
     flip: bool = False,
     device: str = "cpu",
     progress: bool = False,
+    checkpoint: Checkpoint = NOTHING,
 ) -> list[float]:
     """Train `model` in place on bands of `images` and return the mean loss of each epoch.
 
     `images`: float32 [N, C, H, W] in [0, 1]; `labels`: int64 [N]. With `shift` or `flip` each
     image of a batch is shifted at random by up to so many pixels, or reflected left to right in
-    half of the cases, before bands are cut. Optimiser and schedule are those of `training.train`,
-    and so are the errors. The result depends on the arguments only. `model` is left on `device`,
+    half of the cases, before bands are cut. Optimiser, schedule, checkpoint and errors are those of
+    `training.train`. The result depends on the arguments only. `model` is left on `device`,
     in evaluation mode.
     """
     shift = integer("shift", shift)
@@ -99,6 +101,8 @@ def fit(
         seed=seed,
         device=device,
         progress=progress,
+        checkpoint=checkpoint,
+        generators=[draw],
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import torch
 
-from rs_lib.machines.checkpoint import Checkpoint
+from rs_lib.record.checkpoint import Checkpoint
 
 
 class Stateful(Protocol):
@@ -37,11 +37,12 @@ class Epochs:
         self._checkpoint, self._parts = checkpoint, parts
         kept = checkpoint.load()
         self.losses: list[float] = kept["losses"] if kept else []
-        for name, part in parts.items() if kept else ():
+        for name, state in kept["parts"].items() if kept else ():
+            part = parts[name]
             if isinstance(part, torch.Generator):
-                part.set_state(kept["parts"][name])
+                part.set_state(state)
             else:
-                part.load_state_dict(kept["parts"][name])
+                part.load_state_dict(state)
 
     def finish(self, loss: float) -> None:
         """Keep the state after an epoch of mean `loss`.

@@ -18,9 +18,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rs_lib.arguments import integer, level, nonnegative, one_of, positive
 from rs_lib.machines.augmentation import augmented
-from rs_lib.machines.checkpoint import NOTHING, Checkpoint
 from rs_lib.machines.epochs import Epochs
 from rs_lib.noise import NoiseLaw
+from rs_lib.record.checkpoint import NOTHING, Checkpoint
 from rs_lib.seeds import derive
 
 MOMENTUM = 0.9

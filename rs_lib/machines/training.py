@@ -1,5 +1,6 @@
 """Training of base classifiers under noise."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,9 @@ from tqdm import tqdm
 from rs_lib.arguments import integers, positive
 from rs_lib.machines import models
 from rs_lib.machines.data import Dataset
+from rs_lib.machines.epochs import Epochs
 from rs_lib.noise import Law, corrupted, corrupted_shape
+from rs_lib.record.checkpoint import NOTHING, Checkpoint
 from rs_lib.seeds import derive
 
 MOMENTUM = 0.9
@@ -29,6 +32,8 @@ def train(
     seed: int,
     device: str = "cpu",
     progress: bool = False,
+    checkpoint: Checkpoint = NOTHING,
+    generators: Sequence[torch.Generator] = (),
 ) -> list[float]:
     """Train `model` in place and return the mean loss of each epoch.
 
@@ -37,7 +42,9 @@ def train(
     `noise` in every batch (Cohen et al. 2019, section 3.3; with None, on clean images), by SGD
     with Nesterov momentum, weight decay and a one-cycle schedule whose largest rate is
     `learning_rate`. The result depends on the arguments only: batches and noise come from
-    generators of their own. `model` is left on `device`, in evaluation mode.
+    generators of their own. `model` is left on `device`, in evaluation mode. A training that was
+    killed goes on from the last epoch in `checkpoint`; `generators` are those that `model` draws
+    from, if it does.
 
     Raises ValueError for bad sizes, FloatingPointError if the loss is no longer finite.
     """
@@ -64,12 +71,21 @@ def train(
     )
     shuffle = torch.Generator().manual_seed(derive(seed, "training", "order"))
     draw = torch.Generator(device).manual_seed(derive(seed, "training", "noise"))
-    losses = []
+    draws = {f"draw {place}": own for place, own in enumerate((shuffle, draw, *generators))}
+    done = Epochs(checkpoint, model=model, optimiser=optimiser, schedule=schedule, **draws)
     model.train()
-    bar = tqdm(range(epochs), desc="training", unit="epoch", disable=not progress)
+    first = len(done.losses)
+    bar = tqdm(
+        range(first, epochs),
+        initial=first,
+        total=epochs,
+        desc="training",
+        unit="epoch",
+        disable=not progress,
+    )
     # cuDNN's fastest backward passes add in no fixed order.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        for epoch in bar:
+        for _ in bar:
             total = torch.zeros((), device=device, dtype=torch.float64)
             order = torch.randperm(len(images), generator=shuffle).to(device)
             for batch in torch.split(order, batch_size):
@@ -82,15 +98,11 @@ def train(
                 optimiser.step()
                 schedule.step()
                 total += loss.detach().double() * len(batch)
-            losses.append(total.item() / len(images))
-            bar.set_postfix(loss=f"{losses[-1]:.3f}")
-            if not losses[-1] < float("inf"):
-                raise FloatingPointError(
-                    f"the loss is {losses[-1]} after epoch {epoch + 1}: "
-                    f"give a learning_rate below {learning_rate}"
-                )
+            loss_of_epoch = total.item() / len(images)
+            bar.set_postfix(loss=f"{loss_of_epoch:.3f}")
+            done.finish(loss_of_epoch)
     model.eval()
-    return losses
+    return done.losses
 
 
 def trained_weights(
@@ -104,6 +116,7 @@ def trained_weights(
     seed: int,
     device: str = "cpu",
     progress: bool = False,
+    checkpoint: Checkpoint = NOTHING,
 ) -> dict[str, Any]:
     """Build the network `model` and train it under `noise`, or on clean images.
 
@@ -127,6 +140,7 @@ def trained_weights(
         seed=derive(seed, "train", str(noise)),
         device=device,
         progress=progress,
+        checkpoint=checkpoint,
     )
     weights = {name: value.cpu() for name, value in network.state_dict().items()}
     return {"weights": weights, "losses": losses}

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy.typing as npt
 
-from rs_lib import provenance
+from rs_lib.record import digests, files
 from rs_lib.smoothing import follows, log_settings
 from rs_lib.smoothing.log_file import Growing, locked, require_ordinary
 from rs_lib.smoothing.log_rows import checked, entries
@@ -117,7 +117,7 @@ class Writer:
         """Write the header, then the table; neither stays without the other."""
         path = self._place.with_suffix(".json")
         try:
-            provenance.write_atomically(path, provenance.readable_json(self._header))
+            files.write_atomically(path, digests.readable_json(self._header))
             table.append(text)
         except BaseException as error:
             path.unlink(missing_ok=True)

@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 
-from rs_lib import provenance
+from rs_lib.record import digests, files, machine, places
 
 WRITER = """
 import itertools, sys
 from pathlib import Path
-from rs_lib.provenance import write_atomically
+from rs_lib.record.files import write_atomically
 for letter in itertools.cycle("ab"):
     write_atomically(Path(sys.argv[1]), letter * 3_000_000)
 """
@@ -41,13 +41,13 @@ def test_readers_and_killed_writers_see_the_old_file_or_the_new_one(tmp_path):
 def test_a_failed_write_leaves_nothing_behind(tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(OSError, match="taken"):
-        provenance.write_atomically(tmp_path / "taken", "text")
+        files.write_atomically(tmp_path / "taken", "text")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
 def test_text_is_written_as_given(tmp_path):
     path = tmp_path / "new" / "folder" / "file.txt"
-    provenance.write_atomically(path, "σ\r\n")
+    files.write_atomically(path, "σ\r\n")
     assert path.read_bytes() == "σ\r\n".encode()
     assert path.stat().st_mode & 0o777 == 0o644
 
@@ -57,18 +57,18 @@ def test_canonical_json_is_the_same_for_equal_values_and_refuses_nan():
         {"b": (1, 2), "a": {"y": 0.1, "x": None}},
         {"a": {"x": None, "y": 0.1}, "b": [1, 2]},
     )
-    assert provenance.canonical_json(one) == provenance.canonical_json(other)
+    assert digests.canonical_json(one) == digests.canonical_json(other)
     with pytest.raises(ValueError, match="JSON"):
-        provenance.canonical_json({"a": float("nan")})
+        digests.canonical_json({"a": float("nan")})
 
 
 def test_readable_json_keeps_every_value_and_lists_of_numbers_on_a_line():
     value = {"numbers": [1, -2.5e-7, 3], "words": ["[1, 2]", "σ"], "deep": [[1, 2], [3]], "no": []}
-    text = provenance.readable_json(value)
+    text = digests.readable_json(value)
     assert json.loads(text) == value
     assert "[1, -2.5e-07, 3]" in text
     with pytest.raises(ValueError, match="JSON"):
-        provenance.readable_json(float("inf"))
+        digests.readable_json(float("inf"))
 
 
 SOURCE = '''"""Module."""
@@ -87,16 +87,14 @@ def test_comments_docstrings_and_blank_lines_mean_nothing():
         "Double it.", "Twice.\n\n    More.\n    "
     )
     changed = changed.replace("  # twice", "").replace("\n\n", "\n\n\n")
-    assert provenance.meaningful_source(changed) == provenance.meaningful_source(SOURCE)
+    assert digests.meaningful_source(changed) == digests.meaningful_source(SOURCE)
 
 
 @pytest.mark.parametrize(
     ("old", "new"), [("2 * x", "3 * x"), ("# is", "# was"), ("def double", "def twice")]
 )
 def test_code_means_something(old, new):
-    assert provenance.meaningful_source(SOURCE.replace(old, new)) != provenance.meaningful_source(
-        SOURCE
-    )
+    assert digests.meaningful_source(SOURCE.replace(old, new)) != digests.meaningful_source(SOURCE)
 
 
 def test_imports_are_found_in_every_form():
@@ -104,7 +102,7 @@ def test_imports_are_found_in_every_form():
         "import rs_lib.seeds\nimport os\nfrom rs_lib import statistics as s\n"
         "def f():\n    from rs_lib.certificates.gaussian import radius\n"
     )
-    assert provenance.imported_modules(source) == {
+    assert digests.imported_modules(source) == {
         "rs_lib",
         "rs_lib.seeds",
         "rs_lib.statistics",
@@ -113,41 +111,55 @@ def test_imports_are_found_in_every_form():
 
 
 def test_the_library_has_no_relative_imports_which_digests_would_miss():
-    for path in provenance.PACKAGE_FOLDER.rglob("*.py"):
+    for path in (places.HERE.root / digests.PACKAGE).rglob("*.py"):
         assert "\nfrom ." not in path.read_text(), path.name
 
 
 def test_digests_follow_imports_and_ignore_the_rest(library_copy):
-    def digest(*without):
-        provenance._direct_imports.cache_clear()
-        return provenance.code_digest(["rs_lib.certificates.gaussian"], without=without)
+    def digest(without=None):
+        digests._direct_imports.cache_clear()
+        return digests.code_digest(["rs_lib.certificates.gaussian"], without=without)
+
+    def is_reached(module):
+        return module == "rs_lib.statistics"
 
     before = digest()
-    assert "rs_lib.statistics" in provenance.module_closure(["rs_lib.certificates.gaussian"])
+    assert "rs_lib.statistics" in digests.module_closure(["rs_lib.certificates.gaussian"])
     unrelated = library_copy / "book" / "tables.py"
     unrelated.write_text(unrelated.read_text() + "\nx = 1\n")
     assert digest() == before
     reached = library_copy / "statistics/__init__.py"
     reached.write_text("# a remark\n" + reached.read_text())
     assert digest() == before
-    bare = digest("rs_lib.statistics")
+    bare = digest(is_reached)
     reached.write_text(reached.read_text() + "\nx = 1\n")
     assert digest() != before
-    assert digest("rs_lib.statistics") == bare
+    assert digest(is_reached) == bare
+
+
+def test_what_keeps_books_is_told_from_what_computes_or_draws():
+    def kept(*modules):
+        return {digests.keeps_books(module) for module in modules}
+
+    assert kept("rs_lib.record", "rs_lib.record.stage", "rs_lib.book", "rs_lib.book.claims") == {
+        True
+    }
+    drawn = ("rs_lib.book.drawings", "rs_lib.book.drawings.rab", "rs_lib.book.style")
+    assert kept(*drawn, "rs_lib.recorder", "rs_lib.seeds", "rs_lib.experiments.rab") == {False}
 
 
 def test_an_unknown_module_is_refused():
     with pytest.raises(ValueError, match=r"'rs_lib\.nowhere'"):
-        provenance.code_digest(["rs_lib.nowhere"])
+        digests.code_digest(["rs_lib.nowhere"])
 
 
 def test_the_machine_is_described():
-    assert provenance.versions("numpy", "no-such-package").keys() == {"python", "numpy"}
-    assert provenance.processor().endswith("cores")
-    assert provenance.commit() != ""
+    assert machine.versions("numpy", "no-such-package").keys() == {"python", "numpy"}
+    assert machine.processor().endswith("cores")
+    assert machine.commit() != ""
 
 
 def test_outside_a_repository_the_commit_is_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    monkeypatch.setattr(places, "HERE", places.Places(tmp_path))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance.commit() == "unknown"
+    assert machine.commit() == "unknown"

@@ -10,37 +10,35 @@ import math
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rs_lib import arithmetic, provenance
+from rs_lib.record import arithmetic, digests, files, machine, places
 
-if TYPE_CHECKING:
-    from rs_lib.experiments.experiment import Experiment
-
-KEPT = provenance.ROOT / "_build" / "witness"
 RELATIVE = 1e-9
 """How far the floats of two witnesses may differ; everything else is compared exactly."""
 
 
-def values(experiment: "Experiment") -> dict[str, Any]:
-    """Return what the witness of `experiment` gives with the present code; computed once.
+def values(name: str, code: str) -> dict[str, Any]:
+    """Return what the witness of the experiment `name` gives, whose code has the digest `code`.
 
-    Raises RuntimeError with its own words if it fails.
+    It is computed once for each code and release of torch and NumPy. Raises RuntimeError with its
+    own words if it fails.
     """
-    state = provenance.canonical_json([experiment.code, provenance.versions("torch", "numpy")])
-    path = KEPT / f"{experiment.name}-{provenance.sha256(state)[:16]}.json"
+    here = places.HERE
+    state = digests.canonical_json([code, machine.versions("torch", "numpy")])
+    path = here.witnesses / f"{name}-{digests.sha256(state)[:16]}.json"
     if not path.is_file():
         done = subprocess.run(
-            [sys.executable, "-m", "rs_lib", "witness", experiment.name],
-            cwd=provenance.ROOT,
-            env={**os.environ, **arithmetic.environment(), "PYTHONPATH": str(provenance.ROOT)},
+            [sys.executable, "-m", "rs_lib", "witness", name],
+            cwd=here.root,
+            env={**os.environ, **arithmetic.environment(), "PYTHONPATH": str(here.root)},
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"the witness of {experiment.name} fails: {done.stderr.strip()}")
-        provenance.write_atomically(path, done.stdout)
+            raise RuntimeError(f"the witness of {name} fails: {done.stderr.strip()}")
+        files.write_atomically(path, done.stdout)
     found: dict[str, Any] = json.loads(path.read_text())
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from rs_lib import provenance
+from rs_lib.record import files
 
 
 @dataclass(frozen=True)
@@ -48,4 +48,4 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state` atomically."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    provenance.write_atomically(path, buffer.getvalue())
+    files.write_atomically(path, buffer.getvalue())

@@ -1,45 +1,18 @@
-"""Where a result came from: content digests of code, atomic files, a description of the machine."""
+"""Digests: of values in one form of JSON, and of the code that decides what is computed."""
 
 import ast
 import hashlib
 import io
 import json
-import os
-import platform
 import re
-import subprocess
-import sys
-import tempfile
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
-PACKAGE_FOLDER = Path(__file__).resolve().parent
-ROOT = PACKAGE_FOLDER.parent
-PACKAGE = PACKAGE_FOLDER.name
+from rs_lib.record import places
 
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write `content` to `path` so that readers see the old file or the new one, never a part.
-
-    The bytes reach the disk (fsync) under a temporary name in the same folder before
-    the rename, so a killed process or machine leaves `path` as it was.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+PACKAGE = "rs_lib"
 
 
 def sha256(content: str | bytes) -> str:
@@ -90,7 +63,7 @@ def meaningful_source(source: str) -> str:
 
 
 def _module_file(name: str) -> Path | None:
-    path = ROOT.joinpath(*name.split("."))
+    path = places.HERE.root.joinpath(*name.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():
             return candidate
@@ -129,53 +102,27 @@ def module_closure(names: Iterable[str]) -> list[str]:
     return sorted(reached)
 
 
-def code_digest(names: Iterable[str], *, without: Iterable[str] = ()) -> str:
+def keeps_books(module: str) -> bool:
+    """Return whether a module records or publishes only: it decides no value and draws nothing.
+
+    These are `rs_lib.record` and the whole of `rs_lib.book` but for drawings and their style.
+    """
+    parts = module.split(".")
+    draws = parts[:3] in ([PACKAGE, "book", "drawings"], [PACKAGE, "book", "style"])
+    return parts[:2] in ([PACKAGE, "record"], [PACKAGE, "book"]) and not draws
+
+
+def code_digest(names: Iterable[str], *, without: Callable[[str], bool] | None = None) -> str:
     """Return the digest of the meaningful source of `names` and of all that they import from here.
 
-    Modules in `without` do not count.
+    Modules for which `without` holds do not count.
     """
     digest = hashlib.sha256()
-    for name in sorted(set(module_closure(names)) - set(without)):
+    for name in module_closure(names):
+        if without is not None and without(name):
+            continue
         file = _module_file(name)
         if file is None:
             raise ValueError(f"module is {name!r}: give a module of {PACKAGE}")
         digest.update(f"{name}\n{meaningful_source(file.read_text())}\n".encode())
     return digest.hexdigest()
-
-
-def commit() -> str:
-    """Return the commit of the working tree, with `+` where it holds changes, or `unknown`."""
-    try:
-        head = _git("rev-parse", "--short=12", "HEAD")
-        return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True, timeout=20
-    )
-    return done.stdout.strip()
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """Return the versions of Python and of those `packages` that are installed."""
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def processor() -> str:
-    """Return the processor's model name with the number of cores that this process may use."""
-    name = platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        match = re.search(r"model name\s*:\s*(.+)", info.read_text())
-        name = match.group(1).strip() if match else name
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return f"{name}, {cores} cores"

@@ -1,0 +1,1 @@
+"""What a run is and when it is stale: experiments, results, stages, witnesses, digests, places."""

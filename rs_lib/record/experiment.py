@@ -1,0 +1,248 @@
+"""What an experiment is: typed parameters per profile, a witness, a stored result."""
+
+import dataclasses
+import importlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rs_lib.arguments import shown
+from rs_lib.record import again, devices, digests, machine, places, result, witness
+from rs_lib.record.result import Content, Result, Run
+from rs_lib.record.stage import Context, Origin
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
+
+
+def _changed(parameters: Any, name: str, path: str, value: object) -> Any:
+    """Return `parameters` with the (perhaps dotted) field `path` set to `value`."""
+    head, _, rest = path.partition(".")
+    known = [field.name for field in dataclasses.fields(parameters)]
+    if head not in known:
+        raise ValueError(f"parameter {name!r} is unknown: {head!r} is none of {', '.join(known)}")
+    default = getattr(parameters, head)
+    if rest and not dataclasses.is_dataclass(default):
+        raise ValueError(f"parameter {name!r} is unknown: {head!r} has no parts")
+    if rest:
+        value = _changed(default, name, rest, value)
+    if not _same_type(value, default):
+        raise ValueError(
+            f"parameter {name} is {shown(value)}: give a {type(default).__name__}, "
+            f"such as {shown(default)}"
+        )
+    return dataclasses.replace(parameters, **{head: value})
+
+
+def _same_type(value: object, default: object) -> bool:
+    if isinstance(value, tuple) and isinstance(default, tuple):
+        return {type(part) for part in value} <= {type(part) for part in default}
+    return type(value) is type(default)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named computation.
+
+    `module` is the defining module, whose last part with hyphens is the name; `profiles`
+    maps a profile to a frozen dataclass of parameters; `compute` takes such parameters
+    and a `Context` and returns a mapping that JSON can hold. `witness` holds parameters of a run
+    of seconds through the same code; `version` is raised where results are meant to change.
+    """
+
+    module: str
+    profiles: Mapping[str, Any]
+    compute: Callable[[Any, Context], dict[str, Any]]
+    witness: Any
+    version: int = 1
+
+    @property
+    def name(self) -> str:
+        """The experiment's name on the command line and in file names."""
+        return self.module.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def code(self) -> str:
+        """The digest of the text of the code that the result depends on."""
+        return digests.code_digest([self.module], without=digests.keeps_books)
+
+    def parameters(self, profile: str, changes: Mapping[str, object] | None = None) -> Any:
+        """Return the profile's parameters with `changes`.
+
+        Raises ValueError that names an unknown profile or parameter, a value of a wrong type, or
+        one outside of its bounds.
+        """
+        if profile not in self.profiles:
+            raise ValueError(f"profile is {profile!r}: give one of {', '.join(self.profiles)}")
+        parameters = self.profiles[profile]
+        for name, value in (changes or {}).items():
+            parameters = _changed(parameters, name, name, value)
+        if changes:
+            # By name: bounds decide no value, so that no result depends on their code.
+            bounds = importlib.import_module(f"{self.module.rpartition('.')[0]}.bounds")
+            bounds.check(self.name, parameters)
+        return parameters
+
+    def run(
+        self,
+        profile: str,
+        *,
+        device: str = "cpu",
+        changes: Mapping[str, object] | None = None,
+        keep_stages: bool = False,
+        progress: bool = False,
+    ) -> Result:
+        """Compute the experiment anew and return its result; nothing is stored.
+
+        With `keep_stages` a run that was interrupted goes on where it stopped.
+        """
+        parameters = self.parameters(profile, changes)
+        devices.check(device)
+        # Before the work, since code may change meanwhile.
+        code = self.code
+        context = self.context(device, keep_stages=keep_stages, progress=progress)
+        started = datetime.now(UTC)
+        clock = time.monotonic()
+        values = self.compute(parameters, context)
+        content: Content = {
+            "experiment": self.name,
+            "profile": profile,
+            "parameters": dataclasses.asdict(parameters),
+            "values": values,
+        }
+        # One pass through JSON: tuples become lists here as they do in a stored result.
+        content = json.loads(digests.canonical_json(content))
+        run: Run = {
+            "device": devices.described(device),
+            "started": started.isoformat(timespec="seconds"),
+            "wall_seconds": round(time.monotonic() - clock, 1),
+            "stages_reused": len(context.log.reused),
+            "stage_codes": sorted(context.log.codes),
+            "stages": context.log.sample(),
+            "commit": machine.commit(),
+            "versions": machine.versions(*PACKAGES),
+            "version": self.version,
+            "code": code,
+        }
+        if context.origin is not None:
+            run["witness"] = context.origin.witness
+        return Result(content, run)
+
+    def context(
+        self, device: str = "cpu", *, keep_stages: bool = False, progress: bool = False
+    ) -> Context:
+        """Return a context of this experiment; with `keep_stages` its witness runs if need be."""
+        return Context(device, progress, self._origin() if keep_stages else None)
+
+    def within(self, context: Context) -> Context:
+        """Return `context` for stages of this experiment, which another one needs.
+
+        So both find them, and the witness of this experiment vouches for them.
+        """
+        if context.origin is None:
+            return context
+        return dataclasses.replace(context, origin=self._origin())
+
+    def _origin(self) -> Origin:
+        return Origin(self.version, self.witnessed(), self.code)
+
+    def witnessed(self) -> dict[str, Any]:
+        """Return what the witness gives with the present code."""
+        return witness.values(self.name, self.code)
+
+    def path(self, profile: str) -> Path:
+        """Return where the stored result of `profile` lies."""
+        return places.HERE.results / f"{self.name}.{profile}.json"
+
+    def store(self, made: Result, folder: Path | None = None, *, record: bool = False) -> Path:
+        """Write the result `made` atomically and return the file's path.
+
+        Without a `folder` the result of a profile becomes the recorded one. That of changed
+        parameters gets a name of its own and goes to a place of its own, unless it is to be the
+        `record`.
+        """
+        path = self.path(made.content["profile"])
+        if self.reductions(made) and not record:
+            mark = digests.sha256(digests.canonical_json(made.parameters))[:8]
+            path = places.HERE.changed / f"{path.stem}.{mark}.json"
+        path = path if folder is None else folder / path.name
+        run: Run = {**made.run, "witness": made.run.get("witness") or self.witnessed()}
+        Result(made.content, run).write(path)
+        return path
+
+    def vouch(self, profile: str, *, device: str = "cpu", seed: int, seconds: float) -> str:
+        """Say of the stored result of `profile` that the present code would give it too.
+
+        Its witness runs again, and one of its stages, if that takes no more than `seconds`: the
+        text returned says what came of it (see `rs_lib.record.again`). Raises ValueError, and
+        changes nothing, where the result is stale or the stage gives something else.
+        """
+        stored = self.recorded(profile)
+        if self.stale(stored):
+            raise ValueError(
+                f"{self.path(profile).name} is stale: run {self.name} again, or mend the code"
+            )
+        parameters = self._parameters_of(stored)
+        told = again.one_stage(
+            lambda context: self.compute(parameters, context),
+            self._origin(),
+            stored,
+            device=device,
+            seed=seed,
+            seconds=seconds,
+        )
+        self.store(Result(stored.content, {**stored.run, "code": self.code}), record=True)
+        return told
+
+    def _parameters_of(self, stored: Result) -> Any:
+        """Return the parameters that `stored` was computed with."""
+        used = {name: _tupled(value) for name, (value, _) in self.reductions(stored).items()}
+        return self.parameters(stored.content["profile"], used)
+
+    def recorded(self, profile: str = "full") -> Result:
+        """Return the stored result of `profile`; FileNotFoundError says how to make it."""
+        path = self.path(profile)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no stored result {path.name}: run "
+                f"`python -m rs_lib run {self.name} --profile {profile}`"
+            )
+        return result.read(path)
+
+    def stale(self, stored: Result) -> bool:
+        """Return whether the experiment would give other values now.
+
+        So it does if its version was raised since `stored` was computed, or its witness differs.
+        """
+        if stored.run["version"] != self.version:
+            return True
+        if stored.run["code"] == self.code:
+            return False
+        return not witness.agree(stored.run.get("witness"), self.witnessed())
+
+    def reductions(self, made: Result) -> dict[str, tuple[object, object]]:
+        """Return the parameters that differ from the profile's: name to (used, profile's)."""
+        profile = dataclasses.asdict(self.profiles[made.content["profile"]])
+        asked = _flat(json.loads(digests.canonical_json(profile)))
+        used = _flat(made.parameters)
+        return {
+            name: (used.get(name), asked[name]) for name in asked if used.get(name) != asked[name]
+        }
+
+
+def _tupled(value: object) -> object:
+    """Return `value` with tuples for the lists that JSON made of them."""
+    return tuple(_tupled(part) for part in value) if isinstance(value, list) else value
+
+
+def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in parameters.items():
+        inner = (
+            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        )
+        flat.update(inner)
+    return flat

@@ -1,0 +1,73 @@
+"""What an experiment gave, and what is told of the run that made it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from rs_lib.record import digests, files
+
+
+class Content(TypedDict):
+    """What is equal on every re-run."""
+
+    experiment: str
+    profile: str
+    parameters: dict[str, Any]
+    values: dict[str, Any]
+
+
+class Run(TypedDict):
+    """What is told of one run.
+
+    `version` and `code` (a digest) are those of the experiment, `witness` the values that its
+    witness gave with that code. `stages_reused` counts the stages of earlier runs that this one
+    took, `stage_codes` are the digests of the code that made the stages, where not `code`, and
+    `stages` those of what some stages gave, by the names of their files.
+    """
+
+    device: str
+    started: str
+    wall_seconds: float
+    stages_reused: int
+    stage_codes: NotRequired[list[str]]  # older results lack these two
+    stages: NotRequired[dict[str, str]]
+    commit: str
+    versions: dict[str, str]
+    version: int
+    code: str
+    witness: NotRequired[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """An experiment's outcome: `content` is equal on every re-run, `run` tells of this one."""
+
+    content: Content
+    run: Run
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the run."""
+        return dict(self.content["parameters"])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The measured values."""
+        return dict(self.content["values"])
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 digest of the content."""
+        return digests.sha256(digests.canonical_json(self.content))
+
+    def write(self, path: Path) -> None:
+        """Write the result atomically, as `read` takes it."""
+        whole = {"content": self.content, "run": self.run}
+        files.write_atomically(path, digests.readable_json(whole))
+
+
+def read(path: Path) -> Result:
+    """Return the result that `path` holds."""
+    stored = json.loads(path.read_text())
+    return Result(stored["content"], stored["run"])

@@ -1,0 +1,129 @@
+"""Stages: the parts of a long run that are kept, so that an interrupted one goes on.
+
+A kept stage may stand for what the present code would give. What makes sure of that:
+
+- *Other inputs.* A stage is found by its name, its inputs and the device. Inputs say what things
+  are, not only what they are called: a data set and a network by their digests.
+- *Other code.* It is found by the version of the experiment and by the values of its witness too,
+  to the last bit: where the witness gives other values the stage is not found. Edited text with
+  the same witness throws nothing away.
+- *Code that the witness does not reach.* In the experiment's own module a test (`test_coverage`)
+  fails on lines that the witness leaves out without a reason. Below it, such code (a reader of
+  another data set, kernels of another device) has tests of its own; whoever changes what it
+  computes raises the experiment's version.
+
+Each stage tells the digest of the code that made it, and a result those of its stages.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from rs_lib.record import checkpoint, digests, places
+from rs_lib.record.checkpoint import NOTHING, Checkpoint
+
+Values = dict[str, Any]
+"""Tensors, numbers, strings and containers of them."""
+
+
+class Resumable(Protocol):
+    """Work that keeps its state in a checkpoint, and begins with what it finds there."""
+
+    def __call__(self, *, checkpoint: Checkpoint) -> Values:
+        """Do the work."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The experiment that a stage belongs to: its version, its witness's values, its code."""
+
+    version: int
+    witness: dict[str, Any]
+    code: str
+
+
+@dataclass(frozen=True)
+class Log:
+    """The stages that a run made and those of earlier runs that it took.
+
+    `codes`: the digests of the code that made the latter, where it is another than the present.
+    `values`: the digest of what each stage gave, by the name of its file, in their order.
+    """
+
+    made: set[Path] = field(default_factory=set)
+    reused: set[Path] = field(default_factory=set)
+    codes: set[str] = field(default_factory=set)
+    values: dict[str, str] = field(default_factory=dict)
+
+    def sample(self, most: int = 32) -> dict[str, str]:
+        """Return the digests of at most so many stages, evenly spaced, the first one included."""
+        step = -(-len(self.values) // most) or 1
+        return dict(list(self.values.items())[::step])
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where an experiment runs: the device, progress bars, and what its stages are kept by.
+
+    Without an `origin` nothing is kept.
+    """
+
+    device: str = "cpu"
+    progress: bool = False
+    origin: Origin | None = None
+    log: Log = field(default_factory=Log)
+
+    def stage(
+        self, name: str, inputs: Mapping[str, object], compute: Callable[[], Values]
+    ) -> Values:
+        """Return `compute()`, or what an earlier, perhaps interrupted, run kept of it.
+
+        `inputs`: all that `compute` depends on besides the code and the device.
+        """
+        return self.training(name, inputs, lambda checkpoint: compute())
+
+    def training(self, name: str, inputs: Mapping[str, object], compute: Resumable) -> Values:
+        """As `stage`, of work that can go on where it was killed.
+
+        `compute` gets the checkpoint to keep its state in, which is removed once it is done.
+        """
+        if self.origin is None:
+            return compute(checkpoint=NOTHING)
+        path = self.path(name, inputs)
+        unfinished = Checkpoint(path.with_suffix(".unfinished"))
+        if not path.is_file():
+            made = compute(checkpoint=unfinished)
+            checkpoint.save(path, {"value": made, "code": self.origin.code})
+            self.log.made.add(path)
+        unfinished.remove()
+        kept = checkpoint.load(path)
+        self.log.reused.update({path} - self.log.made)
+        self.log.codes.update({kept["code"]} - {self.origin.code})
+        value: Values = kept["value"]
+        self.log.values[path.stem] = digest(value)
+        return value
+
+    def path(self, name: str, inputs: Mapping[str, object]) -> Path:
+        """Return where a stage is kept; only for a context with an `origin`."""
+        assert self.origin is not None
+        key = [name, dict(inputs), self.device, self.origin.version, self.origin.witness]
+        mark = digests.sha256(digests.canonical_json(key))[:16]
+        return places.HERE.stages / f"{name}-{mark}.pt"
+
+
+def digest(values: Values) -> str:
+    """Return 16 digits of the SHA-256 digest of what a stage gave, to the last bit."""
+    return digests.sha256(digests.canonical_json(_hashed(values)))[:16]
+
+
+def _hashed(value: Any) -> Any:
+    """Return `value` with digests in the place of tensors."""
+    if isinstance(value, torch.Tensor):
+        octets = value.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        return [str(value.dtype), list(value.shape), digests.sha256(octets)]
+    if isinstance(value, dict):
+        return {str(name): _hashed(part) for name, part in value.items()}
+    return [_hashed(part) for part in value] if isinstance(value, list | tuple) else value
