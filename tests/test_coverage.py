@@ -1,8 +1,9 @@
 """Witnesses reach the code: what they leave out of an experiment's module is said, with a reason.
 
 A line that the witness does not run has `# not in the witness: <reason>` beside it or above, or a
-line that opens a block around it has. A stage or a stored result is trusted because the witness agrees, so code
-that computes belongs into the witness; reasons are for errors and for what only chapters call.
+line that opens a block around it has. Stages and stored results are trusted because the witness
+agrees, so what computes belongs into the witness; reasons are for errors, for what only chapters
+call, for data that is not to be had everywhere.
 """
 
 import ast

@@ -111,6 +111,28 @@ def test_networks_have_their_size_and_their_seed(name, shape, parameters):
     assert not torch.equal(weights, _weights(models.build(name, shape, 10, seed=4)))
 
 
+def test_a_fingerprint_tells_weights_and_layers_apart_and_not_precision():
+    model = models.build("small-cnn", (1, 8, 8), 10, seed=3)
+    same = models.fingerprint(model, (1, 8, 8))
+    assert models.fingerprint(models.build("small-cnn", (1, 8, 8), 10, seed=3), (1, 8, 8)) == same
+    assert next(model.parameters()).dtype == torch.float32
+    with torch.no_grad():
+        model[0].bias[0] += 1e-6
+    other = models.fingerprint(model, (1, 8, 8))
+    model[1] = nn.GELU()
+    assert len({same, other, models.fingerprint(model, (1, 8, 8))}) == 3
+
+
+def test_the_network_that_full_runs_alone_train_stays_what_it_was():
+    """No witness trains it: who changes it raises the versions of the experiments that do."""
+    model = models.build("lenet", (1, 28, 28), 10, seed=3)
+    with torch.inference_mode():
+        logits = model(torch.linspace(0, 1, 784).view(1, 1, 28, 28))[0]
+    known = [0.0445247, -0.056087, -0.0143467, -0.0192367, -0.0601403]
+    known += [0.0154502, -0.0417921, 0.0470963, -0.021215, 0.0486268]
+    assert logits.tolist() == pytest.approx(known, rel=1e-4)
+
+
 def test_bad_networks_are_named():
     with pytest.raises(ValueError, match="name is 'resnet'"):
         models.build("resnet", (1, 8, 8), 10, seed=0)

@@ -127,7 +127,11 @@ def base_classifier(
 ) -> tuple[nn.Module, list[float]]:
     """Train a network on views of `kept` pixels; return it in eval mode and its losses."""
     views = law(kept, dataset)
+    channels, height, width = corrupted_shape(views, dataset.image_shape)
+    shape, seed = (channels, height, width), derive(parameters.seed, "model")
+    model = models.build(parameters.model, shape, dataset.classes, seed)
     inputs = {**parameters.training_inputs(), "kept": kept, "data": dataset.digest}
+    inputs |= {"network": models.fingerprint(model, shape)}
     compute = partial(
         training.trained_weights,
         dataset,
@@ -141,11 +145,13 @@ def base_classifier(
         progress=context.progress,
     )
     trained = context.training("train", inputs, compute)
-    channels, height, width = corrupted_shape(views, dataset.image_shape)
-    shape, seed = (channels, height, width), derive(parameters.seed, "model")
-    model = models.build(parameters.model, shape, dataset.classes, seed)
     model.load_state_dict(trained["weights"])
     return model.to(context.device), trained["losses"]
+
+
+def _fingerprint(model: nn.Module, views: Ablation, dataset: data.Dataset) -> str:
+    channels, height, width = corrupted_shape(views, dataset.image_shape)
+    return models.fingerprint(model, (channels, height, width))
 
 
 def radii_in_reach(certifier: Certifier) -> list[int]:
@@ -211,6 +217,7 @@ def _counts(
             **parameters.training_inputs(),
             **sizes,
             "views": str(views),
+            "network": _fingerprint(model, views, dataset),
             "data": dataset.digest,
             "images": chunk.tolist(),
         }
@@ -287,6 +294,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
         runs.append({"kept": kept, "losses": losses, **counts})
         if kept == parameters.attacked_kept:
             inputs = {**asdict(parameters), "data": dataset.digest}
+            inputs |= {"network": _fingerprint(model, views, dataset)}
             work = partial(_attack, parameters, views, dataset, context, model, counts)
             attack = context.stage("ablation-attack", inputs, work)
     return {

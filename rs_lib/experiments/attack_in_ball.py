@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from rs_lib import smoothing
 from rs_lib.experiments import certified_accuracy
@@ -67,12 +68,14 @@ WITNESS = dataclasses.replace(
 
 
 def _attack(
-    parameters: Parameters, sigma: float, dataset: data.Dataset, context: Context
+    parameters: Parameters,
+    sigma: float,
+    dataset: data.Dataset,
+    context: Context,
+    model: nn.Module,
+    counts: dict[str, list[int]],
 ) -> dict[str, Any]:
     base = parameters.base
-    within = certified_accuracy.experiment.within(context)
-    model, _ = certified_accuracy.base_classifier(base, sigma, dataset, within)
-    counts = certified_accuracy.class_counts(base, sigma, dataset, within)
     noise = Gaussian(sigma)
     # The certificate is about this classifier, smoothed with continuous noise: on the images of
     # the data set, which lie on the grid, that is the network under rounded noise.
@@ -133,10 +136,14 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     """Return per σ: the attacked images, their counts, and per multiple the distance that the
     attack moved each image and how often the noise around that point gave the certified class."""
     dataset = data.load(parameters.base.dataset)
+    within = certified_accuracy.experiment.within(context)
     runs = []
     for sigma in parameters.base.sigmas:
+        model, _ = certified_accuracy.base_classifier(parameters.base, sigma, dataset, within)
+        counts = certified_accuracy.class_counts(parameters.base, sigma, dataset, within)
         inputs = {**asdict(parameters), "sigma": sigma, "data": dataset.digest}
-        work = partial(_attack, parameters, sigma, dataset, context)
+        inputs |= {"network": models.fingerprint(model, dataset.image_shape)}
+        work = partial(_attack, parameters, sigma, dataset, context, model, counts)
         runs.append({"sigma": sigma, **context.stage("attack", inputs, work)})
     return {"data": dataset.digest, "runs": runs}
 

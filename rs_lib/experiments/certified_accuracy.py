@@ -126,10 +126,12 @@ def base_classifier(
         device=context.device,
         progress=context.progress,
     )
-    kept = context.training("train", {**settings, "sigma": sigma, "data": dataset.digest}, compute)
     model = models.build(
         parameters.model, dataset.image_shape, dataset.classes, derive(parameters.seed, "model")
     )
+    inputs = {**settings, "sigma": sigma, "data": dataset.digest}
+    inputs |= {"network": models.fingerprint(model, dataset.image_shape)}
+    kept = context.training("train", inputs, compute)
     model.load_state_dict(kept["weights"])
     return model.to(context.device), kept["losses"]
 
@@ -143,6 +145,7 @@ def class_counts(
     selected: list[int] = []
     successes: list[int] = []
     sizes = {"n0": parameters.n0, "n": parameters.n, "sigma": sigma, "data": dataset.digest}
+    sizes |= {"network": models.fingerprint(model, dataset.image_shape)}
     for chunk in np.array_split(indices, max(1, len(indices) // 50)):
         compute = partial(_count_chunk, parameters, sigma, dataset, context, model, chunk)
         inputs = {**parameters.training_inputs(), **sizes, "images": chunk.tolist()}

@@ -106,9 +106,10 @@ def _network(
         device=context.device,
         progress=context.progress,
     )
-    inputs = {**parameters.training_inputs(), "sigma": sigma, "data": dataset.digest}
-    kept = context.training("train", inputs, compute)
     network = models.build(parameters.model, dataset.image_shape, dataset.classes, 0)
+    inputs = {**parameters.training_inputs(), "sigma": sigma, "data": dataset.digest}
+    inputs |= {"network": models.fingerprint(network, dataset.image_shape)}
+    kept = context.training("train", inputs, compute)
     network.load_state_dict(kept["weights"])
     return network.to(context.device), kept["losses"]
 
@@ -179,6 +180,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     runs = []
     for train_sigma in parameters.train_sigmas:
         network, losses = _network(parameters, train_sigma, dataset, context)
+        trained = models.fingerprint(network, dataset.image_shape)
         tests = []
         for sigma in parameters.test_sigmas:
             answers: list[int] = []
@@ -186,6 +188,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
                 inputs = {
                     **parameters.training_inputs(),
                     "data": dataset.digest,
+                    "network": trained,
                     "train": train_sigma,
                     "test": sigma,
                     "n": parameters.n,

@@ -162,7 +162,7 @@ def facts(path: Path, sigma: float, step: float, parameters: Parameters) -> dict
     }
 
 
-# not in the witness: the published logs are not to be had everywhere
+# not in the witness: the published logs are not to be had everywhere; a test reads copies
 def _published(parameters: Parameters, context: Context) -> list[dict[str, Any]]:
     folder = os.environ.get("RS_LOGS")
     if not folder:

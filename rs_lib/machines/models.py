@@ -1,9 +1,12 @@
 """Small base classifiers, built by name with weights drawn from a seed."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
 from rs_lib.arguments import integers, one_of
+from rs_lib.record.stage import digest
 from rs_lib.seeds import derive
 
 NAMES = ("linear", "mlp", "small-cnn", "lenet")
@@ -30,6 +33,19 @@ def build(name: str, image_shape: tuple[int, int, int], classes: int, seed: int)
         network = _layers(name, image_shape, classes).eval()
     # Convolutions run about twice as fast on a CPU when the channels lie innermost.
     return network.to(memory_format=torch.channels_last)
+
+
+def fingerprint(model: nn.Module, image_shape: tuple[int, int, int]) -> str:
+    """Return a digest of what `model` computes: of its weights, and of its logits on one image.
+
+    The weights count to the last bit; the logits, in float64, to six digits, so that no order of
+    summation shows. `model` stays as it is.
+    """
+    weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    image = torch.linspace(0, 1, torch.Size(image_shape).numel(), dtype=torch.float64)
+    with torch.inference_mode():
+        logits = copy.deepcopy(model).cpu().double()(image.view(1, *image_shape))
+    return digest({"weights": weights, "logits": [f"{value:.6g}" for value in logits.flatten()]})
 
 
 class OnGrid(nn.Module):
