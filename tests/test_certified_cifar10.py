@@ -78,6 +78,12 @@ def test_counts_fit_together(small):
             assert 0 <= test["noisy"] <= 500
 
 
+def test_an_image_counts_where_its_class_is_right_and_certified():
+    cell = {"sigma": 0.5, "radii": [0.0, 0.25], "selected": [7, 7, 3], "certified": [2, 1, 2]}
+    values = {"labels": [7, 7, 7], "runs": [{"sigma": 0.25, "smoothed": [cell]}]}
+    assert certified_cifar10.certified_counts(values) == {(0.25, 0.5): [2, 1]}
+
+
 def test_counts_are_those_of_the_engine(small):
     small = small.values
     digits = data.load("digits")

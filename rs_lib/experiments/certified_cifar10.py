@@ -336,6 +336,23 @@ def _clean(model: nn.Module, dataset: data.Dataset, context: Context) -> int:
     return right
 
 
+# not in the witness: for chapters, which read the values with it
+def certified_counts(values: dict[str, Any]) -> dict[tuple[float, float], list[int]]:
+    """Return from an experiment's values how many images are right, certified at each radius.
+
+    The keys are (sigma of the training, sigma of the smoothing); an abstention is not right.
+    """
+    labels = np.array(values["labels"])
+    return {
+        (run["sigma"], test["sigma"]): [
+            int(((np.array(test["certified"]) > place) & (test["selected"] == labels)).sum())
+            for place in range(len(test["radii"]))
+        ]
+        for run in values["runs"]
+        for test in run["smoothed"]
+    }
+
+
 def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     """Return labels and, for each network, its losses, its right answers and its certificates."""
     dataset = data.load(parameters.dataset)
