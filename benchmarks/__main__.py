@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import bands, certify, ensembles, hypotheses, noise, sequential, soundness
+from benchmarks import bands, certify, ensembles, hypotheses, noise, sequential, soundness, training
 from rs_lib.record import digests, files, machine, places
 
 Rows = list[dict[str, Any]]
@@ -38,6 +38,10 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
     "band-grid": (
         "All certificates of the stored scores of 10,000 images",
         lambda: [bands.grid(images=10_000)],
+    ),
+    "training": (
+        "Images per CPU second of training, beside forward and backward passes alone",
+        lambda: training.measure(batches=6, repeats=5),
     ),
     "hypotheses": (
         "All hypotheses on a cycle, smoothed with every radius, CPU seconds",

@@ -6,7 +6,7 @@ Seeded; a new seed puts a number of false certificates outside its band with pro
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import certify, clock, noise, sequential, soundness
+from benchmarks import certify, clock, noise, sequential, soundness, training
 
 
 def test_false_certificates_stay_in_their_exact_band():
@@ -32,6 +32,14 @@ def test_the_engine_decides_as_the_textbook_loop_does():
     assert row["agreement_where_decided"] >= 0.9
     assert row["mean_samples"] < 2_000
     assert row["ratio"] > 0
+
+
+def test_training_is_set_beside_the_bare_passes():
+    rows = training.measure(batches=1, repeats=1)
+    assert [row["precision"] for row in rows] == ["float32", "bfloat16"] * 2
+    for row in rows:
+        assert row["images"] == training.FULL.batch_size
+        assert row["training_over_bare"] == row["training_per_second"] / row["bare_per_second"] > 0
 
 
 def test_turns_alternate():

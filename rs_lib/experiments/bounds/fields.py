@@ -23,7 +23,7 @@ from rs_lib.experiments.bounds.kinds import (
     zero_or,
 )
 from rs_lib.geometry import grids
-from rs_lib.machines import bands, data, models, triggers
+from rs_lib.machines import bands, data, fast_training, models, triggers
 
 _SETS = one_of(data.NAMES)
 _CLASS = whole(0, 9)
@@ -45,6 +45,28 @@ _CERTIFIED: Fields = {
     "alpha": level,
     "attack_radii": each(real(0, 1000)),
     "attack_steps": STEPS,
+}
+
+_CIFAR: Fields = {
+    "dataset": _SETS,
+    "widths": each(whole(1, 1024), most=4),
+    "blocks": each(whole(1, 100), most=4),
+    "train_sigmas": each(zero_or(SCALE), distinct=True),
+    "test_sigmas": each(SCALE, distinct=True),
+    "epochs": EPOCHS,
+    "batch_size": BATCH,
+    "learning_rate": RATE,
+    "weight_decay": real(1e-9, 1),
+    "shift": whole(0, 32),
+    "flip": truth,
+    "average": real(1e-9, 1 - 1e-9),
+    "precision": one_of(("measured", *fast_training.PRECISIONS)),
+    "images": IMAGES,
+    "n0": SAMPLES,
+    "max_samples": SAMPLES,
+    "alpha": level,
+    "reach": real(0.1, 8),
+    "seed": SEED,
 }
 
 _ABLATION: Fields = {
@@ -207,6 +229,7 @@ FIELDS: dict[str, Fields] = {
     "attack-in-ball": _ATTACK,
     "backdoors": _BACKDOORS,
     "certified-accuracy": _CERTIFIED,
+    "certified-cifar10": _CIFAR,
     "feasible-labels": _FEASIBLE,
     "label-flips": _FLIPS,
     "noise-map": _MAP,

@@ -6,9 +6,12 @@ from fractions import Fraction
 from math import ceil, log2
 from typing import Any
 
+from scipy.special import ndtr
+
 from rs_lib.experiments.bounds.kinds import refused
 from rs_lib.machines import models
 from rs_lib.statistics import clopper_pearson_lower
+from rs_lib.statistics.boundaries import first_certifying
 
 Rule = Callable[[Any], None]
 """Takes parameters whose fields are of their kinds; raises ValueError."""
@@ -65,6 +68,18 @@ def _certified_accuracy(p: Any) -> None:
     _images(p)
     _certifying(p)
     _network(p)
+
+
+def _certified_cifar10(p: Any) -> None:
+    size = SIZES[p.dataset]
+    _images(p)
+    _at_most("batch_size", p.batch_size, size.train, f"the training images of {p.dataset}")
+    _at_most("shift", p.shift, min(size.shape[1:]) - 1, "less than the side of an image")
+    if len(p.blocks) != len(p.widths):
+        raise refused("parameter blocks", p.blocks, "one number for each of widths")
+    enough = first_certifying(float(ndtr(p.reach)), p.alpha)
+    if p.max_samples < enough:
+        raise refused("parameter max_samples", p.max_samples, f"at least {enough}, for that reach")
 
 
 def _attack_in_ball(p: Any) -> None:
@@ -187,6 +202,7 @@ RULES: dict[str, Rule] = {
     "attack-in-ball": _attack_in_ball,
     "backdoors": _backdoors,
     "certified-accuracy": _certified_accuracy,
+    "certified-cifar10": _certified_cifar10,
     "feasible-labels": _feasible_labels,
     "label-flips": _label_flips,
     "noise-map": _noise_map,
