@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from rs_lib.experiments import certified_cifar10
-from rs_lib.experiments.certified_accuracy import smoothing_noise
 from rs_lib.machines import data
+from rs_lib.noise import Gaussian, Rounded
 from rs_lib.record import places
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
+from rs_lib.smoothing import Executed
 from rs_lib.smoothing.sampling import count_classes
 
 SMALL = {
@@ -94,14 +95,13 @@ def test_counts_are_those_of_the_engine(small):
     test, place = run["smoothed"][0], 3
     ids = [small["indices"][place]]
     counts = count_classes(
-        model,
+        Executed(model, classes=10),
         digits.test_images[torch.tensor(ids)],
-        smoothing_noise(0.5, digits),
+        Rounded(Gaussian(0.5), digits.levels),
         test["samples"][place],
         seed=derive(parameters.seed, "certify", "0.5"),
         stream="estimate",
         image_ids=ids,
-        classes=10,
     )
     assert counts[0, test["selected"][place]] == test["successes"][place]
 

@@ -15,16 +15,15 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib.experiments.certified_accuracy import smoothing_noise, test_indices
 from rs_lib.machines import data, fast_training, models
 from rs_lib.machines.compact_residual import compact_residual, folded
-from rs_lib.noise import Gaussian
+from rs_lib.machines.subsets import evenly
+from rs_lib.noise import Gaussian, Rounded
 from rs_lib.record.checkpoint import Checkpoint
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
-from rs_lib.smoothing.certify import Certification, Certifier
-from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing import Certification, Certifier, Executed, RadiusTable
 from rs_lib.smoothing.sampling import Tally
 
 CHUNK = 25
@@ -262,7 +261,7 @@ def smoothed(
     }
     table = radii(parameters, train_sigma, test_sigma)
     found: dict[str, Any] = {"sigma": test_sigma, "radii": table, "undecided": 0}
-    indices = test_indices(len(dataset.test_labels), parameters.images)
+    indices = evenly(len(dataset.test_labels), parameters.images)
     for chunk in np.array_split(indices, max(1, len(indices) // CHUNK)):
         compute = partial(_chunk, parameters, table, test_sigma, dataset, context, model, chunk)
         kept = context.stage("table", {**inputs, "images": chunk.tolist()}, compute)
@@ -283,17 +282,18 @@ def _chunk(
     model: nn.Module,
     chunk: npt.NDArray[np.int64],
 ) -> dict[str, Any]:
-    certifier = Certifier(
+    executed = Executed(
         model,
-        smoothing_noise(sigma, dataset),
         classes=dataset.classes,
-        seed=derive(parameters.seed, "certify", str(sigma)),
-        radii=table,
-        max_samples=parameters.max_samples,
-        n0=parameters.n0,
-        alpha=parameters.alpha,
         device=context.device,
         precision=precision(parameters, dataset, context),
+    )
+    certifier = Certifier(
+        executed,
+        Rounded(Gaussian(sigma), dataset.levels),
+        RadiusTable(table, parameters.max_samples, n0=parameters.n0),
+        seed=derive(parameters.seed, "certify", str(sigma)),
+        alpha=parameters.alpha,
     )
     made: Certification = certifier.certify(dataset.test_images[torch.from_numpy(chunk)], chunk)
     certified = np.searchsorted(table, made.radius, side="right")
@@ -318,7 +318,10 @@ def _noisy(
     executed = Executed(model, classes=dataset.classes, device=context.device, precision=form)
     executed.probe(dataset.image_shape)
     every = np.arange(len(dataset.test_labels))
-    noise, seed = smoothing_noise(sigma, dataset), derive(parameters.seed, "noisy", str(sigma))
+    noise, seed = (
+        Rounded(Gaussian(sigma), dataset.levels),
+        derive(parameters.seed, "noisy", str(sigma)),
+    )
     tally = Tally(executed, dataset.test_images, noise, every, seed=seed, stream="noisy")
     tally.draw(every, 1)
     answers = tally.counts().argmax(axis=1)
@@ -356,7 +359,7 @@ def certified_counts(values: dict[str, Any]) -> dict[tuple[float, float], list[i
 def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     """Return labels and, for each network, its losses, its right answers and its certificates."""
     dataset = data.load(parameters.dataset)
-    indices = test_indices(len(dataset.test_labels), parameters.images)
+    indices = evenly(len(dataset.test_labels), parameters.images)
     runs = []
     for sigma in parameters.train_sigmas:
         model, losses = base_classifier(parameters, sigma, dataset, context)

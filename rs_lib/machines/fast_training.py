@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from rs_lib.arguments import integer, level, nonnegative, one_of, positive
 from rs_lib.machines.augmentation import augmented
 from rs_lib.machines.epochs import Epochs
-from rs_lib.noise import NoiseLaw
+from rs_lib.noise import Law
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
 from rs_lib.seeds import derive
 
@@ -92,7 +92,7 @@ class Training:
         labels: Tensor,
         *,
         levels: int,
-        noise: NoiseLaw | None,
+        noise: Law | None,
         recipe: Recipe,
         seed: int,
         device: str = "cpu",
@@ -135,7 +135,7 @@ class Training:
         moved = augmented(self.images[chosen], self.recipe.shift, self.recipe.flip, draw)
         inputs = moved.float().div_(self.levels)
         if self.noise is not None:
-            inputs += self.noise.sample(inputs.shape, draw, self.device)
+            inputs = self.noise.corrupted(inputs, draw)
         return inputs
 
     def epoch(self, number: int) -> float:
