@@ -1,1 +1,1 @@
-"""The commands of `python -m rs_lib`: certify, predict, audit, list and run, a module each."""
+"""The commands of `python -m rs_lib`: certify, predict, audit, and those of the experiments."""

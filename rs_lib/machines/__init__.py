@@ -1,1 +1,1 @@
-"""Machines: data, models, noise laws, training, the certification engine and attacks (torch)."""
+"""Machines (torch): data, networks, training, ensembles, views of bands, and attacks."""
