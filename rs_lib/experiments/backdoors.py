@@ -389,8 +389,8 @@ class Values:
     attacked: Votes
     attacks: list[UnderAttack]
 
-    # not in the witness: for chapters, which read the values with it
     @classmethod
+    # not in the witness: for chapters, which read the values with it
     def read(cls, values: dict[str, Any]) -> "Values":
         """Return the `values` of a result under their names."""
 

@@ -70,7 +70,7 @@ def smooth_pgd_l2(
 
     def loss(moved: Tensor) -> Tensor:
         repeated = moved.repeat_interleave(draws, dim=0)
-        noisy = repeated + noise.sample(repeated.shape, generator, images.device)
+        noisy = repeated + noise.sample(repeated.shape, generator)
         logs = log_softmax(model(noisy), dim=1).view(len(moved), draws, -1)
         chosen = logs.gather(2, labels.view(-1, 1, 1).expand(-1, draws, 1)).squeeze(2)
         return -chosen.logsumexp(dim=1).sum()

@@ -22,14 +22,8 @@ class Additive(Law):
     """Noise of one law, added to each pixel by itself."""
 
     @abstractmethod
-    def sample(
-        self,
-        shape: Sequence[int],
-        generator: torch.Generator,
-        device: torch.device | str,
-        dtype: torch.dtype = torch.float32,
-    ) -> Tensor:
-        """Return independent noise of `shape`, where white is 1; `generator` is on `device`."""
+    def sample(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Return independent noise float32 of `shape`, on the generator's device; white is 1."""
 
     def seen(self, shape: Shape) -> Shape:
         """Return `shape`: a noisy image is an image."""
@@ -37,7 +31,7 @@ class Additive(Law):
 
     def corrupted(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return `images`, float32 [N, C, H, W], plus fresh noise."""
-        return images + self.sample(images.shape, generator, images.device)
+        return images + self.sample(images.shape, generator)
 
 
 class Continuous(Additive, NamedLaw):

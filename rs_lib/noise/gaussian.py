@@ -30,15 +30,9 @@ class Gaussian(Continuous):
     name = "gaussian"
     norm = "l2"
 
-    def sample(
-        self,
-        shape: Sequence[int],
-        generator: torch.Generator,
-        device: torch.device | str,
-        dtype: torch.dtype = torch.float32,
-    ) -> Tensor:
+    def sample(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Return independent noise of `shape`."""
-        noise = torch.randn(tuple(shape), generator=generator, device=device, dtype=dtype)
+        noise = torch.randn(tuple(shape), generator=generator, device=generator.device)
         return noise.mul_(self.sigma)
 
     def radius(self, p_lower: npt.ArrayLike) -> FloatArray:

@@ -26,16 +26,10 @@ class Laplace(Continuous):
     name = "laplace"
     norm = "l1"
 
-    def sample(
-        self,
-        shape: Sequence[int],
-        generator: torch.Generator,
-        device: torch.device | str,
-        dtype: torch.dtype = torch.float32,
-    ) -> Tensor:
+    def sample(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Return independent noise of `shape`: the difference of two exponential variables."""
         # Not the inverse distribution function: 24-bit uniforms would cut the tails off.
-        pair = torch.empty((2, *shape), device=device, dtype=dtype)
+        pair = torch.empty((2, *shape), device=generator.device)
         pair.exponential_(generator=generator)
         return pair[0].sub_(pair[1]).mul_(self.scale)
 

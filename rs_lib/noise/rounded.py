@@ -95,15 +95,9 @@ class Rounded(Additive):
     def _inverse(self, radii: FloatArray) -> FloatArray:
         return self.law.probability_for(radii)
 
-    def sample(
-        self,
-        shape: Sequence[int],
-        generator: torch.Generator,
-        device: torch.device | str,
-        dtype: torch.dtype = torch.float32,
-    ) -> Tensor:
+    def sample(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Return independent noise j / levels of `shape`, for training: its law is approximate."""
-        noise = self.law.sample(shape, generator, device, dtype)
+        noise = self.law.sample(shape, generator)
         return noise.mul_(self.levels).round_().div_(self.levels)
 
     def noisy(self, images: Tensor, rows: IntArray, draws: Draws) -> Tensor:

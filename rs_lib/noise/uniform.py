@@ -25,15 +25,9 @@ class Uniform(Continuous):
     name = "uniform"
     norm = "l1"
 
-    def sample(
-        self,
-        shape: Sequence[int],
-        generator: torch.Generator,
-        device: torch.device | str,
-        dtype: torch.dtype = torch.float32,
-    ) -> Tensor:
+    def sample(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Return independent noise of `shape`."""
-        noise = torch.rand(tuple(shape), generator=generator, device=device, dtype=dtype)
+        noise = torch.rand(tuple(shape), generator=generator, device=generator.device)
         return noise.mul_(2).sub_(1).mul_(self.half_width)
 
     def radius(self, p_lower: npt.ArrayLike) -> FloatArray:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rs_lib.book import figures, records, style
+from rs_lib.book import pictures, records, style
 from rs_lib.book.drawings import common
 from rs_lib.book.house import House
 
@@ -18,7 +18,8 @@ def test_images_have_one_grey_scale(name):
     """0 is white as paper and 1 black, whatever the values."""
     folder, figure_id = House().figures, f"fig-{name}"
     draw = records.drawing(records.load(folder, figure_id).content["draw"])
-    figure = figures.render(draw, (folder / f"{figure_id}.csv").read_text())
+    with mpl.rc_context(style.RC):
+        figure = draw(pictures.from_csv((folder / f"{figure_id}.csv").read_text()))
     shown = [image for axes in figure.axes for image in axes.get_images()]
     plt.close(figure)
     assert shown

@@ -103,7 +103,7 @@ def test_a_citation_names_what_is_seen_and_nothing_else(chapter, draw, monkeypat
     before = records.load(folder, "fig-a")
     monkeypatch.setattr(machine, "commit", lambda: "another")
     if change == "picture":
-        monkeypatch.setitem(figures.style.RC, "font.size", 14.0)
+        monkeypatch.setitem(pictures.style.RC, "font.size", 14.0)
     chapter(code="n3w" if change == "code" else "c0de")
     given = {"data": DATA, **WORDS}
     changes = {"data": DATA.assign(y=1.0), "inputs": {"r": "d2"}, "code": None}
@@ -286,7 +286,7 @@ def test_compare_sees_missing_figures_and_changed_pictures(chapter, draw, monkey
         "the build does not publish it",
     )
     assert builds.compared(rerun, recorded, "fig-a") == ("new", "it is not recorded")
-    monkeypatch.setitem(figures.style.RC, "font.size", 14.0)
+    monkeypatch.setitem(pictures.style.RC, "font.size", 14.0)
     figures.publish(draw, "fig-a", data=DATA, tolerance=LOOSE, **WORDS)
     assert builds.compared(recorded, rerun, "fig-a") == (
         "changed",

@@ -28,8 +28,8 @@ def test_the_sources_of_a_house_in_order_are_accepted(tiny):
 
 def test_what_sources_do_not_say_of_each_other_is_told_at_once(tiny):
     (tiny.notebooks / "other.md").write_text("# Other\n")
-    contents = tiny.book / "_toc.yml"
-    contents.write_text(contents.read_text() + "  - file: chapters/lost\n")
+    table = tiny.book / "_toc.yml"
+    table.write_text(table.read_text() + "  - file: chapters/lost\n")
     record = (tiny.figures / "fig-tiny.json").read_text()
     (tiny.figures / "fig-orphan.json").write_text(record.replace("fig-tiny", "fig-orphan"))
     with pytest.raises(SiteError) as error:
@@ -72,14 +72,14 @@ def test_a_figure_whose_chapter_is_gone_is_an_orphan(tiny):
 
 
 def test_nested_contents_are_read(tiny):
-    contents = {
+    nested = {
         "root": "intro",
         "parts": [
             {"chapters": [{"file": "a", "sections": [{"file": "b"}]}]},
             {"chapters": [{"file": "c"}]},
         ],
     }
-    (tiny.book / "_toc.yml").write_text(yaml.safe_dump(contents))
+    (tiny.book / "_toc.yml").write_text(yaml.safe_dump(nested))
     assert contents.pages(tiny) == ["intro", "a", "b", "c"]
 
 

@@ -428,7 +428,7 @@ def test_arguments_that_do_not_fit_are_refused():
 
 def test_rounded_noise_for_training_lies_on_the_grid():
     generator = torch.Generator().manual_seed(0)
-    noise = Rounded(Gaussian(0.5), levels=16).sample((1000,), generator, "cpu") * 16
+    noise = Rounded(Gaussian(0.5), levels=16).sample((1000,), generator) * 16
     assert torch.equal(noise, noise.round())
     assert 0.4 * 16 < noise.std() < 0.6 * 16  # 15 standard errors either way
 
