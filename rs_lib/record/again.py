@@ -64,7 +64,10 @@ def one_stage(
     """
     try:
         with _limit(seconds):
-            stages = _survey(compute, device, origin)
+            try:
+                stages = _survey(compute, device, origin)
+            except RuntimeError as error:  # such as data that are not to be had here
+                return f"no stage was computed again: {error}"
             if not stages:
                 return "it keeps no stages"
             chosen = random.Random(seed).choice(stages)  # noqa: S311

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from rs_lib.experiments import certified_cifar10
 from rs_lib.record import places
-from tests import test_certified_cifar10 as tests
+from tests.experiments import test_certified_cifar10 as tests
 
 
 class Elsewhere(places.Places):

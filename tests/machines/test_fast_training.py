@@ -30,7 +30,7 @@ import sys
 from pathlib import Path
 
 import torch
-from tests import test_fast_training as tests
+from tests.machines import test_fast_training as tests
 from rs_lib.machines import fast_training
 from rs_lib.record.checkpoint import Checkpoint
 

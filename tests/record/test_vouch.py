@@ -139,3 +139,14 @@ def test_the_command_shows_the_seed(stored, capsys):
     assert lines[1].startswith("toy-sum.full.json: the witness agrees; stage square-")
     assert command_line.main(["vouch", "toy-sum", "--seconds", "-1"]) == 2
     assert "seconds is -1.0" in capsys.readouterr().err
+
+
+def test_data_that_are_not_to_be_had_leave_the_witness(stored):
+    def compute(parameters, context):
+        raise RuntimeError("cifar10 could not be downloaded: connect to the network")
+
+    apart = dataclasses.replace(stored.experiment, compute=compute)
+    told = apart.vouch("full", seed=0, seconds=60.0)
+    assert told == (
+        "no stage was computed again: cifar10 could not be downloaded: connect to the network"
+    )
