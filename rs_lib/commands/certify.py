@@ -12,6 +12,7 @@ from rs_lib.commands import options as shared
 from rs_lib.commands import patches, session, summary
 from rs_lib.commands.given import default, settle
 from rs_lib.commands.logs import log
+from rs_lib.commands.logs.rows import rounded_down
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.noise import Law
 from rs_lib.smoothing import Certifier, FixedSamples, RadiusTable
@@ -157,7 +158,7 @@ def _radii(options: argparse.Namespace, noise: Law) -> list[float]:
         radii = nonnegative("radii", options.radii).tolist()
         if len(radii) > MOST_RADII:
             raise ValueError(f"radii are {len(radii)}: give at most {MOST_RADII}")
-    printed = [float(log.rounded_down(radius)) for radius in radii]
+    printed = [float(rounded_down(radius)) for radius in radii]
     if len(set(printed)) < len(printed):
         raise ValueError(
             "radii are equal in the six digits that the log holds: give fewer or other ones"

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_lib.commands.logs import log
+from rs_lib.commands.logs.rows import rounded_down
 from rs_lib.smoothing import ABSTAIN
 from rs_lib.statistics import average_certified_radius, binomial_interval, mean_interval
 
@@ -31,7 +32,7 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
     correct = columns["correct"] == 1
     count = len(correct)
     # In the digits of the log, as its radii are: cutting digits keeps their order.
-    texts = [log.rounded_down(radius) for radius in radii]
+    texts = [rounded_down(radius) for radius in radii]
     places = max(0, *(-int(Decimal(text).normalize().as_tuple().exponent) for text in texts))
     rows = [
         (f"{float(text):.{places}f}", *_share(correct & (columns["radius"] >= float(text))))

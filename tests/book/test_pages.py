@@ -1,8 +1,8 @@
 """The rendered book in a real browser: whole, readable, accessible, and without a network.
 
 The browser resolves no host name, so what a page would fetch from elsewhere fails, and every
-request is recorded and judged. Each page is opened once in light and dark mode, at the width of
-a phone, and from a file; the tests ask the open page.
+request is recorded and judged. Each page is opened once over HTTP and once from a file; the tests
+ask the open page, which turns dark, narrow or into paper meanwhile.
 """
 
 import functools
@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import nbformat
@@ -22,7 +23,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from rs_lib.book import claims, contents, figures, records, site
+from rs_lib.book import claims, contents, records, site
 from rs_lib.book.house import House
 
 HOUSE = House()
@@ -137,35 +138,20 @@ def reader(browser: Browser) -> Iterator[Visit]:
         yield Visit(context.new_page()).watch()
 
 
-@pytest.fixture(scope="module")
-def modes(browser: Browser) -> Iterator[dict[str, Visit]]:
-    with (
-        _context(browser) as light,
-        _context(browser, "dark") as dark,
-        _context(browser, width=390) as phone,
-    ):
-        contexts = {"light": light, "dark": dark, "phone": phone}
-        yield {mode: Visit(context.new_page()).watch() for mode, context in contexts.items()}
-
-
 @pytest.fixture(scope="module", params=PAGES)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def light(name: str, modes: dict[str, Visit], address: str) -> Visit:
-    return modes["light"].open(f"{address}/{name}.html")
+def opened(browser: Browser) -> Iterator[Visit]:
+    with _context(browser) as context:
+        yield Visit(context.new_page()).watch()
 
 
 @pytest.fixture(scope="module")
-def dark(name: str, modes: dict[str, Visit], address: str) -> Visit:
-    return modes["dark"].open(f"{address}/{name}.html")
-
-
-@pytest.fixture(scope="module")
-def phone(name: str, modes: dict[str, Visit], address: str) -> Visit:
-    return modes["phone"].open(f"{address}/{name}.html")
+def light(name: str, opened: Visit, address: str) -> Visit:
+    return opened.open(f"{address}/{name}.html")
 
 
 FOREIGN = re.compile(r"(?!http://127\.0\.0\.1:|file:|data:|blob:)")
@@ -212,11 +198,10 @@ def test_a_page_is_whole_from_a_file(page: str, reader: Visit) -> None:
     _assert_whole(reader.open((HOUSE.html / f"{page}.html").as_uri()))
 
 
-def test_chapters_have_formulas(address: str, reader: Visit) -> None:
+def test_chapters_have_formulas(name: str, light: Visit) -> None:
     # Else the checks above would hold of a book whose formulas are gone.
-    for chapter in CHAPTERS:
-        found = reader.open(f"{address}/{chapter}.html").page.evaluate(FORMULAS)
-        assert found["asked"] > 20
+    if name in CHAPTERS:
+        assert light.page.evaluate(FORMULAS)["asked"] > 20
 
 
 def test_pictures_have_words(light: Visit) -> None:
@@ -233,16 +218,17 @@ def test_pictures_have_words(light: Visit) -> None:
     assert [id_ for id_, text in captions if len(text.split()) < 5] == []
 
 
-@pytest.mark.parametrize("chapter", HOUSE.chapter_names())
 def test_a_figure_stands_once_on_its_page_and_once_in_the_notebook_it_offers(
-    chapter: str, address: str, reader: Visit
+    name: str, light: Visit
 ) -> None:
+    if name not in CHAPTERS:
+        return
     published = sorted(
         id_
-        for id_ in figures.figure_ids(HOUSE.figures)
-        if records.load(HOUSE.figures, id_).content["chapter"] == chapter
+        for id_ in records.figure_ids(HOUSE.figures)
+        if f"chapters/{records.load(HOUSE.figures, id_).content['chapter']}" == name
     )
-    page = reader.open(f"{address}/chapters/{chapter}.html").page
+    page = light.page
     assert sorted(page.locator("article figure").evaluate_all("all => all.map(f => f.id)")) == (
         published
     )
@@ -267,7 +253,7 @@ def test_the_build_drew_what_is_recorded() -> None:
         if figure["verdict"] in ("changed", "new")
     }
     assert not wrong
-    assert sum(stored["counts"].values()) == len(figures.figure_ids(HOUSE.figures))
+    assert sum(stored["counts"].values()) == len(records.figure_ids(HOUSE.figures))
 
 
 def test_every_figure_can_be_downloaded(name: str, light: Visit) -> None:
@@ -276,9 +262,9 @@ def test_every_figure_can_be_downloaded(name: str, light: Visit) -> None:
     )
     published = sum(
         f"chapters/{records.load(HOUSE.figures, id_).content['chapter']}" == name
-        for id_ in figures.figure_ids(HOUSE.figures)
+        for id_ in records.figure_ids(HOUSE.figures)
     )
-    everything = len(figures.figure_ids(HOUSE.figures))
+    everything = len(records.figure_ids(HOUSE.figures))
     assert len(groups) == (everything if name == "chapters/figures" else published)
     for links in groups:
         files = [_file(link) for link in links]
@@ -335,11 +321,27 @@ def test_axe_finds_nothing_of_ours_in_light_mode(light: Visit) -> None:
     assert _violations(light.page) == []
 
 
-def test_axe_finds_nothing_of_ours_in_dark_mode(dark: Visit) -> None:
+def test_axe_finds_nothing_of_ours_in_dark_mode(light: Visit) -> None:
     # The reader's system asks for dark, and the book follows.
-    assert dark.page.evaluate("document.documentElement.dataset.theme") == "dark"
-    assert dark.problems == []
-    assert _violations(dark.page) == []
+    light.page.emulate_media(color_scheme="dark")
+    try:
+        assert light.page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert _violations(light.page) == []
+    finally:
+        light.page.emulate_media(color_scheme="light")
+
+
+@pytest.mark.parametrize("options", [{"colours": "dark"}, {"width": 390}], ids=str)
+def test_a_page_opens_dark_and_on_a_phone(
+    options: dict[str, Any], browser: Browser, address: str
+) -> None:
+    with _context(browser, **options) as context:
+        visit = Visit(context.new_page()).watch().open(f"{address}/{CHAPTERS[0]}.html")
+        theme = visit.page.evaluate("document.documentElement.dataset.theme")
+        assert theme == options.get("colours", "light")
+        width = visit.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= options.get("width", 1280)
+        assert visit.problems == []
 
 
 # Visible elements that reach over the edge and that no scrolling element holds.
@@ -359,10 +361,14 @@ STICKING_OUT = """() => {
 }"""
 
 
-def test_a_page_fits_a_phone(phone: Visit) -> None:
-    assert phone.problems == []
-    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert phone.page.evaluate(STICKING_OUT) == []
+def test_a_page_fits_a_phone(light: Visit) -> None:
+    page = light.page
+    page.set_viewport_size({"width": 390, "height": 900})
+    try:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate(STICKING_OUT) == []
+    finally:
+        page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_paper_cuts_no_code(light: Visit) -> None:
@@ -434,17 +440,19 @@ def test_the_switch_turns_the_page_dark_and_is_remembered(address: str, browser:
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
+def _claims(chapter: str) -> int:
+    return len(claims.collect(nbformat.read(HOUSE.executed(Path(chapter).name), 4)))
+
+
 def test_the_claims_page_lists_every_claim(address: str, reader: Visit) -> None:
-    made = {
-        chapter: len(claims.collect(nbformat.read(HOUSE.executed(Path(chapter).name), 4)))
-        for chapter in CHAPTERS
-    }
-    assert all(made.values())
     rows = reader.open(f"{address}/chapters/claims.html").page.locator("table.rs-ledger tbody tr")
-    assert rows.count() == sum(made.values())
-    for chapter, count in made.items():
-        lines = reader.open(f"{address}/{chapter}.html").page.locator("article .rs-claim")
-        assert lines.count() == count
+    assert rows.count() == sum(map(_claims, CHAPTERS))
+
+
+def test_a_chapter_shows_its_claims(name: str, light: Visit) -> None:
+    count = _claims(name) if name in CHAPTERS else 0
+    assert light.page.locator("article .rs-claim").count() == count
+    assert (count > 0) == (name in CHAPTERS)
 
 
 def test_the_front_page_leads_to_every_chapter(address: str, reader: Visit) -> None:

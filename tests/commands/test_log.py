@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rs_lib.commands.logs import log
+from rs_lib.commands.logs.rows import rounded_down
 
 HEADER = {"alpha": 0.001, "noise": {"law": "gaussian", "sigma": 0.5}, "radii": [0.25, 0.5]}
 
@@ -76,7 +77,7 @@ def test_a_printed_radius_reads_as_at_most_the_radius_and_is_close():
         if not math.isfinite(radius):
             continue
         count += 1
-        text = log.rounded_down(radius)
+        text = rounded_down(radius)
         read = float(text)
         assert read <= radius
         digits = Decimal(text).as_tuple().digits
@@ -96,13 +97,13 @@ def test_a_radius_of_six_digits_keeps_its_value_and_a_longer_one_loses_its_tail(
         0.9999999: "0.999999",
         1.8952365: "1.89523",
     }
-    assert {radius: log.rounded_down(radius) for radius in written} == written
+    assert {radius: rounded_down(radius) for radius in written} == written
 
 
 @pytest.mark.parametrize("radius", [-0.1, math.inf, math.nan, "0.1", 1j, None, [0.1], [[0.1]]])
 def test_a_radius_that_is_none_is_refused(radius):
     with pytest.raises(ValueError, match=r"radius (is .*: give|holds NaN)"):
-        log.rounded_down(radius)
+        rounded_down(radius)
 
 
 def test_the_table_reads_as_the_customary_one_and_as_ours(tmp_path):

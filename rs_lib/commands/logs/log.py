@@ -21,7 +21,6 @@ from rs_lib.commands.logs import follows
 from rs_lib.commands.logs import settings as log_settings
 from rs_lib.commands.logs.growing import Growing, locked, require_ordinary
 from rs_lib.commands.logs.rows import checked, entries
-from rs_lib.commands.logs.rows import rounded_down as rounded_down
 from rs_lib.record import digests, files
 
 CERTIFY_COLUMNS = (
