@@ -1,8 +1,8 @@
 """The rendered book in a real browser: whole, readable, accessible, and without a network.
 
 The browser resolves no host name, so what a page would fetch from elsewhere fails, and every
-request is recorded and judged. Each page is opened once over HTTP and once from a file; the tests
-ask the open page, which turns dark, narrow or into paper meanwhile.
+request is recorded and judged. Each page is opened once in light and dark mode, at the width of
+a phone, and from a file; the tests ask the open page.
 """
 
 import functools
@@ -15,7 +15,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import nbformat
@@ -144,14 +143,29 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Browser) -> Iterator[Visit]:
-    with _context(browser) as context:
-        yield Visit(context.new_page()).watch()
+def modes(browser: Browser) -> Iterator[dict[str, Visit]]:
+    with (
+        _context(browser) as light,
+        _context(browser, "dark") as dark,
+        _context(browser, width=390) as phone,
+    ):
+        contexts = {"light": light, "dark": dark, "phone": phone}
+        yield {mode: Visit(context.new_page()).watch() for mode, context in contexts.items()}
 
 
 @pytest.fixture(scope="module")
-def light(name: str, opened: Visit, address: str) -> Visit:
-    return opened.open(f"{address}/{name}.html")
+def light(name: str, modes: dict[str, Visit], address: str) -> Visit:
+    return modes["light"].open(f"{address}/{name}.html")
+
+
+@pytest.fixture(scope="module")
+def dark(name: str, modes: dict[str, Visit], address: str) -> Visit:
+    return modes["dark"].open(f"{address}/{name}.html")
+
+
+@pytest.fixture(scope="module")
+def phone(name: str, modes: dict[str, Visit], address: str) -> Visit:
+    return modes["phone"].open(f"{address}/{name}.html")
 
 
 FOREIGN = re.compile(r"(?!http://127\.0\.0\.1:|file:|data:|blob:)")
@@ -321,27 +335,11 @@ def test_axe_finds_nothing_of_ours_in_light_mode(light: Visit) -> None:
     assert _violations(light.page) == []
 
 
-def test_axe_finds_nothing_of_ours_in_dark_mode(light: Visit) -> None:
+def test_axe_finds_nothing_of_ours_in_dark_mode(dark: Visit) -> None:
     # The reader's system asks for dark, and the book follows.
-    light.page.emulate_media(color_scheme="dark")
-    try:
-        assert light.page.evaluate("document.documentElement.dataset.theme") == "dark"
-        assert _violations(light.page) == []
-    finally:
-        light.page.emulate_media(color_scheme="light")
-
-
-@pytest.mark.parametrize("options", [{"colours": "dark"}, {"width": 390}], ids=str)
-def test_a_page_opens_dark_and_on_a_phone(
-    options: dict[str, Any], browser: Browser, address: str
-) -> None:
-    with _context(browser, **options) as context:
-        visit = Visit(context.new_page()).watch().open(f"{address}/{CHAPTERS[0]}.html")
-        theme = visit.page.evaluate("document.documentElement.dataset.theme")
-        assert theme == options.get("colours", "light")
-        width = visit.page.evaluate("document.documentElement.scrollWidth")
-        assert width <= options.get("width", 1280)
-        assert visit.problems == []
+    assert dark.page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert dark.problems == []
+    assert _violations(dark.page) == []
 
 
 # Visible elements that reach over the edge and that no scrolling element holds.
@@ -361,14 +359,10 @@ STICKING_OUT = """() => {
 }"""
 
 
-def test_a_page_fits_a_phone(light: Visit) -> None:
-    page = light.page
-    page.set_viewport_size({"width": 390, "height": 900})
-    try:
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        assert page.evaluate(STICKING_OUT) == []
-    finally:
-        page.set_viewport_size({"width": 1280, "height": 900})
+def test_a_page_fits_a_phone(phone: Visit) -> None:
+    assert phone.problems == []
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert phone.page.evaluate(STICKING_OUT) == []
 
 
 def test_paper_cuts_no_code(light: Visit) -> None:
