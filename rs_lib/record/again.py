@@ -54,27 +54,31 @@ class _Replay(Context):
 
 
 def one_stage(
-    compute: Compute, origin: Origin, stored: Result, *, device: str, seed: int, seconds: float
+    compute: Compute,
+    origin: Origin,
+    stored: Result,
+    *,
+    device: str,
+    seed: int,
+    seconds: float,
+    absent: type[Exception],
 ) -> str:
     """Compute one stage of the run `stored` again, drawn by `seed`, and say what came of it.
 
     `compute` runs the experiment with the parameters of `stored`. Drawn is from the stages kept
     here and the first one that is not. Nothing is stored. After about `seconds` it gives up, and
-    says so. Raises ValueError if the stage gives something else now.
+    says so, as where `absent` tells that data are not to be had here. Raises ValueError if the stage gives something else now.
     """
     try:
         with _limit(seconds):
-            try:
-                stages = _survey(compute, device, origin)
-            except RuntimeError as error:  # such as data that are not to be had here
-                return f"no stage was computed again: {error}"
+            stages = _survey(compute, device, origin)
             if not stages:
                 return "it keeps no stages"
             chosen = random.Random(seed).choice(stages)  # noqa: S311
             value = _computed(compute, device, origin, chosen)
     except TimeoutError:
         return f"no stage was computed again: none was done after {seconds:g} s"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, absent) as error:
         return f"no stage was computed again: {error}"
     agrees, beside = _compared(chosen, value, stored, device)
     if agrees is None:

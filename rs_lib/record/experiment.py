@@ -185,11 +185,20 @@ class Experiment:
         Result(made.content, run).write(path)
         return path
 
-    def vouch(self, profile: str, *, device: str = "cpu", seed: int, seconds: float) -> str:
+    def vouch(
+        self,
+        profile: str,
+        *,
+        device: str = "cpu",
+        seed: int,
+        seconds: float,
+        absent: type[Exception],
+    ) -> str:
         """Say of the stored result of `profile` that the present code would give it too.
 
         Its witness runs again, and one of its stages, if that takes no more than `seconds`: the
-        text returned says what came of it (see `rs_lib.record.again`). Raises ValueError, and
+        text returned says what came of it (see `rs_lib.record.again`); `absent` is the error of data
+        that are not to be had. Raises ValueError, and
         changes nothing, where the result is stale or the stage gives something else.
         """
         stored, origin = self.recorded(profile), self._origin()
@@ -205,6 +214,7 @@ class Experiment:
             device=device,
             seed=seed,
             seconds=seconds,
+            absent=absent,
         )
         self.store(Result(stored.content, {**stored.run, "code": self.code}), record=True)
         return told

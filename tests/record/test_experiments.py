@@ -15,6 +15,7 @@ from rs_lib import __main__ as command_line
 from rs_lib import experiments
 from rs_lib.book import notes
 from rs_lib.book.house import House
+from rs_lib.machines.data import DataError
 from rs_lib.record import digests, places, result, witness
 
 RUN_FIELDS = {
@@ -122,13 +123,13 @@ def test_a_result_is_stale_when_it_would_be_another_and_not_when_text_is_edited(
     file.write_text(TOY.replace("term**2", "term * term"))
     assert result.run["code"] != toy.experiment.code
     assert not toy.experiment.stale(result)
-    toy.experiment.vouch("full", seed=0, seconds=60)
+    toy.experiment.vouch("full", seed=0, seconds=60, absent=DataError)
     assert toy.experiment.recorded("full").run["code"] == toy.experiment.code
     file.write_text(TOY.replace("term**2", "term**3"))
     assert toy.experiment.stale(result)
     before = toy.experiment.path("full").read_bytes()
     with pytest.raises(ValueError, match=r"toy-sum\.full\.json is stale: run toy-sum again"):
-        toy.experiment.vouch("full", seed=0, seconds=60)
+        toy.experiment.vouch("full", seed=0, seconds=60, absent=DataError)
     assert toy.experiment.path("full").read_bytes() == before
     file.write_text(TOY)
     assert not toy.experiment.stale(result)

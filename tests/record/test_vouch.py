@@ -9,6 +9,7 @@ import pytest
 
 from rs_lib import __main__ as command_line
 from rs_lib import experiments
+from rs_lib.machines.data import DataError
 from rs_lib.record import places
 from rs_lib.record.again import stands_in
 from rs_lib.record.result import Result
@@ -22,8 +23,8 @@ def stored(toy):
     return toy
 
 
-def _vouched(toy, seed=0, seconds=60.0):
-    return toy.experiment.vouch("full", seed=seed, seconds=seconds)
+def _vouched(toy, seed=0, seconds=60.0, absent=DataError):
+    return toy.experiment.vouch("full", seed=seed, seconds=seconds, absent=DataError)
 
 
 def test_one_of_the_kept_stages_is_computed_again_and_another_seed_draws_another(stored):
@@ -141,12 +142,17 @@ def test_the_command_shows_the_seed(stored, capsys):
     assert "seconds is -1.0" in capsys.readouterr().err
 
 
-def test_data_that_are_not_to_be_had_leave_the_witness(stored):
+def test_data_that_are_not_to_be_had_leave_the_witness_and_other_failures_do_not(stored):
+    failure = DataError
+
     def compute(parameters, context):
-        raise RuntimeError("cifar10 could not be downloaded: connect to the network")
+        raise failure("cifar10 could not be downloaded: connect to the network")
 
     apart = dataclasses.replace(stored.experiment, compute=compute)
-    told = apart.vouch("full", seed=0, seconds=60.0)
+    told = apart.vouch("full", seed=0, seconds=60.0, absent=DataError)
     assert told == (
         "no stage was computed again: cifar10 could not be downloaded: connect to the network"
     )
+    failure = RuntimeError
+    with pytest.raises(RuntimeError, match="cifar10 could not"):
+        apart.vouch("full", seed=0, seconds=60.0, absent=DataError)
