@@ -67,7 +67,8 @@ def one_stage(
 
     `compute` runs the experiment with the parameters of `stored`. Drawn is from the stages kept
     here and the first one that is not. Nothing is stored. After about `seconds` it gives up, and
-    says so, as where `absent` tells that data are not to be had here. Raises ValueError if the stage gives something else now.
+    says so, as where `absent` tells that data are not to be had here. Raises ValueError if the
+    stage gives something else now.
     """
     try:
         with _limit(seconds):

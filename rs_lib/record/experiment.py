@@ -197,9 +197,9 @@ class Experiment:
         """Say of the stored result of `profile` that the present code would give it too.
 
         Its witness runs again, and one of its stages, if that takes no more than `seconds`: the
-        text returned says what came of it (see `rs_lib.record.again`); `absent` is the error of data
-        that are not to be had. Raises ValueError, and
-        changes nothing, where the result is stale or the stage gives something else.
+        text returned says what came of it (see `rs_lib.record.again`); `absent` is the error of
+        data that are not to be had. Raises ValueError, and changes nothing, where the result is
+        stale or the stage gives something else.
         """
         stored, origin = self.recorded(profile), self._origin()
         if self.stale(stored) or not witness.agree(stored.run.get("witness"), origin.witness):
