@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -23,11 +22,9 @@ from rs_lib.record.checkpoint import Checkpoint
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
-from rs_lib.smoothing import Certification, Certifier, Executed, RadiusTable
+from rs_lib.smoothing import Certifier, Executed, RadiusTable
+from rs_lib.smoothing.radius_tables import certified_table, multiples, right_at
 from rs_lib.smoothing.sampling import Tally
-
-CHUNK = 25
-"""Images of a resumable stage."""
 
 STEP = 0.25
 """Radii are multiples of this, as published."""
@@ -231,7 +228,7 @@ def _tell(context: Context, line: str) -> None:
 def radii(parameters: Parameters, train_sigma: float, test_sigma: float) -> list[float]:
     """Return the radii to certify: the table where both noises are equal, 0 alone elsewhere."""
     most = parameters.reach * test_sigma if train_sigma == test_sigma else 0.0
-    return [STEP * place for place in range(int(most / STEP + 1e-9) + 1)]
+    return multiples(STEP, most)
 
 
 def smoothed(
@@ -244,10 +241,7 @@ def smoothed(
 ) -> dict[str, Any]:
     """Return what `model`, smoothed with `test_sigma`, certifies, image by image.
 
-    "radii": the table; "certified": how many of its radii, from 0 on, "selected" has at each
-    image (0: the answer is an abstention), by "successes" of "samples". "undecided": images for
-    which the samples ended first. "noisy": right answers to one noisy copy of each of all test
-    images.
+    A `certified_table`, and "noisy": right answers to one noisy copy of each of all test images.
     """
     settings = {**asdict(parameters), "precision": precision(parameters, dataset, context)}
     for name in ("train_sigmas", "test_sigmas", "images"):
@@ -260,50 +254,23 @@ def smoothed(
         "test": test_sigma,
     }
     table = radii(parameters, train_sigma, test_sigma)
-    found: dict[str, Any] = {"sigma": test_sigma, "radii": table, "undecided": 0}
-    indices = evenly(len(dataset.test_labels), parameters.images)
-    for chunk in np.array_split(indices, max(1, len(indices) // CHUNK)):
-        compute = partial(_chunk, parameters, table, test_sigma, dataset, context, model, chunk)
-        kept = context.stage("table", {**inputs, "images": chunk.tolist()}, compute)
-        found["undecided"] += kept["undecided"]
-        for name in ("selected", "certified", "successes", "samples"):
-            found[name] = found.get(name, []) + kept[name]
-        _tell(context, f"trained {train_sigma:g}, smoothed {test_sigma:g}: {len(found['samples'])}")
-    noisy = partial(_noisy, parameters, test_sigma, dataset, context, model)
-    return {**found, **context.stage("noisy", inputs, noisy)}
-
-
-def _chunk(
-    parameters: Parameters,
-    table: list[float],
-    sigma: float,
-    dataset: data.Dataset,
-    context: Context,
-    model: nn.Module,
-    chunk: npt.NDArray[np.int64],
-) -> dict[str, Any]:
-    executed = Executed(
-        model,
-        classes=dataset.classes,
-        device=context.device,
-        precision=precision(parameters, dataset, context),
-    )
+    form = precision(parameters, dataset, context)
     certifier = Certifier(
-        executed,
-        Rounded(Gaussian(sigma), dataset.levels),
+        Executed(model, classes=dataset.classes, device=context.device, precision=form),
+        Rounded(Gaussian(test_sigma), dataset.levels),
         RadiusTable(table, parameters.max_samples, n0=parameters.n0),
-        seed=derive(parameters.seed, "certify", str(sigma)),
+        seed=derive(parameters.seed, "certify", str(test_sigma)),
         alpha=parameters.alpha,
     )
-    made: Certification = certifier.certify(dataset.test_images[torch.from_numpy(chunk)], chunk)
-    certified = np.searchsorted(table, made.radius, side="right")
-    return {
-        "selected": made.selected.tolist(),
-        "certified": np.where(made.predicted < 0, 0, certified).tolist(),
-        "successes": made.successes.tolist(),
-        "samples": made.samples.tolist(),
-        "undecided": int(made.undecided.sum()),
-    }
+    indices = evenly(len(dataset.test_labels), parameters.images)
+    told = partial(_tell_images, context, f"trained {train_sigma:g}, smoothed {test_sigma:g}")
+    found = certified_table(certifier, table, dataset, indices, context, inputs, told)
+    noisy = partial(_noisy, parameters, test_sigma, dataset, context, model)
+    return {"sigma": test_sigma, **found, **context.stage("noisy", inputs, noisy)}
+
+
+def _tell_images(context: Context, what: str, done: int) -> None:
+    _tell(context, f"{what}: {done}")
 
 
 def _noisy(
@@ -345,12 +312,8 @@ def certified_counts(values: dict[str, Any]) -> dict[tuple[float, float], list[i
 
     The keys are (sigma of the training, sigma of the smoothing); an abstention is not right.
     """
-    labels = np.array(values["labels"])
     return {
-        (run["sigma"], test["sigma"]): [
-            int(((np.array(test["certified"]) > place) & (test["selected"] == labels)).sum())
-            for place in range(len(test["radii"]))
-        ]
+        (run["sigma"], test["sigma"]): right_at(test, values["labels"])
         for run in values["runs"]
         for test in run["smoothed"]
     }

@@ -141,6 +141,14 @@ _FLIPS: Fields = {
     "seed": SEED,
 }
 
+_TEST_SET: Fields = {
+    "base": part(_CERTIFIED),
+    "images": IMAGES,
+    "max_samples": SAMPLES,
+    "reach": real(0.1, 8),
+    "precision": one_of(fast_training.PRECISIONS),
+}
+
 _MAP: Fields = {
     **_TRAINING,
     "train_sigmas": each(zero_or(SCALE), distinct=True),
@@ -230,6 +238,7 @@ FIELDS: dict[str, Fields] = {
     "backdoors": _BACKDOORS,
     "certified-accuracy": _CERTIFIED,
     "certified-cifar10": _CIFAR,
+    "certified-test-set": _TEST_SET,
     "feasible-labels": _FEASIBLE,
     "label-flips": _FLIPS,
     "noise-map": _MAP,

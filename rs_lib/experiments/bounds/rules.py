@@ -77,9 +77,22 @@ def _certified_cifar10(p: Any) -> None:
     _at_most("shift", p.shift, min(size.shape[1:]) - 1, "less than the side of an image")
     if len(p.blocks) != len(p.widths):
         raise refused("parameter blocks", p.blocks, "one number for each of widths")
-    enough = first_certifying(float(ndtr(p.reach)), p.alpha)
+    _reaching(p, p.alpha)
+
+
+def _reaching(p: Any, alpha: float) -> None:
+    """Unanimous samples must certify the largest radius, `reach` sigma."""
+    enough = first_certifying(float(ndtr(p.reach)), alpha)
     if p.max_samples < enough:
         raise refused("parameter max_samples", p.max_samples, f"at least {enough}, for that reach")
+
+
+def _certified_test_set(p: Any) -> None:
+    _certified_accuracy(p.base)
+    if p.base.alpha >= 0.5:
+        raise refused("parameter alpha", p.base.alpha, "a level below 0.5, for sequential tests")
+    _at_most("images", p.images, SIZES[p.base.dataset].tests, "the test images")
+    _reaching(p, p.base.alpha)
 
 
 def _attack_in_ball(p: Any) -> None:
@@ -203,6 +216,7 @@ RULES: dict[str, Rule] = {
     "backdoors": _backdoors,
     "certified-accuracy": _certified_accuracy,
     "certified-cifar10": _certified_cifar10,
+    "certified-test-set": _certified_test_set,
     "feasible-labels": _feasible_labels,
     "label-flips": _label_flips,
     "noise-map": _noise_map,
