@@ -9,7 +9,7 @@ from rs_lib.arguments import integers, one_of
 from rs_lib.record.stage import digest
 from rs_lib.seeds import derive
 
-NAMES = ("linear", "mlp", "small-cnn", "lenet")
+NAMES = ("linear", "mlp", "small-cnn", "lenet", "strided-cnn")
 
 
 def build(name: str, image_shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
@@ -18,6 +18,8 @@ def build(name: str, image_shape: tuple[int, int, int], classes: int, seed: int)
     "linear": one affine map. "mlp": two hidden layers of 256. "small-cnn": two 3x3
     convolutions, one pooling, one hidden layer of 64 (for 8x8 images). "lenet": two 5x5
     convolutions with pooling and a hidden layer of 500 (431,080 parameters on MNIST).
+    "strided-cnn": two 4x4 convolutions of stride 2 and hidden layers of 500 and 100, as Levine and
+    Feizi (2020) use for MNIST.
     All map float32 [N, C, H, W] to logits [N, classes]; none uses batch normalisation, so
     that an image's logits do not depend on its neighbours. Equal arguments give equal
     weights, and the global generators stay untouched.
@@ -90,6 +92,20 @@ def _layers(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Se
             nn.Linear(32 * (height // 2) * (width // 2), 64),
             nn.ReLU(),
             nn.Linear(64, classes),
+        )
+    if name == "strided-cnn":
+        _require_size(name, image_shape, least=4)
+        return nn.Sequential(
+            nn.Conv2d(channels, 64, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(64, 128, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(128 * (height // 4) * (width // 4), 500),
+            nn.ReLU(),
+            nn.Linear(500, 100),
+            nn.ReLU(),
+            nn.Linear(100, classes),
         )
     _require_size(name, image_shape, least=16)
     rows, columns = (((size - 4) // 2 - 4) // 2 for size in (height, width))

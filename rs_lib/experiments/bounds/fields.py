@@ -82,6 +82,16 @@ _ABLATION: Fields = {
     "judged": SAMPLES,
 }
 
+_ABLATION_TEST_SET: Fields = {
+    "base": part(_ABLATION),
+    "kept": whole(1, 1024),
+    "networks": each(row(one_of(models.NAMES), EPOCHS, IMAGES), distinct=True),
+    "n0": SAMPLES,
+    "max_samples": SAMPLES,
+    "reach": whole(1, 1024),
+    "precision": one_of(fast_training.PRECISIONS),
+}
+
 _ATTACK: Fields = {
     "base": part(_CERTIFIED),
     "attacked": IMAGES,
@@ -234,6 +244,7 @@ _GENERATORS: Fields = {
 
 FIELDS: dict[str, Fields] = {
     "ablation-l0": _ABLATION,
+    "ablation-test-set": _ABLATION_TEST_SET,
     "attack-in-ball": _ATTACK,
     "backdoors": _BACKDOORS,
     "certified-accuracy": _CERTIFIED,

@@ -8,6 +8,7 @@ from typing import Any
 
 from scipy.special import ndtr
 
+from rs_lib.certificates import ablation
 from rs_lib.experiments.bounds.kinds import refused
 from rs_lib.machines import models
 from rs_lib.statistics import clopper_pearson_lower
@@ -116,6 +117,24 @@ def _ablation(p: Any) -> None:
     _at_most("attack_tries", p.attack_tries, rest, "the pixels that are left in the last step")
 
 
+def _ablation_test_set(p: Any) -> None:
+    _ablation(p.base)
+    size = SIZES[p.base.dataset]
+    channels, height, width = size.shape
+    pixels = height * width
+    _at_most("kept", p.kept, pixels, f"the pixels of an image of {p.base.dataset}")
+    for model, _, images in p.networks:
+        _at_most("networks", images, size.tests, f"the test images of {p.base.dataset}")
+        models.build(model, (2 * channels, height, width), 10, 0)
+    threshold = float(ablation.required_probability(p.reach, pixels, p.kept))
+    if threshold == 1:
+        most = int(ablation.radius(1.0, pixels, p.kept))
+        raise refused("parameter reach", p.reach, f"at most {most}, with so many pixels kept")
+    enough = first_certifying(threshold, p.base.alpha)
+    if p.max_samples < enough:
+        raise refused("parameter max_samples", p.max_samples, f"at least {enough}, for that reach")
+
+
 def _noise_map(p: Any) -> None:
     _images(p)
     _network(p)
@@ -212,6 +231,7 @@ def _weak_generators(p: Any) -> None:
 
 RULES: dict[str, Rule] = {
     "ablation-l0": _ablation,
+    "ablation-test-set": _ablation_test_set,
     "attack-in-ball": _attack_in_ball,
     "backdoors": _backdoors,
     "certified-accuracy": _certified_accuracy,
