@@ -185,7 +185,8 @@ def _ones(values: npt.NDArray[np.bool_]) -> list[int]:
 
 
 def swept(
-    parameters: Parameters,
+    penalties: tuple[float, ...],
+    sacrifice: float,
     problem: Problem,
     points: FloatArray,
     labels: IntArray,
@@ -193,7 +194,8 @@ def swept(
 ) -> dict[str, Any]:
     """Return accuracy and certificates on the held-out training images, for every penalty.
 
-    `points` [n, k] and `labels` [n] are the features and labels of all training images.
+    "chosen" is the place of the penalty to use (see `Parameters`). `points` [n, k] and `labels`
+    [n] are the features and labels of all training images.
     """
     held = held_out(len(points))
     regression = ridge.fit(points[~held])
@@ -202,13 +204,13 @@ def swept(
     chosen = evenly(len(shown), problem.swept)
     runs: list[dict[str, Any]] = []
     gains = []
-    for penalty in tqdm(parameters.penalties, disable=not progress, desc="penalties"):
+    for penalty in tqdm(penalties, disable=not progress, desc="penalties"):
         answers = regression.scores(shown, np.eye(classes)[known], penalty).argmax(axis=1)
         weights = regression.weights(shown[chosen], penalty)
         images = certified(weights, known, truth[chosen], problem.swept_flips, classes)
         runs.append({"right": int((answers == truth).sum()), "images": images})
         gains.append(int(np.dot(images["right"], images["exact"])))
-    enough = max(run["right"] for run in runs) - parameters.sacrifice * len(shown)
+    enough = max(run["right"] for run in runs) - sacrifice * len(shown)
     allowed = [i for i, run in enumerate(runs) if run["right"] >= enough]
     return {"held": len(shown), "runs": runs, "chosen": max(allowed, key=gains.__getitem__)}
 
@@ -234,7 +236,8 @@ def _measured(
     inputs = {**asdict(parameters), "digits": problem.digits}
     learned = centres(parameters, problem.digits, parts, context)
     points, shown = learned(parts.train), learned(parts.test)
-    compute = partial(swept, parameters, problem, points, parts.train_labels, context.progress)
+    choice = (parameters.penalties, parameters.sacrifice, problem)
+    compute = partial(swept, *choice, points, parts.train_labels, context.progress)
     sweep = context.stage("label-flips-sweep", inputs, compute)
     penalty = parameters.penalties[sweep["chosen"]]
     regression, classes = ridge.fit(points), len(problem.digits)
@@ -252,16 +255,17 @@ def _measured(
         "right": int((answers == parts.test_labels).sum()),
         "sweep": sweep,
         "images": {
-            **_joined(pieces, ("right", "exact")),
+            **joined(pieces, ("right", "exact")),
             "noisy": [
-                _joined([piece["noisy"][f] for piece in pieces], tuple(pieces[0]["noisy"][f]))
+                joined([piece["noisy"][f] for piece in pieces], tuple(pieces[0]["noisy"][f]))
                 for f in range(len(problem.flips))
             ],
         },
     }
 
 
-def _joined(pieces: list[dict[str, Any]], keys: tuple[str, ...]) -> dict[str, Any]:
+def joined(pieces: list[dict[str, Any]], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return the lists at `keys` of all `pieces`, each joined in their order."""
     return {key: [value for piece in pieces for value in piece[key]] for key in keys}
 
 

@@ -35,6 +35,7 @@ ZERO_IS_FINE = {
     *("seed", "base.seed", "shift", "sacrifice", "listed", "target", "other", "nearest.norm"),
     *("attack_radii", "base.attack_radii", "multiples", "margins", "train_sigmas", "test_sigmas"),
     *("gaps", "train", "test", "pair", "two.digits", "ten.digits", "sigma"),
+    *("pairs", "base.train_sigmas", "base.test_sigmas", "base.shift"),
 }
 EMPTY_IS_FINE = {"ten.swept_flips", "two.swept_flips"}
 
@@ -117,6 +118,8 @@ def test_a_bad_value_of_any_field_is_refused_at_once(name, path, value):
         ("label-flips", {"two.digits": (1, 7, 9)}, "two.digits is (1, 7, 9): give two digits"),
         ("label-flips", {"two.digits": (7, 1)}, "two.digits is (7, 1): give digits that increase"),
         ("label-flips", {"two.flips": ("0.5",)}, "two.flips is '0.5': give less than 1 - 1/2"),
+        ("label-flips-learned", {"flips": ("0.5",)}, "flips is '0.5': give less than 1/2"),
+        ("label-flips-learned", {"pairs": ((1, 1),)}, "pairs[0] is (1, 1): give every entry once"),
         ("patch-bands", {"bases": (("masked", "rows", 9),)}, "bases is 9: give at most 8"),
         ("patch-bands", {"bases": (("column", "blocks", 2),)}, "give columns or rows for that"),
         (

@@ -151,6 +151,19 @@ _FLIPS: Fields = {
     "seed": SEED,
 }
 
+_LEARNED: Fields = {
+    "base": part(_CIFAR),
+    "epochs": EPOCHS,
+    "precision": one_of(fast_training.PRECISIONS),
+    "pairs": each(each(_CLASS, least=2, most=2, distinct=True), most=4, distinct=True),
+    "examples": each(whole(10, 60_000), distinct=True),
+    "penalties": each(real(1e-12, 1e12), distinct=True),
+    "sacrifice": real(0, 1),
+    "flips": each(decimal),
+    "tested": IMAGES,
+    "swept": IMAGES,
+}
+
 _TEST_SET: Fields = {
     "base": part(_CERTIFIED),
     "images": IMAGES,
@@ -252,6 +265,7 @@ FIELDS: dict[str, Fields] = {
     "certified-test-set": _TEST_SET,
     "feasible-labels": _FEASIBLE,
     "label-flips": _FLIPS,
+    "label-flips-learned": _LEARNED,
     "noise-map": _MAP,
     "patch-bands": _BANDS,
     "placed-balls": _BALLS,

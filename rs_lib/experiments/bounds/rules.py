@@ -179,6 +179,16 @@ def _label_flips(p: Any) -> None:
                 raise refused(f"parameter {name}.flips", flip, f"less than 1 - 1/{classes}")
 
 
+def _label_flips_learned(p: Any) -> None:
+    _certified_cifar10(p.base)
+    for flip in p.flips:
+        if Fraction(flip) >= Fraction(1, 2):
+            raise refused("parameter flips", flip, "less than 1/2")
+    told = {label for pair in p.pairs for label in pair}
+    if len(told) > 8:
+        raise refused("parameter pairs", p.pairs, "pairs that leave two classes to learn from")
+
+
 def _patch_bands(p: Any) -> None:
     _, height, width = SIZES[p.dataset].shape
     for base in p.bases:
@@ -239,6 +249,7 @@ RULES: dict[str, Rule] = {
     "certified-test-set": _certified_test_set,
     "feasible-labels": _feasible_labels,
     "label-flips": _label_flips,
+    "label-flips-learned": _label_flips_learned,
     "noise-map": _noise_map,
     "patch-bands": _patch_bands,
     "placed-balls": _placed_balls,
