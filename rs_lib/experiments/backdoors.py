@@ -171,6 +171,21 @@ PROFILES = {
     ),
 }
 
+# What the full profile leaves out of the grid of tasks, training images and numbers of models.
+PROFILES["grid"] = dataclasses.replace(
+    PROFILES["full"],
+    runs=(
+        *_pairs(("naive Bayes",), ("0.9", "0.8", "0.7"), 1_000, 10_000),
+        *_pairs(("perceptron",), ("0.8",), 100, 10_000),
+        *_pairs(("perceptron",), ("0.9",), 1_000, 1_000),
+        ("naive Bayes", "ten", 100, "0.9", "0.5", 10_000),
+        ("naive Bayes", "ten", 100, "0.8", "0.4", 10_000),
+        ("naive Bayes", "ten", 1_000, "0.9", "0.5", 10_000),
+        ("naive Bayes", "ten", 1_000, "0.8", "0.4", 10_000),
+    ),
+    attacks=(("trigger", 0, 1),),
+)
+
 # One run has more than 1,000 models: its votes are counted twice, and come in several chunks.
 WITNESS = dataclasses.replace(
     PROFILES["quick"],
