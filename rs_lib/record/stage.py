@@ -15,6 +15,7 @@ A kept stage may stand for what the present code would give. What makes sure of 
 Each stage tells the digest of the code that made it, and a result those of its stages.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,12 +57,14 @@ class Log:
 
     `codes`: the digests of the code that made the latter, where it is another than the present.
     `values`: the digest of what each stage gave, by the name of its file, in their order.
+    `earlier`: the seconds that the stages of earlier runs took, where they tell.
     """
 
     made: set[Path] = field(default_factory=set)
     reused: set[Path] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
     values: dict[str, str] = field(default_factory=dict)
+    earlier: dict[Path, float] = field(default_factory=dict)
 
     def sample(self, most: int = 32) -> dict[str, str]:
         """Return the digests of at most so many stages, evenly spaced, the first one included."""
@@ -103,12 +106,17 @@ class Context:
         # Whoever wants the same at the same time waits for it.
         with FileLock(path.with_suffix(".lock")):
             if not path.is_file():
+                start = time.monotonic()
                 made = compute(checkpoint=unfinished)
-                checkpoint.save(path, {"value": made, "code": self.origin.code})
+                seconds = time.monotonic() - start
+                done = {"value": made, "code": self.origin.code, "seconds": seconds}
+                checkpoint.save(path, done)
                 self.log.made.add(path)
             unfinished.remove()
         kept = checkpoint.load(path)
-        self.log.reused.update({path} - self.log.made)
+        if path not in self.log.made:
+            self.log.reused.add(path)
+            self.log.earlier[path] = kept.get("seconds", 0.0)
         self.log.codes.update({kept["code"]} - {self.origin.code})
         value: Values = kept["value"]
         self.log.values[path.stem] = digest(value)
