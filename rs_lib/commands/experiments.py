@@ -9,11 +9,14 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rs_lib import experiments
 from rs_lib.arguments import positive, shown
 from rs_lib.commands.given import assigned
 from rs_lib.commands.options import assignment, place
 from rs_lib.commands.plan import duration
+from rs_lib.commands.ranks import PATIENCE, joined
 from rs_lib.commands.run_all import run_all
 from rs_lib.machines.data import DataError
 from rs_lib.record import devices, digests, places, result
@@ -133,15 +136,20 @@ def _run(options: argparse.Namespace) -> int:
         )
     target = experiment.path(options.profile)
     _require_writable(options.out or target.parent, target.name)
-    made = experiment.run(
-        options.profile,
-        device=options.device,
-        changes=changes,
-        keep_stages=True,
-        progress=True,
-    )
-    path = experiment.store(made, options.out, record=options.record)
-    print(f"{path}: stored after {made.run['wall_seconds']} s on {made.run['device']}")
+    with joined(PATIENCE) as ranks:
+        if ranks.world > 1 and options.device == "cuda":
+            torch.cuda.set_device(ranks.local)
+        made = experiment.run(
+            options.profile,
+            device=options.device,
+            changes=changes,
+            keep_stages=True,
+            progress=ranks.rank == 0,
+        )
+        if ranks.rank == 0:
+            path = experiment.store(made, options.out, record=options.record)
+            took = f"{made.run['wall_seconds']} s on {made.run['device']}"
+            print(f"{path}: stored after {took}")
     return 0
 
 

@@ -192,7 +192,7 @@ def base_classifier(
         "data": dataset.digest,
     }
     compute = partial(_trained, parameters, sigma, dataset, context)
-    kept = context.training("residual", inputs, compute)
+    kept = context.training("residual", inputs, compute, joint=True)
     model.load_state_dict(kept["weights"])
     return folded(model).to(context.device), kept["losses"]
 

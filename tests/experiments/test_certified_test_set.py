@@ -1,5 +1,9 @@
 """The whole test set certified for a table of radii, on digits."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +12,7 @@ from rs_lib.experiments import certified_accuracy, certified_test_set
 from rs_lib.machines import data
 from rs_lib.machines.base_classifiers import base_classifier
 from rs_lib.noise import Gaussian, Rounded
+from rs_lib.record import places, result
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing import Executed
@@ -40,6 +45,24 @@ def test_counts_are_those_of_the_engine(small):
             image_ids=ids[[place]],
         )
         assert counts[0, run["selected"][place]] == run["successes"][place]
+
+
+def test_two_processes_find_what_one_does(small, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    changes = [f"--set={name}={value}" for name, value in SMALL.items()]
+    run = ["-m", "rs_lib", "run", "certified-test-set", *changes, "--out", str(tmp_path)]
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", *run],
+        cwd=places.HERE.root,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(places.HERE.root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("stored after") == 1
+    [path] = tmp_path.iterdir()
+    assert result.read(path).digest == small.digest
 
 
 def test_certified_accuracy_falls_with_the_radius(small):
