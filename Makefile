@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter serve record verify bench format lock clean
+.PHONY: help book test chapter full serve record verify bench format lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ chapter: $(READY)  ## run one chapter: C=<name> [P="n=5000 epochs=3"] [PROFILE=f
 	@test -n "$(C)" || { echo "make: name the chapter, such as C=neyman-pearson-radii" >&2; exit 2; }
 	@$(RUN) -m rs_lib.book chapter $(C) $(if $(PROFILE),-p profile=$(PROFILE)) $(if $(DEVICE),-p device=$(DEVICE)) \
 	  $(foreach change,$(P),-p '$(change)')
+
+full: $(READY)  ## run the experiments that are due at the papers' scale [BUDGET=2h] [DEVICE=cuda]
+	@$(RUN) -m rs_lib run --all --profile full $(if $(DEVICE),--device $(DEVICE)) $(if $(BUDGET),--budget $(BUDGET))
 
 serve: $(READY)  ## look at the book on localhost (PORT=8000)
 	@$(RUN) -m rs_lib.book serve $(if $(PORT),--port $(PORT))

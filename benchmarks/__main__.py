@@ -14,7 +14,17 @@ from typing import Any
 
 import torch
 
-from benchmarks import bands, certify, ensembles, hypotheses, noise, sequential, soundness, training
+from benchmarks import (
+    bands,
+    certify,
+    ensembles,
+    hypotheses,
+    imagenet,
+    noise,
+    sequential,
+    soundness,
+    training,
+)
 from rs_lib.record import digests, files, machine, places
 
 Rows = list[dict[str, Any]]
@@ -42,6 +52,10 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
     "training": (
         "Images per CPU second of training, beside forward and backward passes alone",
         lambda: training.measure(batches=6, repeats=5),
+    ),
+    "imagenet": (
+        "Hours for 500 images of ImageNet at n = 100,000, by the speed of ResNet-50 here",
+        lambda: imagenet.measure(samples=256),
     ),
     "hypotheses": (
         "All hypotheses on a cycle, smoothed with every radius, CPU seconds",

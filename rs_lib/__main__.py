@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, or what `failures.report` says."""
     options = _parser().parse_args(arguments)
     try:
-        options.execute(options)
+        status: int | None = options.execute(options)
         sys.stdout.flush()
     except StoppedError as stop:
         return stop.status
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("rs_lib: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
-    return 0
+    return status or 0
 
 
 if __name__ == "__main__":

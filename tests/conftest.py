@@ -110,6 +110,13 @@ chapters:
   - file: chapters/published
 """
 
+STORED = """{
+  "content": {"experiment": "NAME", "profile": "full", "parameters": {}, "values": {}},
+  "run": {"device": "A processor, 2 cores", "started": "2026-01-02T03:04:05+00:00",
+          "wall_seconds": 5.0, "work_seconds": 600.0}
+}
+"""
+
 PUBLISHED = """[[value]]
 id = "someone2020-accuracy"
 source = "cohen2019"
@@ -135,8 +142,8 @@ def build_house(root: Path, **chapters: str) -> House:
     shutil.copy(House().bibliography, house.bibliography)
     shutil.copy(places.HERE.root / "_config.yml", root)
     shutil.copytree(House().book / "_static", house.book / "_static")
-    (house.results / "attack-in-ball.full.json").write_text("{}\n")
-    (house.results / "certified-accuracy.full.json").write_text("{}\n")
+    for name in ("attack-in-ball", "certified-accuracy"):
+        (house.results / f"{name}.full.json").write_text(STORED.replace("NAME", name))
     return house
 
 

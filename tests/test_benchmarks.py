@@ -6,7 +6,7 @@ Seeded; a new seed puts a number of false certificates outside its band with pro
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import certify, clock, noise, sequential, soundness, training
+from benchmarks import certify, clock, imagenet, noise, sequential, soundness, training
 
 
 def test_false_certificates_stay_in_their_exact_band():
@@ -40,6 +40,11 @@ def test_training_is_set_beside_the_bare_passes():
     for row in rows:
         assert row["images"] == training.FULL.batch_size
         assert row["training_over_bare"] == row["training_per_second"] / row["bare_per_second"] > 0
+
+
+def test_imagenet_is_estimated_by_the_speed_of_the_engine():
+    for row in imagenet.measure(samples=16, device="cpu"):
+        assert row["hours"] * 3600 * row["samples_per_second"] == pytest.approx(500 * 100_000)
 
 
 def test_turns_alternate():

@@ -4,7 +4,7 @@ import re
 
 import nbformat
 
-from rs_lib.book import builds, claims, contents, markup, records
+from rs_lib.book import builds, claims, contents, markup, records, run_page
 from rs_lib.book.house import House
 from rs_lib.book.published import TRUST, load
 from rs_lib.record import files
@@ -18,6 +18,7 @@ def write(house: House) -> None:
         ("claims", _claims_page(house)),
         ("figures", _figures_page(house, verdicts)),
         ("published", _published_page(house)),
+        *((f"figures/{name}", text) for name, text in run_page.parts(house).items()),
     ):
         path = house.chapters / f"{name}.md"
         if not path.is_file() or path.read_text() != text:

@@ -66,7 +66,7 @@ def recorded(
         short = "; ".join(
             f"{name} = {used}, not {asked}" for name, (used, asked) in reductions.items()
         )
-        text += f" A reduced run: {short}. The run at full scale awaits a GPU."
+        text += f" A reduced run: {short}. The whole run: make full."
     if stale:
         text = "STALE: the experiment gives other values now than when this was recorded. " + text
     return Note(text, stale)

@@ -1,8 +1,10 @@
 """Data frames that chapters draw and print: curves with bands, summaries with intervals."""
 
 import math
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ import pandas as pd
 
 from rs_lib import statistics
 from rs_lib.arguments import integer, integers, nonnegative, numbers, shown, single
+from rs_lib.book.published import Published
 
 
 def certified_curve(
@@ -55,6 +58,43 @@ def shares(
             "high": high,
         }
     )
+
+
+def beside(certified: Mapping[float, int], images: int, entry: Published) -> pd.DataFrame:
+    """Return ours and what was published at the same radii, both with 95 % intervals.
+
+    `certified`: of our `images` those that are right, certified at each radius; `entry`: shares at
+    radii. Columns as for `shares`, with the series "ours" and "published"; radii that only one of
+    them has are left out.
+    """
+    theirs = dict(zip(entry.at, entry.values, strict=True))
+    radii = [radius for radius in certified if radius in theirs]
+    ours = shares("ours", radii, [certified[radius] for radius in radii], images)
+    hits = np.rint([theirs[radius] * entry.images for radius in radii])
+    return pd.concat([ours, shares("published", radii, hits, entry.images)])
+
+
+def compared(data: pd.DataFrame) -> pd.DataFrame:
+    """Return `beside` in words, a row for each radius: shares, intervals, their difference."""
+    records = data.to_dict("records")
+    ours, theirs = (
+        {row["radius"]: row for row in records if row["series"] == series}
+        for series in ("ours", "published")
+    )
+    rows = [
+        {
+            "radius": f"{radius:g}",
+            "published (95 %)": _interval(theirs[radius]),
+            "ours (95 %)": _interval(own),
+            "difference, points": f"{100 * (own['share'] - theirs[radius]['share']):+.1f}",
+        }
+        for radius, own in ours.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _interval(row: Mapping[Hashable, Any]) -> str:
+    return f"{row['share']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
 
 
 def rounded_down(value: float, digits: int) -> str:

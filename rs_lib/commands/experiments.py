@@ -1,19 +1,30 @@
-"""The commands `list`, `run`, `vouch` and `witness`: the book's experiments."""
+"""The commands `list`, `run`, `collect`, `vouch` and `witness`: the book's experiments."""
 
 import argparse
 import dataclasses
 import secrets
 import tempfile
+from json import JSONDecodeError
+from math import inf
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rs_lib import experiments
-from rs_lib.arguments import positive
+from rs_lib.arguments import positive, shown
 from rs_lib.commands.given import assigned
 from rs_lib.commands.options import assignment, place
+from rs_lib.commands.plan import duration
+from rs_lib.commands.ranks import PATIENCE, joined
+from rs_lib.commands.run_all import run_all
 from rs_lib.machines.data import DataError
-from rs_lib.record import devices, digests
+from rs_lib.record import devices, digests, places, result
+from rs_lib.record.experiment import Experiment
+from rs_lib.record.result import Result
 from rs_lib.record.stage import Context
+
+_NO_RESULT = (KeyError, TypeError, AttributeError, UnicodeDecodeError, JSONDecodeError)
 
 
 def add_to(commands: Any) -> None:
@@ -26,11 +37,20 @@ def add_to(commands: Any) -> None:
         "run",
         help="run an experiment and store its result",
         description="Run an experiment and store its result as JSON. An interrupted run that is "
-        "started again goes on where it stopped.",
-        epilog="example: python -m rs_lib run certified-accuracy --profile full --device cuda",
+        "started again goes on where it stopped. With --all: run what is due, which is what has "
+        "no result of the profile, a stale one, or one of less than the profile asks for.",
+        epilog="examples: python -m rs_lib run certified-accuracy --profile full --device cuda; "
+        "python -m rs_lib run --all --profile full --budget 12m",
     )
     run.set_defaults(execute=_run)
-    run.add_argument("experiment", help="its name, as `list` shows it")
+    run.add_argument("experiment", nargs="?", help="its name, as `list` shows it")
+    run.add_argument("--all", action="store_true", help="run all experiments that are due")
+    run.add_argument(
+        "--budget",
+        metavar="TIME",
+        help="with --all: most time, such as 90s, 12m or 1h30m; what was begun then is kept",
+    )
+    run.add_argument("--dry-run", action="store_true", help="with --all: only print the plan")
     run.add_argument(
         "--profile",
         default="quick",
@@ -57,6 +77,20 @@ def add_to(commands: Any) -> None:
         "--record",
         action="store_true",
         help="with --set: let it be the recorded result of the profile all the same",
+    )
+    collect = commands.add_parser(
+        "collect",
+        help="take results that were made elsewhere into the book's record",
+        description="Check the results in a folder, which `run --out FOLDER` made on another "
+        "machine, and store them as the book's: the present code must be the one that made them, "
+        "or have a witness that agrees. If one of them fails, none is taken.",
+    )
+    collect.set_defaults(execute=_collect)
+    collect.add_argument("folder", type=place, metavar="FOLDER")
+    collect.add_argument(
+        "--record",
+        action="store_true",
+        help="take results of less than their profile asks for, too",
     )
     vouch = commands.add_parser(
         "vouch",
@@ -86,7 +120,13 @@ def _list(options: argparse.Namespace) -> None:
             print(f"  {profile}: " + ", ".join(f"{key}={value!r}" for key, value in settings))
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
+    if options.all:
+        return _run_all(options)
+    if options.experiment is None:
+        raise ValueError("experiment is missing: give its name, or --all")
+    if options.budget is not None or options.dry_run:
+        raise ValueError("budget and dry-run go with --all: leave them out")
     experiment = experiments.find(options.experiment)
     changes = assigned("set", options.changes)
     experiment.parameters(options.profile, changes)
@@ -96,15 +136,61 @@ def _run(options: argparse.Namespace) -> None:
         )
     target = experiment.path(options.profile)
     _require_writable(options.out or target.parent, target.name)
-    result = experiment.run(
-        options.profile,
-        device=options.device,
-        changes=changes,
-        keep_stages=True,
-        progress=True,
-    )
-    path = experiment.store(result, options.out, record=options.record)
-    print(f"{path}: stored after {result.run['wall_seconds']} s on {result.run['device']}")
+    with joined(PATIENCE) as ranks:
+        if ranks.world > 1 and options.device == "cuda":
+            torch.cuda.set_device(ranks.local)
+        made = experiment.run(
+            options.profile,
+            device=options.device,
+            changes=changes,
+            keep_stages=True,
+            progress=ranks.rank == 0,
+        )
+        if ranks.rank == 0:
+            path = experiment.store(made, options.out, record=options.record)
+            took = f"{made.run['wall_seconds']} s on {made.run['device']}"
+            print(f"{path}: stored after {took}")
+    return 0
+
+
+def _run_all(options: argparse.Namespace) -> int:
+    if options.experiment is not None:
+        raise ValueError(f"experiment is {options.experiment!r}: with --all leave it out")
+    if options.changes or options.record:
+        raise ValueError("set and record are for one experiment: with --all leave them out")
+    devices.check(options.device)
+    budget = inf if options.budget is None else duration(options.budget)
+    _require_writable(options.out or places.HERE.results, "a.json")
+    return run_all(options.profile, options.device, budget, options.out, dry=options.dry_run)
+
+
+def _collect(options: argparse.Namespace) -> None:
+    paths = sorted(options.folder.glob("*.json"))
+    if not paths:
+        raise ValueError(f"folder is {str(options.folder)!r}: give one that holds results (*.json)")
+    found = [(path, *_checked(path, options.record)) for path in paths]
+    for path, experiment, made in found:
+        print(f"{path.name}: stored as {experiment.store(made, record=True)}")
+
+
+def _checked(path: Path, record: bool) -> tuple[Experiment, Result]:
+    """Return a result and its experiment; ValueError if it cannot be taken."""
+    try:
+        made = result.read(path)
+        experiment = experiments.find(made.content["experiment"])
+        experiment.parameters(made.content["profile"])
+        dict(made.content["values"])
+        less = experiment.reductions(made)
+    except _NO_RESULT as error:
+        raise ValueError(f"{path.name} is no result: leave only those in the folder") from error
+    experiment.require_present(made)
+    if less and not record:
+        name, (used, asked) = next(iter(less.items()))
+        raise ValueError(
+            f"{path.name} has {name} = {shown(used)} where its profile has {shown(asked)}: give "
+            "--record to take it all the same"
+        )
+    return experiment, made
 
 
 def _vouch(options: argparse.Namespace) -> None:

@@ -97,9 +97,17 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data",
         required=True,
-        metavar="NAME|FILE",
-        help="digits, mnist, fashion-mnist or cifar10 (the test images), or a .npz file with "
-        "uint8 images [N, C, H, W] or [N, H, W] and labels [N]",
+        metavar="NAME|FILE|FOLDER",
+        help="digits, mnist, fashion-mnist or cifar10 (the test images); a .npz file with uint8 "
+        "images [N, C, H, W] or [N, H, W] and labels [N]; or a folder that holds a folder of "
+        "images for each class, as ImageNet's",
+    )
+    group.add_argument(
+        "--side",
+        type=int,
+        metavar="S",
+        help="of the images of a folder: the shorter side is brought to 8/7 S and the middle cut "
+        "out (default: 224)",
     )
     group.add_argument(
         "--levels",

@@ -3,8 +3,9 @@
 import time
 from types import TracebackType
 
-from tqdm import tqdm
+from rs_lib import bars
 
+_UNITS = ("", "k", "M", "G", "T")
 _SHAPE = "{desc} |{bar}| {elapsed} gone, {remaining} left"
 
 
@@ -27,7 +28,7 @@ class Progress:
         self._done, self._samples = done, 0
         self._new_decided, self._new_samples = 0, 0
         self._start = time.monotonic()
-        self._bar = tqdm(
+        self._bar = bars.bar(
             total=images,
             initial=done,
             desc=name,
@@ -80,4 +81,7 @@ class Progress:
 
 
 def _short(count: float) -> str:
-    return str(tqdm.format_sizeof(count)) if count >= 1000 else f"{count:.0f}"
+    thousands = 0
+    while count >= 999.5 and thousands < len(_UNITS) - 1:
+        count, thousands = count / 1000, thousands + 1
+    return f"{count:.3g}{_UNITS[thousands]}" if thousands else f"{count:.0f}"

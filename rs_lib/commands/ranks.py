@@ -13,8 +13,8 @@ from rs_lib.commands import failures
 
 T = TypeVar("T")
 # Ranks meet soon or never, but wait for the slowest one as long as a chunk of images takes.
-_MEETING = timedelta(minutes=5)
-_PATIENCE = timedelta(days=2)
+MEETING = timedelta(minutes=5)
+PATIENCE = timedelta(days=2)
 
 
 class StoppedError(Exception):
@@ -97,18 +97,19 @@ class Ranks:
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def joined(meeting: timedelta = MEETING) -> Iterator[Ranks]:
     """Join the processes that torchrun started, or be the only one.
 
-    Only counts travel between them, so that gloo serves CPUs and GPUs alike.
+    Only counts travel between them, and gradients, so that gloo serves CPUs and GPUs alike.
+    `meeting`: how long they wait for each other outside of `Ranks.agree`.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Ranks(0, 1)
         return
-    distributed.init_process_group("gloo", timeout=_MEETING)
+    distributed.init_process_group("gloo", timeout=meeting)
     try:
-        group = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+        group = distributed.new_group(backend="gloo", timeout=PATIENCE)
         local = int(os.environ.get("LOCAL_RANK", "0"))
         yield Ranks(distributed.get_rank(), world, local, group)
     finally:

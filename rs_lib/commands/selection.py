@@ -46,14 +46,21 @@ class Selection:
         return images.to(torch.float32).div_(self.levels) if continuous else images
 
 
-def select(name: str, *, levels: int | None, skip: int, most: int | None) -> Selection:
-    """Return every `skip`-th image of the data set or .npz file `name`, at most `most` of them.
+def select(
+    name: str, *, levels: int | None, skip: int, most: int | None, side: int | None = None
+) -> Selection:
+    """Return every `skip`-th image of the data set, .npz file or folder `name`, at most `most`.
 
-    Raises ValueError for a file or numbers that cannot be used, DataError as `data.load` does.
+    `side` is that of the images of a folder (default: 224). Raises ValueError for a file or
+    numbers that cannot be used, DataError as `data.load` does.
     """
     skip = integer("skip", skip, least=1)
     if most is not None:
         most = integer("max-images", most, least=1)
+    if name not in data.NAMES and Path(name).is_dir():
+        return _of_folder(Path(name), levels, skip, most, 224 if side is None else side)
+    if side is not None:
+        raise ValueError(f"side is {side}: it goes with a folder of images, leave it out")
     if name in data.NAMES:
         dataset = data.load(name)
         if levels not in (None, dataset.levels):
@@ -75,10 +82,23 @@ def select(name: str, *, levels: int | None, skip: int, most: int | None) -> Sel
     )
 
 
+def _of_folder(root: Path, levels: int | None, skip: int, most: int | None, side: int) -> Selection:
+    if levels not in (None, 255):
+        raise ValueError(f"levels is {levels}: images in folders have 255, leave it out")
+    # Imported here: torchvision is slow to import, and other data do without it.
+    from rs_lib.machines.image_folder import Folder
+
+    folder = Folder(root, side)
+    ids = np.arange(0, len(folder.labels), skip, dtype=np.int64)[:most]
+    images, labels = folder.images(ids), folder.labels[ids]
+    return Selection(root.resolve().name, images, labels, ids, 255, len(folder.classes))
+
+
 def _from_file(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
     if path.suffix != ".npz":
         raise ValueError(
-            f"data is {str(path)!r}: give one of {', '.join(data.NAMES)}, or a .npz file"
+            f"data is {str(path)!r}: give one of {', '.join(data.NAMES)}, a .npz file, or a folder "
+            "of images"
         )
     try:
         with path.open("rb") as stream, np.lib.npyio.NpzFile(stream) as file:

@@ -66,7 +66,11 @@ def images_and_device(options: argparse.Namespace, ranks: Ranks) -> tuple[select
     device = ranks.device(options.device)
     devices.check(device)
     chosen = selection.select(
-        options.data, levels=options.levels, skip=options.skip, most=options.max_images
+        options.data,
+        levels=options.levels,
+        skip=options.skip,
+        most=options.max_images,
+        side=options.side,
     )
     return chosen, device
 

@@ -94,17 +94,17 @@ def class_counts(
     """Return for each test image the selected class and how often the noise gave that class."""
     model, _ = base_classifier(parameters, Gaussian(sigma), dataset, context)
     indices = evenly(len(dataset.test_labels), parameters.images)
-    selected: list[int] = []
-    successes: list[int] = []
     sizes = {"n0": parameters.n0, "n": parameters.n, "sigma": sigma, "data": dataset.digest}
     sizes |= {"network": models.fingerprint(model, dataset.image_shape)}
+    works = []
     for chunk in np.array_split(indices, max(1, len(indices) // 50)):
         compute = partial(_count_chunk, parameters, sigma, dataset, context, model, chunk)
         inputs = {**parameters.training_inputs(), **sizes, "images": chunk.tolist()}
-        kept = context.stage("count", inputs, compute)
-        selected += kept["selected"]
-        successes += kept["successes"]
-    return {"selected": selected, "successes": successes}
+        works.append((inputs, compute))
+    made = context.stages("count", works)
+    return {
+        name: [value for part in made for value in part[name]] for name in ("selected", "successes")
+    }
 
 
 def _count_chunk(

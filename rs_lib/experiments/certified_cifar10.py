@@ -87,7 +87,7 @@ PROFILES = {
         dataset="cifar10",
         widths=(48, 72, 96),
         blocks=(2, 1, 1),
-        train_sigmas=(0.25, 0.5, 0.0),
+        train_sigmas=(0.25, 0.5),
         test_sigmas=(0.25, 0.5),
         epochs=60,
         batch_size=128,
@@ -106,10 +106,8 @@ PROFILES = {
     ),
 }
 # What half of the training costs in accuracy.
-PROFILES["pilot"] = dataclasses.replace(
-    PROFILES["full"], train_sigmas=(0.25, 0.5), epochs=PROFILES["full"].epochs // 2
-)
-# Goes on from the stages of the full profile.
+PROFILES["pilot"] = dataclasses.replace(PROFILES["full"], epochs=PROFILES["full"].epochs // 2)
+# Mismatched and undefended networks; goes on from the stages of the full profile.
 PROFILES["matrix"] = dataclasses.replace(
     PROFILES["full"],
     train_sigmas=(0.25, 0.5, 0.0, 1.0, 0.12),
@@ -192,7 +190,7 @@ def base_classifier(
         "data": dataset.digest,
     }
     compute = partial(_trained, parameters, sigma, dataset, context)
-    kept = context.training("residual", inputs, compute)
+    kept = context.training("residual", inputs, compute, joint=True)
     model.load_state_dict(kept["weights"])
     return folded(model).to(context.device), kept["losses"]
 
@@ -307,13 +305,15 @@ def _clean(model: nn.Module, dataset: data.Dataset, context: Context) -> int:
 
 
 # not in the witness: for chapters, which read the values with it
-def certified_counts(values: dict[str, Any]) -> dict[tuple[float, float], list[int]]:
+def certified_counts(values: dict[str, Any]) -> dict[tuple[float, float], dict[float, int]]:
     """Return from an experiment's values how many images are right, certified at each radius.
 
     The keys are (sigma of the training, sigma of the smoothing); an abstention is not right.
     """
     return {
-        (run["sigma"], test["sigma"]): right_at(test, values["labels"])
+        (run["sigma"], test["sigma"]): dict(
+            zip(test["radii"], right_at(test, values["labels"]), strict=True)
+        )
         for run in values["runs"]
         for test in run["smoothed"]
     }

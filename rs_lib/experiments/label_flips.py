@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
+from rs_lib import bars
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.certificates import label_flip, smoothed_linear
 from rs_lib.machines import data, features, ridge
@@ -204,7 +204,7 @@ def swept(
     chosen = evenly(len(shown), problem.swept)
     runs: list[dict[str, Any]] = []
     gains = []
-    for penalty in tqdm(penalties, disable=not progress, desc="penalties"):
+    for penalty in bars.bar(penalties, disable=not progress, desc="penalties"):
         answers = regression.scores(shown, np.eye(classes)[known], penalty).argmax(axis=1)
         weights = regression.weights(shown[chosen], penalty)
         images = certified(weights, known, truth[chosen], problem.swept_flips, classes)
@@ -245,7 +245,7 @@ def _measured(
     chosen = evenly(len(shown), problem.tested)
     pieces = []
     starts = range(0, len(chosen), _CHUNK)
-    for i in tqdm(starts, disable=not context.progress, desc=f"test images, {classes} classes"):
+    for i in bars.bar(starts, disable=not context.progress, desc=f"test images, {classes} classes"):
         rows = chosen[i : i + _CHUNK]
         compute = partial(_certified_rows, regression, shown[rows], penalty, parts, problem, rows)
         pieces.append(context.stage("label-flips", {**inputs, "rows": rows.tolist()}, compute))

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rs_lib.arguments import integer, level, nonnegative, one_of, positive
 from rs_lib.machines.augmentation import augmented
 from rs_lib.machines.epochs import Epochs
 from rs_lib.noise import Law
+from rs_lib.record import parallel
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
 from rs_lib.seeds import derive
 
@@ -80,9 +82,11 @@ class Training:
     `images`: uint8 [N, C, H, W] with values up to `levels`; `labels`: int64 [N]; both are moved
     to `device` as a whole. Cross-entropy on images with fresh `noise` in every batch (Cohen et
     al. 2019, section 3.3; with None, on clean images). `model` is trained in place. What is left
-    of an epoch behind its last whole batch is dropped; the order is new in every epoch.
+    of an epoch behind its last whole batch is dropped; the order is new in every epoch. Processes
+    that torchrun started take equal shares of each batch, with batch normalisations over a share.
 
-    Raises ValueError for images that are no uint8 images, or as many labels as there are none.
+    Raises ValueError for images that are no uint8 images, or as many labels as there are none, or
+    a batch that the processes cannot share.
     """
 
     def __init__(
@@ -111,6 +115,13 @@ class Training:
         self.device = torch.device(device)
         self.images, self.labels = images.to(device), labels.to(device)
         self.levels, self.noise, self.recipe, self.seed = levels, noise, recipe, seed
+        self.rank, self.world = parallel.rank(), parallel.world()
+        if recipe.batch_size % self.world:
+            raise ValueError(
+                f"batch_size is {recipe.batch_size}: give a multiple of the {self.world} processes"
+            )
+        # Averages the gradients of the shares, which makes them those of the whole batch.
+        self.shared = DistributedDataParallel(self.model) if self.world > 1 else self.model
         self.batches = len(images) // recipe.batch_size
         self.average = AveragedModel(
             self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True
@@ -141,20 +152,24 @@ class Training:
     def epoch(self, number: int) -> float:
         """Train for the epoch `number`, from 0 on, and return its mean loss."""
         shuffle = torch.Generator().manual_seed(derive(self.seed, "order", number))
-        draw = torch.Generator(self.device).manual_seed(derive(self.seed, "draw", number))
+        own = (number, self.rank) if self.rank else (number,)
+        draw = torch.Generator(self.device).manual_seed(derive(self.seed, "draw", *own))
         order = torch.randperm(len(self.images), generator=shuffle).to(self.device)
         size = self.recipe.batch_size
         total = torch.zeros((), device=self.device, dtype=torch.float64)
         # cuDNN's fastest backward passes add in no fixed order.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            for chosen in torch.split(order, size)[: self.batches]:
+            for batch in torch.split(order, size)[: self.batches]:
+                chosen = batch[self.rank :: self.world]
                 inputs, labels = self.batch(chosen, draw), self.labels[chosen]
-                total += forward_backward(self.model, inputs, labels, self.recipe.precision)
+                total += forward_backward(self.shared, inputs, labels, self.recipe.precision)
                 self.optimiser.step()
                 self.optimiser.zero_grad(set_to_none=True)
                 self.schedule.step()
                 self.average.update_parameters(self.model)
-        return total.item() / self.batches
+        if self.world > 1:
+            distributed.all_reduce(total)
+        return total.item() / self.batches / self.world
 
 
 def run(

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
+from rs_lib import bars
 from rs_lib.arguments import integers, positive
 from rs_lib.machines import models
 from rs_lib.machines.data import Dataset
@@ -75,7 +75,7 @@ def train(
     done = Epochs(checkpoint, model=model, optimiser=optimiser, schedule=schedule, **draws)
     model.train()
     first = len(done.losses)
-    bar = tqdm(
+    bar = bars.bar(
         range(first, epochs),
         initial=first,
         total=epochs,

@@ -7,7 +7,7 @@ what it gives must stand: counts exactly, floats as `witness.agree` has it, dige
 
 import random
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,18 @@ class _Replay(Context):
     chosen: Path | None = None
     seen: list[Path] = field(default_factory=list)
 
-    def training(self, name: str, inputs: Mapping[str, object], compute: Resumable) -> Values:
+    def stages(
+        self,
+        name: str,
+        works: Sequence[tuple[Mapping[str, object], Callable[[], Values]]],
+        report: Callable[[int], object] = lambda done: None,
+    ) -> list[Values]:
+        """Return what `stage` returns for each of `works`; none is computed ahead."""
+        return [self.stage(name, inputs, compute) for inputs, compute in works]
+
+    def training(
+        self, name: str, inputs: Mapping[str, object], compute: Resumable, *, joint: bool = False
+    ) -> Values:
         """Return what is kept of a stage, or compute it if it is the chosen one or within that."""
         path = self.path(name, inputs)
         self.seen.append(path)

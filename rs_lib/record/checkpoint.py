@@ -14,10 +14,12 @@ from rs_lib.record import files
 class Checkpoint:
     """Where unfinished work keeps its state; without a `path` nothing is kept.
 
-    A state is a dictionary of tensors, numbers, strings and containers of them.
+    A state is a dictionary of tensors, numbers, strings and containers of them. Of processes that
+    work together one `writes`, and all read.
     """
 
     path: Path | None = None
+    writes: bool = True
 
     def load(self) -> dict[str, Any] | None:
         """Return the state that was saved last, its tensors on the CPU; None if there is none."""
@@ -25,12 +27,12 @@ class Checkpoint:
 
     def save(self, state: dict[str, Any]) -> None:
         """Put `state` in the place of the last one, atomically."""
-        if self.path is not None:
+        if self.path is not None and self.writes:
             save(self.path, state)
 
     def remove(self) -> None:
         """Forget the state."""
-        if self.path is not None:
+        if self.path is not None and self.writes:
             self.path.unlink(missing_ok=True)
 
 

@@ -21,3 +21,8 @@ def described(device: str) -> str:
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(torch.device(device))
     return machine.processor()
+
+
+def kind(described: str) -> str:
+    """Return "cpu" or "cuda" for what `described` returned."""
+    return "cpu" if described.endswith(" cores") else "cuda"

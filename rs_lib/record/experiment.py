@@ -116,10 +116,12 @@ class Experiment:
         }
         # One pass through JSON: tuples become lists here as they do in a stored result.
         content = json.loads(digests.canonical_json(content))
+        wall = time.monotonic() - clock
         run: Run = {
             "device": devices.described(device),
             "started": started.isoformat(timespec="seconds"),
-            "wall_seconds": round(time.monotonic() - clock, 1),
+            "wall_seconds": round(wall, 1),
+            "work_seconds": round(wall + sum(context.log.earlier.values()), 1),
             "stages_reused": len(context.log.reused),
             "stage_codes": sorted(context.log.codes),
             "stages": context.log.sample(),
@@ -128,7 +130,7 @@ class Experiment:
             "version": self.version,
             "code": code,
         }
-        if keep_stages and context.origin is not None:
+        if keep_stages and context.origin is not None and witness.possible():
             run["witness"] = context.origin.witness
         return Result(content, run)
 
@@ -153,13 +155,15 @@ class Experiment:
 
     def _shared(self) -> Origin | None:
         folder = os.environ.get(places.SHARED_VARIABLE)
-        if not folder:
-            return None
-        text = {"code": self.code, "versions": machine.versions(*PACKAGES)}
-        return Origin(self.version, text, self.code, Path(folder))
+        return Origin(self.version, self._text(), self.code, Path(folder)) if folder else None
 
     def _origin(self) -> Origin:
-        return Origin(self.version, self.witnessed(), self.code)
+        values = self.witnessed() if witness.possible() else self._text()
+        return Origin(self.version, values, self.code)
+
+    def _text(self) -> dict[str, Any]:
+        """Return what stages are known by where no witness runs: the code to the letter."""
+        return {"code": self.code, "versions": machine.versions(*PACKAGES)}
 
     def witnessed(self) -> dict[str, Any]:
         """Return what the witness gives with the present code."""
@@ -181,9 +185,25 @@ class Experiment:
             mark = digests.sha256(digests.canonical_json(made.parameters))[:8]
             path = places.HERE.changed / f"{path.stem}.{mark}.json"
         path = path if folder is None else folder / path.name
-        run: Run = {**made.run, "witness": made.run.get("witness") or self.witnessed()}
+        run: Run = {**made.run}
+        if "witness" not in run and witness.possible():
+            run["witness"] = self.witnessed()
         Result(made.content, run).write(path)
         return path
+
+    def require_present(self, made: Result) -> None:
+        """Raise ValueError unless the present code gives what `made`, of another machine, holds.
+
+        It does if the code is the same to the letter, or its witness agrees with that of `made`.
+        """
+        content, run = made.content, made.run
+        self.parameters(content["profile"], self._used(made))
+        if self.stale(made):
+            raise ValueError(
+                f"the result of {content['experiment']}, profile {content['profile']}, was made by "
+                f"other code (commit {run['commit']}), whose witness gives other values: run it "
+                "with this code"
+            )
 
     def vouch(
         self,
@@ -206,7 +226,7 @@ class Experiment:
             raise ValueError(
                 f"{self.path(profile).name} is stale: run {self.name} again, or mend the code"
             )
-        parameters = self._parameters_of(stored)
+        parameters = self.parameters(profile, self._used(stored))
         told = again.one_stage(
             lambda context: self.compute(parameters, context),
             origin,
@@ -219,10 +239,9 @@ class Experiment:
         self.store(Result(stored.content, {**stored.run, "code": self.code}), record=True)
         return told
 
-    def _parameters_of(self, stored: Result) -> Any:
-        """Return the parameters that `stored` was computed with."""
-        used = {name: _tupled(value) for name, (value, _) in self.reductions(stored).items()}
-        return self.parameters(stored.content["profile"], used)
+    def _used(self, stored: Result) -> dict[str, object]:
+        """Return the parameters of `stored` that are not its profile's."""
+        return {name: _tupled(value) for name, (value, _) in self.reductions(stored).items()}
 
     def recorded(self, profile: str = "full") -> Result:
         """Return the stored result of `profile`; FileNotFoundError says how to make it."""

@@ -23,12 +23,15 @@ class Run(TypedDict):
     `version` and `code` (a digest) are those of the experiment, `witness` the values that its
     witness gave with that code. `stages_reused` counts the stages of earlier runs that this one
     took, `stage_codes` are the digests of the code that made the stages, where not `code`, and
-    `stages` those of what some stages gave, by the names of their files.
+    `stages` those of what some stages gave, by the names of their files. `work_seconds` counts the
+    time of the earlier stages too, without what a training took before it was interrupted. A
+    machine that cannot run the witness leaves it out.
     """
 
     device: str
     started: str
     wall_seconds: float
+    work_seconds: NotRequired[float]  # older results lack it
     stages_reused: int
     stage_codes: NotRequired[list[str]]  # older results lack these two
     stages: NotRequired[dict[str, str]]

@@ -15,15 +15,17 @@ A kept stage may stand for what the present code would give. What makes sure of 
 Each stage tells the digest of the code that made it, and a result those of its stages.
 """
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from rs_lib.record import checkpoint, digests, places
+from rs_lib.record import checkpoint, digests, parallel, places
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
 
 Values = dict[str, Any]
@@ -56,12 +58,14 @@ class Log:
 
     `codes`: the digests of the code that made the latter, where it is another than the present.
     `values`: the digest of what each stage gave, by the name of its file, in their order.
+    `earlier`: the seconds that the stages of earlier runs took, where they tell.
     """
 
     made: set[Path] = field(default_factory=set)
     reused: set[Path] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
     values: dict[str, str] = field(default_factory=dict)
+    earlier: dict[Path, float] = field(default_factory=dict)
 
     def sample(self, most: int = 32) -> dict[str, str]:
         """Return the digests of at most so many stages, evenly spaced, the first one included."""
@@ -90,29 +94,78 @@ class Context:
         """
         return self.training(name, inputs, lambda checkpoint: compute())
 
-    def training(self, name: str, inputs: Mapping[str, object], compute: Resumable) -> Values:
+    def stages(
+        self,
+        name: str,
+        works: Sequence[tuple[Mapping[str, object], Callable[[], Values]]],
+        report: Callable[[int], object] = lambda done: None,
+    ) -> list[Values]:
+        """Return what `stage` returns for each of `works`: inputs and what computes.
+
+        Processes that run the same at the same time, as under torchrun, share them: what another
+        one is computing is left to it, and waited for at the end. `report` is told how many this
+        process has gone through.
+        """
+        if self.origin is not None:
+            for place, (inputs, compute) in enumerate(works):
+                path = self.path(name, inputs)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with suppress(Timeout), FileLock(path.with_suffix(".lock"), timeout=0):
+                    self._keep(path, lambda checkpoint, work=compute: work())
+                report(place + 1)
+        return [self.stage(name, inputs, compute) for inputs, compute in works]
+
+    def training(
+        self, name: str, inputs: Mapping[str, object], compute: Resumable, *, joint: bool = False
+    ) -> Values:
         """As `stage`, of work that can go on where it was killed.
 
-        `compute` gets the checkpoint to keep its state in, which is removed once it is done.
+        `compute` gets the checkpoint to keep its state in, which is removed once it is done. With
+        `joint` all processes that torchrun started do it together; their number is an input then,
+        since sums are rounded in another order.
         """
+        ranks = parallel.world() if joint else 1
         if self.origin is None:
             return compute(checkpoint=NOTHING)
-        path = self.path(name, inputs)
+        path = self.path(name, inputs if ranks == 1 else {**inputs, "processes": ranks})
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Checkpoint(path.with_suffix(".unfinished"))
-        # Whoever wants the same at the same time waits for it.
-        with FileLock(path.with_suffix(".lock")):
-            if not path.is_file():
-                made = compute(checkpoint=unfinished)
-                checkpoint.save(path, {"value": made, "code": self.origin.code})
-                self.log.made.add(path)
-            unfinished.remove()
+        if ranks > 1:
+            self._keep_jointly(path, compute)
+        else:
+            # Whoever wants the same at the same time waits for it.
+            with FileLock(path.with_suffix(".lock")):
+                self._keep(path, compute)
         kept = checkpoint.load(path)
-        self.log.reused.update({path} - self.log.made)
+        if path not in self.log.made:
+            self.log.reused.add(path)
+            self.log.earlier[path] = kept.get("seconds", 0.0)
         self.log.codes.update({kept["code"]} - {self.origin.code})
         value: Values = kept["value"]
         self.log.values[path.stem] = digest(value)
         return value
+
+    def _keep(self, path: Path, compute: Resumable, *, writes: bool = True) -> None:
+        """Compute what `path` is to hold, unless it holds it; only with the lock."""
+        assert self.origin is not None
+        unfinished = Checkpoint(path.with_suffix(".unfinished"), writes)
+        if not path.is_file():
+            start = time.monotonic()
+            made = compute(checkpoint=unfinished)
+            seconds = time.monotonic() - start
+            self.log.made.add(path)
+            if writes:
+                done = {"value": made, "code": self.origin.code, "seconds": seconds}
+                checkpoint.save(path, done)
+        unfinished.remove()
+
+    def _keep_jointly(self, path: Path, compute: Resumable) -> None:
+        """Let all processes compute what `path` is to hold, and the first of them keep it."""
+        first = parallel.rank() == 0
+        with FileLock(path.with_suffix(".lock")) if first else nullcontext():
+            parallel.barrier()
+            if not path.is_file():
+                self._keep(path, compute, writes=first)
+            parallel.barrier()
 
     def path(self, name: str, inputs: Mapping[str, object]) -> Path:
         """Return where a stage is kept; only for a context with an `origin`."""

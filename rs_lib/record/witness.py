@@ -10,12 +10,18 @@ import math
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from rs_lib.record import arithmetic, digests, files, machine, places
 
 RELATIVE = 1e-9
 """How far the floats of two witnesses may differ; everything else is compared exactly."""
+
+
+def possible() -> bool:
+    """Return whether witnesses can run here: the digits that they learn come with scikit-learn."""
+    return find_spec("sklearn") is not None
 
 
 def values(name: str, code: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from rs_lib import bars
 from rs_lib.arguments import FloatArray, IntArray, integer, integers, level, shown, single
 from rs_lib.noise import Law
 from rs_lib.seeds import derive
@@ -214,5 +214,5 @@ def certify(
     executed = Executed(model, classes=classes, **execution)
     certifier = Certifier(executed, noise, plan, seed=seed, alpha=alpha)
     checked_images(images, noise, image_ids)
-    with tqdm(total=len(images), desc="certify", unit="image", disable=not progress) as bar:
+    with bars.bar(total=len(images), desc="certify", unit="image", disable=not progress) as bar:
         return certifier.certify(images, image_ids, lambda _, done: bar.update(done))

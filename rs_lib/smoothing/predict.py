@@ -6,8 +6,8 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from rs_lib import bars
 from rs_lib.arguments import IntArray, integer, level, single
 from rs_lib.noise import Law
 from rs_lib.seeds import derive
@@ -110,6 +110,6 @@ def predict(
     executed = Executed(model, classes=classes, **execution)
     predictor = Predictor(executed, noise, n, seed=seed, alpha=alpha)
     checked_images(images, noise, image_ids)
-    with tqdm(total=len(images), desc="predict", unit="image", disable=not progress) as bar:
+    with bars.bar(total=len(images), desc="predict", unit="image", disable=not progress) as bar:
         answers = predictor.predict(images, image_ids, lambda _, done: bar.update(done))
     return answers.predicted

@@ -35,17 +35,20 @@ def certified_table(
 
     "radii": the table; "certified": how many of its radii, from 0 on, "selected" has at each image
     (0: the answer is an abstention), by "successes" of "samples"; "undecided": images for which
-    the samples ended first. Each `chunk` of images is a stage "table" of `context`; `inputs` says
-    all that the counts depend on beside the images. `report` is told how many are done.
+    the samples ended first. Each `chunk` of images is a stage "table" of `context`, shared
+    among processes; `inputs` says all that the counts depend on beside the images. `report` is told
+    how many images are done.
     """
-    found: dict[str, Any] = {"radii": radii, "undecided": 0}
-    for part in np.array_split(indices, max(1, len(indices) // chunk)):
-        compute = partial(_chunk, certifier, radii, dataset, part)
-        kept = context.stage("table", {**inputs, "images": part.tolist()}, compute)
-        found["undecided"] += kept["undecided"]
-        for name in ("selected", "certified", "successes", "samples"):
-            found[name] = found.get(name, []) + kept[name]
-        report(len(found["samples"]))
+    parts = np.array_split(indices, max(1, len(indices) // chunk))
+    works = [
+        ({**inputs, "images": part.tolist()}, partial(_chunk, certifier, radii, dataset, part))
+        for part in parts
+    ]
+    ends = np.cumsum([len(part) for part in parts]).tolist()
+    made = context.stages("table", works, lambda done: report(ends[done - 1]))
+    found: dict[str, Any] = {"radii": radii, "undecided": sum(part["undecided"] for part in made)}
+    for name in ("selected", "certified", "successes", "samples"):
+        found[name] = [value for part in made for value in part[name]]
     return found
 
 

@@ -93,6 +93,13 @@ def test_missing_pages_are_found(tiny):
     assert site.missing_pages(tiny) == ["chapters/claims"]
 
 
+def test_the_page_on_running_it_lists_what_is_recorded(tiny):
+    generated.write(tiny)
+    page = (tiny.chapters / "figures" / "run-recorded.md").read_text()
+    row = "* - `attack-in-ball`\n  - full\n  - A processor, 2 cores\n  - 2026-01-02\n  - 10 min"
+    assert row in page
+
+
 def test_generated_pages_list_the_records_and_are_written_once(tiny):
     generated.write(tiny)
     claims, figures, published = (

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rs_lib.book import notes, tables
+from rs_lib.book.published import Published
 
 
 @given(st.floats(-1e6, 1e6), st.integers(0, 8))
@@ -129,3 +130,23 @@ def test_a_note_says_how_a_result_falls_short_and_whether_it_is_stale():
     assert "images = 250, not 10000" in short.text
     assert short.text.startswith("STALE")
     assert "rs-stale" in short._repr_mimebundle_()["text/html"]
+
+
+def _entry(at, values, images):
+    return Published("x", "y", "certified accuracy", "read", "", values, at, images)
+
+
+def test_ours_stands_beside_what_was_published_at_the_same_radii():
+    data = tables.beside(
+        {0.0: 30, 0.25: 20, 2.0: 0}, 40, _entry((0.0, 0.25, 0.5), (0.7, 0.6, 0.1), 50)
+    )
+    assert data["series"].tolist() == ["ours", "ours", "published", "published"]
+    assert data["radius"].tolist() == [0.0, 0.25] * 2
+    assert data["share"].tolist() == [0.75, 0.5, 0.7, 0.6]
+    assert (data["low"] < data["share"]).all()
+    assert (data["share"] < data["high"]).all()
+    table = tables.compared(data)
+    assert table["radius"].tolist() == ["0", "0.25"]
+    assert table["difference, points"].tolist() == ["+5.0", "-10.0"]
+    # scipy.stats.binomtest(20, 40).proportion_ci() says 0.33802 and 0.66198
+    assert table["ours (95 %)"][1] == "50.0% (33.8% to 66.2%)"

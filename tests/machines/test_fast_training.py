@@ -225,3 +225,96 @@ def test_folding_changes_no_answer_beyond_rounding(whole):
     with torch.inference_mode():
         torch.testing.assert_close(folded(network)(images), network(images), rtol=0, atol=1e-4)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded(network).stem.modules())
+
+
+class _Plain(nn.Module):
+    """A network whose batch does not matter to its rows, unlike that of batch normalisations."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        self.inner = nn.Linear(64, 24)
+        self.outer = nn.Linear(24, 10)
+        for weight in self.parameters():
+            weight.data = 0.1 * torch.randn(weight.shape, generator=generator)
+
+    def forward(self, x):
+        return self.outer(torch.relu(self.inner(x.flatten(1))))
+
+
+def plain_training():
+    digits = data.load("digits")
+    return fast_training.Training(
+        _Plain(),
+        digits.train_images,
+        digits.train_labels,
+        levels=digits.levels,
+        noise=None,
+        recipe=dataclasses.replace(RECIPE, shift=0, flip=False),
+        seed=3,
+    )
+
+
+def _torchrun(program, *arguments):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(places.HERE.root)}
+    return subprocess.run(
+        [*command, "--nproc-per-node", "2", str(program), *map(str, arguments)],
+        cwd=places.HERE.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_two_processes_train_as_one_does_on_the_same_batches(tmp_path):
+    """Gradients of the shares are those of the whole batch, up to rounding; losses as well."""
+    program = tmp_path / "program.py"
+    program.write_text(SHARED)
+    done = _torchrun(program, tmp_path / "made.pt")
+    assert done.returncode == 0, done.stderr
+    together = torch.load(tmp_path / "made.pt", weights_only=True)
+    alone = fast_training.run(plain_training())
+    assert together["losses"] == pytest.approx(alone["losses"], rel=1e-4)
+    torch.testing.assert_close(together["weights"], alone["weights"], rtol=1e-3, atol=1e-5)
+    assert together["made"] == 2 * [True]
+    assert together["again"] == 2 * [False]
+
+
+SHARED = """
+import sys
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from rs_lib.commands.ranks import PATIENCE, joined
+from rs_lib.machines import fast_training
+from rs_lib.record import places
+from rs_lib.record.stage import Context, Origin
+from tests.machines import test_fast_training as tests
+
+
+class Elsewhere(places.Places):
+    stages = Path(sys.argv[1]).parent / "stages"
+
+
+places.HERE = Elsewhere()
+with joined(PATIENCE) as ranks:
+    work = lambda checkpoint: fast_training.run(tests.plain_training(), checkpoint)
+    found = []
+    for _ in range(2):
+        context = Context(origin=Origin(1, {}, "code"))
+        outcome = context.training("train", {}, work, joint=True)
+        found.append(ranks.agree(lambda: bool(context.log.made)))
+    if ranks.rank == 0:
+        assert [path.suffix for path in sorted(places.HERE.stages.iterdir())] == [".lock", ".pt"]
+        torch.save({**outcome, "made": found[0], "again": found[1]}, sys.argv[1])
+"""
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
+    monkeypatch.setattr(fast_training.parallel, "world", lambda: 3)
+    with pytest.raises(ValueError, match="batch_size is 32: give a multiple of the 3 processes"):
+        training()

@@ -5,7 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from rs_lib.machines.epochs import Epochs
 from rs_lib.noise import Gaussian
 from rs_lib.record import places
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
+from rs_lib.record.stage import Context, Origin
 
 EPOCHS = 8
 RUN = f"""
@@ -158,3 +162,38 @@ def test_a_loss_that_is_no_number_is_not_kept(tmp_path):
     assert Epochs(checkpoint, draw=torch.Generator()).losses == [1.0]
     checkpoint.remove()
     assert checkpoint.load() is None
+
+
+def test_processes_share_the_stages_that_none_of_them_has(tmp_path, monkeypatch):
+    """While one process computes a stage another one takes the next, and waits at the end."""
+    monkeypatch.setattr(places, "HERE", places.Places(tmp_path))
+    order = []
+    context = Context(origin=Origin(1, {}, "code"))
+    other = Context(origin=Origin(1, {}, "code"))
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        assert may_end.wait(20)
+        order.append("slow")
+        return {"value": 0}
+
+    def quick(value):
+        order.append(value)
+        may_end.set()
+        return {"value": value}
+
+    inputs = [{"part": value} for value in range(3)]
+    works = [(given, partial(quick, given["part"])) for given in inputs]
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(context.stages, "part", [(inputs[0], slow)])
+        assert begun.wait(20)
+        reports = []
+        made = other.stages("part", works, reports.append)
+        assert first.result() == [{"value": 0}]
+    assert made == [{"value": 0}, {"value": 1}, {"value": 2}]
+    assert order.index(1) < order.index("slow")
+    assert 0 not in order
+    assert reports == [1, 2, 3]
+    assert len(other.log.made) == 2
+    assert len(other.log.reused) == 1

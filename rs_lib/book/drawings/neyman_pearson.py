@@ -133,6 +133,26 @@ def certified_curves(data: pd.DataFrame) -> Figure:
     return figure
 
 
+def beside_published(data: pd.DataFrame) -> Figure:
+    """Certified accuracy at the radii of a table, ours and published, with 95 % intervals.
+
+    Columns: panel, series ("ours" first), radius, share, low, high; one panel for each value of
+    `panel`.
+    """
+    figure, shown = common.panels(data, height=3.5, share_y=True)
+    for axes, panel, own in shown:
+        step = own["radius"].drop_duplicates().sort_values().diff().min()
+        for index, (name, rows) in enumerate(common.parts(own)):
+            look = style.line(index) | {"marker": style.MARKERS[index], "markersize": 4}
+            x = rows["radius"] + (index - 0.5) * 0.08 * step
+            common.whiskers(axes, x, rows, "share", label=name, **look)
+        axes.set(xlabel="ℓ2 radius", title=panel, ylim=(0, 1.02))
+    figure.axes[0].set_ylabel("share of test images")
+    common.percent(figure.axes[0].yaxis, decimals=None)
+    common.common_legend(figure, figure.axes[0], columns=2)
+    return figure
+
+
 def attacks(data: pd.DataFrame) -> Figure:
     """Left: measured against guaranteed class probability. Right: images that keep their class.
 

@@ -17,8 +17,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from rs_lib import bars
 from rs_lib.arguments import IntArray, integers
 from rs_lib.machines.ensembles.closed_form import NaiveBayes
 from rs_lib.machines.ensembles.networks import Network, TrainedNetworks
@@ -138,7 +138,9 @@ def _tiles(
     """Return the answers of the tiles that begin at `starts`."""
     threads = min(torch.get_num_threads(), len(starts)) if device == "cpu" else 1
     with (
-        tqdm(total=len(starts) * tile, desc="training", unit="model", disable=not progress) as bar,
+        bars.bar(
+            total=len(starts) * tile, desc="training", unit="model", disable=not progress
+        ) as bar,
         _one_thread(),
         ThreadPoolExecutor(
             max(1, threads), initializer=torch.set_num_threads, initargs=(1,)

@@ -1,0 +1,45 @@
+"""What the page *Run it yourself* takes from the record: the results, and ImageNet's hours."""
+
+import json
+
+from rs_lib.book.house import House
+from rs_lib.record import places, result
+
+
+def parts(house: House) -> dict[str, str]:
+    """Return what the page includes, as Markdown, by the names of the files."""
+    return {"run-recorded": _recorded(house), "run-imagenet": _imagenet()}
+
+
+def _recorded(house: House) -> str:
+    rows = ["* - Experiment", "  - Profile", "  - Device", "  - Date", "  - Time"]
+    for path in sorted(house.results.glob("*.*.json")):
+        made = result.read(path)
+        seconds = made.run.get("work_seconds", made.run["wall_seconds"])
+        rows += [
+            f"* - `{made.content['experiment']}`",
+            f"  - {made.content['profile']}",
+            f"  - {made.run['device']}",
+            f"  - {made.run['started'][:10]}",
+            f"  - {seconds / 60:.0f} min",
+        ]
+    options = ":header-rows: 1\n:widths: 32 12 32 12 12\n:class: rs-stack"
+    table = "\n".join(rows)
+    return f"```{{list-table}}\n{options}\n\n{table}\n```\n"
+
+
+def _imagenet() -> str:
+    path = places.HERE.benchmarks
+    stored = json.loads(path.read_text()) if path.is_file() else {}
+    measure = "`python -m benchmarks imagenet` measures how long it takes on your device."
+    if "imagenet" not in stored:
+        return f"{measure}\n"
+    run, rows = stored["imagenet"]["run"], stored["imagenet"]["rows"]
+    fastest = max(rows, key=lambda row: float(row["samples_per_second"]))
+    return (
+        "How long? ResNet-50, 500 images and n = 100,000 are 50 million forward passes: "
+        "50,000,000 / (3,600 v) hours at v images a second. "
+        f"Measured on {run['device']}, one thread: {fastest['samples_per_second']:.1f} a second in "
+        f"{fastest['precision']}, {fastest['hours']:,.0f} hours. No GPU has been measured for "
+        f"this page; {measure}\n"
+    )
