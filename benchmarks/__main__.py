@@ -55,7 +55,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
     ),
     "imagenet": (
         "Hours for 500 images of ImageNet at n = 100,000, by the speed of ResNet-50 here",
-        lambda: imagenet.measure(samples=256),
+        lambda: imagenet.measure(samples=64),
     ),
     "hypotheses": (
         "All hypotheses on a cycle, smoothed with every radius, CPU seconds",

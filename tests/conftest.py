@@ -113,7 +113,7 @@ chapters:
 STORED = """{
   "content": {"experiment": "NAME", "profile": "full", "parameters": {}, "values": {}},
   "run": {"device": "A processor, 2 cores", "started": "2026-01-02T03:04:05+00:00",
-          "wall_seconds": 5.0, "work_seconds": 600.0}
+          "wall_seconds": 5.0, "work_seconds": 600.0, "stages_reused": 3}
 }
 """
 

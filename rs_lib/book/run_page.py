@@ -15,13 +15,14 @@ def _recorded(house: House) -> str:
     rows = ["* - Experiment", "  - Profile", "  - Device", "  - Date", "  - Time"]
     for path in sorted(house.results.glob("*.*.json")):
         made = result.read(path)
-        seconds = made.run.get("work_seconds", made.run["wall_seconds"])
+        alone = None if made.run["stages_reused"] else made.run["wall_seconds"]
+        seconds = made.run.get("work_seconds", alone)
         rows += [
             f"* - `{made.content['experiment']}`",
             f"  - {made.content['profile']}",
             f"  - {made.run['device']}",
             f"  - {made.run['started'][:10]}",
-            f"  - {seconds / 60:.0f} min",
+            "  - –" if seconds is None else f"  - {seconds / 60:.0f} min",
         ]
     options = ":header-rows: 1\n:widths: 32 12 32 12 12\n:class: rs-stack"
     table = "\n".join(rows)

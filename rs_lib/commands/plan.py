@@ -98,7 +98,8 @@ def _task(experiment: Experiment, profile: str, device: str, out: Path | None) -
     stored = read(found)
     alike = devices.kind(stored.run["device"]) == devices.kind(devices.described(device))
     state = _state(experiment, stored, alike or device == "cpu")
-    seconds = stored.run.get("work_seconds", stored.run["wall_seconds"]) if alike else None
+    alone = None if stored.run["stages_reused"] else stored.run["wall_seconds"]
+    seconds = stored.run.get("work_seconds", alone) if alike else None
     return Task(experiment.name, profile, state, seconds) if state else None
 
 

@@ -268,7 +268,7 @@ def smoothed(
 
 
 def _tell_images(context: Context, what: str, done: int) -> None:
-    _tell(context, f"{what}: {done}")
+    _tell(context, f"{what}: {done}")  # not in the witness: shows how far it is
 
 
 def _noisy(

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -121,7 +122,6 @@ class Experiment:
             "device": devices.described(device),
             "started": started.isoformat(timespec="seconds"),
             "wall_seconds": round(wall, 1),
-            "work_seconds": round(wall + sum(context.log.earlier.values()), 1),
             "stages_reused": len(context.log.reused),
             "stage_codes": sorted(context.log.codes),
             "stages": context.log.sample(),
@@ -130,6 +130,9 @@ class Experiment:
             "version": self.version,
             "code": code,
         }
+        work = wall + sum(context.log.earlier.values())
+        if not math.isnan(work):
+            run["work_seconds"] = round(work, 1)
         if keep_stages and context.origin is not None and witness.possible():
             run["witness"] = context.origin.witness
         return Result(content, run)

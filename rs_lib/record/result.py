@@ -24,14 +24,14 @@ class Run(TypedDict):
     witness gave with that code. `stages_reused` counts the stages of earlier runs that this one
     took, `stage_codes` are the digests of the code that made the stages, where not `code`, and
     `stages` those of what some stages gave, by the names of their files. `work_seconds` counts the
-    time of the earlier stages too, without what a training took before it was interrupted. A
-    machine that cannot run the witness leaves it out.
+    time of the earlier stages too, if all of them tell it, without what a training took before it
+    was interrupted. A machine that cannot run the witness leaves it out.
     """
 
     device: str
     started: str
     wall_seconds: float
-    work_seconds: NotRequired[float]  # older results lack it
+    work_seconds: NotRequired[float]
     stages_reused: int
     stage_codes: NotRequired[list[str]]  # older results lack these two
     stages: NotRequired[dict[str, str]]

@@ -15,6 +15,7 @@ A kept stage may stand for what the present code would give. What makes sure of 
 Each stage tells the digest of the code that made it, and a result those of its stages.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -58,7 +59,7 @@ class Log:
 
     `codes`: the digests of the code that made the latter, where it is another than the present.
     `values`: the digest of what each stage gave, by the name of its file, in their order.
-    `earlier`: the seconds that the stages of earlier runs took, where they tell.
+    `earlier`: the seconds that the stages of earlier runs took, NaN where they do not tell.
     """
 
     made: set[Path] = field(default_factory=set)
@@ -138,7 +139,7 @@ class Context:
         kept = checkpoint.load(path)
         if path not in self.log.made:
             self.log.reused.add(path)
-            self.log.earlier[path] = kept.get("seconds", 0.0)
+            self.log.earlier[path] = kept.get("seconds", math.nan)
         self.log.codes.update({kept["code"]} - {self.origin.code})
         value: Values = kept["value"]
         self.log.values[path.stem] = digest(value)

@@ -536,7 +536,10 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--weights", "number.pt"], "weights in number.pt are no state dict"),
         (["--weights", "other.pt"], "linear.bias is missing; extra is not in the model"),
         (["--weights", "wide.pt"], "linear.bias has shape [11], not [10]"),
-        (["--data", "imagenet"], "give one of digits, mnist, fashion-mnist, cifar10, or a .npz"),
+        (
+            ["--data", "imagenet"],
+            "give one of digits, mnist, fashion-mnist, cifar10, a .npz file, or a folder",
+        ),
         (["--data", "none.npz"], "data in none.npz cannot be read"),
         (["--data", "junk.npz"], "data in junk.npz cannot be read"),
         (["--data", "empty.npz"], "data in empty.npz cannot be read"),

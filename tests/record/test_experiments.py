@@ -19,7 +19,7 @@ from rs_lib.machines.data import DataError
 from rs_lib.record import digests, places, result, witness
 
 RUN_FIELDS = {
-    *("device", "started", "wall_seconds", "stages_reused", "commit", "versions"),
+    *("device", "started", "wall_seconds", "work_seconds", "stages_reused", "commit", "versions"),
     *("version", "code"),
 }
 OF_STAGES = {"stage_codes", "stages"}  # which results of November 2026 lack
