@@ -6,7 +6,7 @@ two classes that are told apart ever reaches it. Whoever flips labels of these t
 feature; labels of the other classes are trusted. The values are those of `label_flips`.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_lib.arguments import FloatArray, IntArray
-from rs_lib.experiments import certified_cifar10, label_flips
+from rs_lib.experiments import label_flips
 from rs_lib.machines import data, fast_training, models, ridge
 from rs_lib.machines.compact_residual import compact_residual, folded
 from rs_lib.machines.subsets import evenly, of_classes
@@ -31,15 +31,23 @@ _BATCH = 500  # images of one forward pass
 class Parameters:
     """The network, the pairs of classes to tell apart, and how.
 
-    The network has the form of `base` and is trained as there, on clean images, for `epochs` in
-    `precision`, on the classes that are in none of `pairs`. For each pair and each of `examples`
-    (so many training images, evenly spaced) every fifth is held out and the penalty is chosen as
-    in `label_flips`, by `swept` of them. Of the pair's test images `tested` are certified, without
-    noise and with the probabilities `flips` that a label is replaced.
+    A `compact_residual` network is trained as a `fast_training.Recipe` says, on clean images of
+    the classes that are in none of `pairs`. For each pair and each of `examples` (so many training
+    images, evenly spaced) every fifth is held out and the penalty is chosen as in `label_flips`,
+    by `swept` of them. Of the pair's test images `tested` are certified, without noise and with
+    the probabilities `flips` that a label is replaced.
     """
 
-    base: certified_cifar10.Parameters
+    dataset: str
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
     epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    shift: int
+    flip: bool
+    average: float
     precision: str
     pairs: tuple[tuple[int, int], ...]
     examples: tuple[int, ...]
@@ -48,12 +56,21 @@ class Parameters:
     flips: tuple[str, ...]
     tested: int
     swept: int
+    seed: int
 
 
 PROFILES = {
     "quick": Parameters(
-        certified_cifar10.PROFILES["quick"],
+        dataset="digits",
+        widths=(8, 16),
+        blocks=(1, 1),
         epochs=20,
+        batch_size=64,
+        learning_rate=0.1,
+        weight_decay=5e-4,
+        shift=1,
+        flip=False,
+        average=0.9,
         precision="float32",
         pairs=((1, 7),),
         examples=(260,),
@@ -62,11 +79,20 @@ PROFILES = {
         flips=("0.05", "0.1"),
         tested=100,
         swept=50,
+        seed=2019,
     ),
-    # Dog against ship, cat against dog; 1,800 is the size of the set Dogfish.
+    # Dog against ship, cat against dog; Dogfish has 900 training images, we take it of each class.
     "full": Parameters(
-        certified_cifar10.PROFILES["full"],
+        dataset="cifar10",
+        widths=(48, 72, 96),
+        blocks=(2, 1, 1),
         epochs=10,
+        batch_size=128,
+        learning_rate=0.2,
+        weight_decay=5e-4,
+        shift=4,
+        flip=True,
+        average=0.999,
         precision="bfloat16",
         pairs=((5, 8), (3, 5)),
         examples=(1_800, 10_000),
@@ -75,13 +101,15 @@ PROFILES = {
         flips=("0.05", "0.2"),
         tested=600,
         swept=200,
+        seed=2019,
     ),
 }
 
 WITNESS = replace(
     PROFILES["quick"],
-    base=certified_cifar10.WITNESS,
     epochs=2,
+    batch_size=32,
+    flip=True,
     precision="bfloat16",
     pairs=((1, 7), (3, 7)),
     examples=(60,),
@@ -99,19 +127,18 @@ def others(parameters: Parameters, dataset: data.Dataset) -> tuple[int, ...]:
 
 
 def _untrained(parameters: Parameters, dataset: data.Dataset) -> nn.Sequential:
-    base = parameters.base
     return compact_residual(
         dataset.image_shape,
         len(others(parameters, dataset)),
-        derive(base.seed, "features"),
-        widths=base.widths,
-        blocks=base.blocks,
+        derive(parameters.seed, "features"),
+        widths=parameters.widths,
+        blocks=parameters.blocks,
     )
 
 
 def _recipe(parameters: Parameters) -> fast_training.Recipe:
-    base = replace(parameters.base, epochs=parameters.epochs)
-    return certified_cifar10.recipe(base, parameters.precision)
+    names = [field.name for field in fields(fast_training.Recipe)]
+    return fast_training.Recipe(**{name: getattr(parameters, name) for name in names})
 
 
 def network(
@@ -123,7 +150,7 @@ def network(
     inputs = {
         **asdict(_recipe(parameters)),
         "network": models.fingerprint(model, dataset.image_shape),
-        "seed": parameters.base.seed,
+        "seed": parameters.seed,
         "classes": classes,
         "data": dataset.digest,
     }
@@ -150,7 +177,7 @@ def _trained(
         levels=levels,
         noise=None,
         recipe=_recipe(parameters),
-        seed=derive(parameters.base.seed, "train", "features"),
+        seed=derive(parameters.seed, "train", "features"),
         device=context.device,
     )
 
@@ -196,9 +223,8 @@ def _pair(
     chosen = evenly(len(truth), parameters.tested)
     shown = outputs(features, test[torch.from_numpy(chosen)], dataset, context)
     problem = label_flips.Problem(pair, parameters.flips, len(chosen), parameters.swept, ())
-    settings = {name: value for name, value in asdict(parameters).items() if name != "base"}
     inputs = {
-        **settings,
+        **asdict(parameters),
         **{"pair": pair, "examples": len(rows), "data": dataset.digest},
         "network": models.fingerprint(model, dataset.image_shape),
     }
@@ -241,7 +267,7 @@ def _rows(
 
 def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     """Return the network's losses and right answers to its own classes, and each pair's values."""
-    dataset = data.load(parameters.base.dataset)
+    dataset = data.load(parameters.dataset)
     model, losses = network(parameters, dataset, context)
     own = of_classes(dataset.test_images, dataset.test_labels, others(parameters, dataset))
     answers = outputs(model, own[0], dataset, context).argmax(axis=1)

@@ -151,9 +151,9 @@ _FLIPS: Fields = {
     "seed": SEED,
 }
 
+_SMOOTHED = ("train_sigmas", "test_sigmas", "images", "n0", "max_samples", "alpha", "reach")
 _LEARNED: Fields = {
-    "base": part(_CIFAR),
-    "epochs": EPOCHS,
+    **{name: kind for name, kind in _CIFAR.items() if name not in _SMOOTHED},
     "precision": one_of(fast_training.PRECISIONS),
     "pairs": each(each(_CLASS, least=2, most=2, distinct=True), most=4, distinct=True),
     "examples": each(whole(10, 60_000), distinct=True),

@@ -72,13 +72,18 @@ def _certified_accuracy(p: Any) -> None:
 
 
 def _certified_cifar10(p: Any) -> None:
-    size = SIZES[p.dataset]
     _images(p)
+    _compact_residual(p)
+    _reaching(p, p.alpha)
+
+
+def _compact_residual(p: Any) -> None:
+    """The training of a compact residual network must fit its data."""
+    size = SIZES[p.dataset]
     _at_most("batch_size", p.batch_size, size.train, f"the training images of {p.dataset}")
     _at_most("shift", p.shift, min(size.shape[1:]) - 1, "less than the side of an image")
     if len(p.blocks) != len(p.widths):
         raise refused("parameter blocks", p.blocks, "one number for each of widths")
-    _reaching(p, p.alpha)
 
 
 def _reaching(p: Any, alpha: float) -> None:
@@ -180,7 +185,7 @@ def _label_flips(p: Any) -> None:
 
 
 def _label_flips_learned(p: Any) -> None:
-    _certified_cifar10(p.base)
+    _compact_residual(p)
     for flip in p.flips:
         if Fraction(flip) >= Fraction(1, 2):
             raise refused("parameter flips", flip, "less than 1/2")
