@@ -92,7 +92,7 @@ def test_a_result_of_changed_parameters_is_computed_again_with_these(toy):
     made = toy.experiment.run("full", changes=changes, keep_stages=True)
     toy.experiment.store(made, record=True)
     assert ", of 2, agrees" in _vouched(toy)
-    assert dataclasses.asdict(toy.experiment.parameters("quick", toy.experiment._used(made)))[
+    assert dataclasses.asdict(toy.experiment.parameters("full", toy.experiment._used(made)))[
         "inner"
     ]["levels"] == (0.25,)
 
