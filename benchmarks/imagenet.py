@@ -9,21 +9,23 @@ from torchvision.models import resnet50
 
 from rs_lib.noise import Gaussian, Rounded
 from rs_lib.smoothing import Executed
+from rs_lib.smoothing.executed import default_tile
 from rs_lib.smoothing.sampling import count_classes
 
 IMAGES, SAMPLES = 500, 100_000
 """The published setting: every 100th validation image, n samples of each (Cohen et al. 2019)."""
 
 
-def measure(samples: int, device: str | None = None) -> list[dict[str, Any]]:
+def measure(tiles: int, device: str | None = None) -> list[dict[str, Any]]:
     """Return for each precision samples per second of the engine, and hours for the whole.
 
-    `samples` are timed after as many to warm up. Weights are random; the work does not depend on
-    them.
+    So many full `tiles` are timed after as many to warm up: wall time, which wants an idle
+    machine. Weights are random; the work does not depend on them.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = resnet50(weights=None).eval().to(device, memory_format=torch.channels_last)
     image = torch.randint(256, (1, 3, 224, 224), generator=torch.Generator().manual_seed(0))
+    samples = tiles * default_tile(torch.device(device).type, image.numel())
     rows = []
     for precision in ("float32", "bfloat16"):
         executed = Executed(model, classes=1000, device=device, precision=precision)

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import secrets
 import tempfile
 from json import JSONDecodeError
@@ -156,6 +157,8 @@ def _run(options: argparse.Namespace) -> int:
 def _run_all(options: argparse.Namespace) -> int:
     if options.experiment is not None:
         raise ValueError(f"experiment is {options.experiment!r}: with --all leave it out")
+    if "WORLD_SIZE" in os.environ:
+        raise ValueError("all is given: torchrun runs one experiment, name it")
     if options.changes or options.record:
         raise ValueError("set and record are for one experiment: with --all leave them out")
     devices.check(options.device)
@@ -179,7 +182,8 @@ def _checked(path: Path, record: bool) -> tuple[Experiment, Result]:
         made = result.read(path)
         experiment = experiments.find(made.content["experiment"])
         experiment.parameters(made.content["profile"])
-        dict(made.content["values"])
+        if not made.values:
+            raise KeyError("values")
         less = experiment.reductions(made)
     except _NO_RESULT as error:
         raise ValueError(f"{path.name} is no result: leave only those in the folder") from error

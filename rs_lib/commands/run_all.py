@@ -56,8 +56,9 @@ def _show(tasks: list[Task], profile: str, budget: float) -> None:
         print(f"  {task.name:20} {task.state:18} {told(task.seconds)}")
     known = [task.seconds for task in tasks if task.seconds is not None]
     unknown = len(tasks) - len(known)
-    rest = f", and {unknown} that were never run on such a device" if unknown else ""
-    print(f"  in all {told(sum(known))}{rest}", flush=True)
+    total = [f"in all {told(sum(known))}"] if known else []
+    total += [f"{unknown} of a time that no run on such a device tells"] if unknown else []
+    print(f"  {', and '.join(total)}", flush=True)
 
 
 def _worked(tasks: list[Task], device: str, end: float, out: Path | None) -> tuple[Outcome, bool]:

@@ -26,9 +26,6 @@ from rs_lib.smoothing import Certifier, Executed, RadiusTable
 from rs_lib.smoothing.radius_tables import certified_table, multiples, right_at
 from rs_lib.smoothing.sampling import Tally
 
-STEP = 0.25
-"""Radii are multiples of this, as published."""
-
 
 @dataclass(frozen=True)
 class Parameters:
@@ -226,7 +223,7 @@ def _tell(context: Context, line: str) -> None:
 def radii(parameters: Parameters, train_sigma: float, test_sigma: float) -> list[float]:
     """Return the radii to certify: the table where both noises are equal, 0 alone elsewhere."""
     most = parameters.reach * test_sigma if train_sigma == test_sigma else 0.0
-    return multiples(STEP, most)
+    return multiples(most)
 
 
 def smoothed(

@@ -21,9 +21,6 @@ from rs_lib.seeds import derive
 from rs_lib.smoothing import Certifier, Executed, RadiusTable
 from rs_lib.smoothing.radius_tables import certified_table, multiples, right_at
 
-STEP = 0.25
-"""Radii are multiples of this, as published."""
-
 
 @dataclass(frozen=True)
 class Parameters:
@@ -69,7 +66,7 @@ def _table(
     base = parameters.base
     within = certified_accuracy.experiment.within(context)
     model, _ = base_classifier(base, Gaussian(sigma), dataset, within)
-    radii = multiples(STEP, parameters.reach * sigma)
+    radii = multiples(parameters.reach * sigma)
     certifier = Certifier(
         Executed(
             model,

@@ -31,6 +31,10 @@ class _MissingError(Exception):
     """Ends a survey at the first stage that is not kept."""
 
 
+class _LateError(BaseException):
+    """The time is over: no handler of errors on the way, such as that of a model's, may take it."""
+
+
 @dataclass(frozen=True)
 class _Replay(Context):
     """Takes what is kept; without a `chosen` stage it ends where something is missing."""
@@ -88,7 +92,7 @@ def one_stage(
                 return "it keeps no stages"
             chosen = random.Random(seed).choice(stages)  # noqa: S311
             value = _computed(compute, device, origin, chosen)
-    except TimeoutError:
+    except _LateError:
         return f"no stage was computed again: none was done after {seconds:g} s"
     except (OSError, ValueError, absent) as error:
         return f"no stage was computed again: {error}"
@@ -185,10 +189,10 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def _limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError within, about `seconds` from now."""
+    """Raise _LateError within, about `seconds` from now."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError
+        raise _LateError
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -260,11 +260,14 @@ class Experiment:
         """Return whether the experiment would give other values now.
 
         So it does if its version was raised since `stored` was computed, or its witness differs.
+        Where no witness can run, other code counts as another result.
         """
         if stored.run["version"] != self.version:
             return True
         if stored.run["code"] == self.code:
             return False
+        if not witness.possible():
+            return True
         return not witness.agree(stored.run.get("witness"), self.witnessed())
 
     def reductions(self, made: Result) -> dict[str, tuple[object, object]]:

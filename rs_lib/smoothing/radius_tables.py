@@ -15,10 +15,13 @@ from rs_lib.smoothing.certify import Certification, Certifier
 CHUNK = 25
 """Images of a resumable stage, unless asked otherwise."""
 
+STEP = 0.25
+"""Radii are multiples of this, as published (Cohen et al. 2019)."""
 
-def multiples(step: float, most: float) -> list[float]:
-    """Return 0, `step`, 2 `step`, ... up to `most`, which may be missed by rounding alone."""
-    return [step * place for place in range(int(most / step + 1e-9) + 1)]
+
+def multiples(most: float) -> list[float]:
+    """Return 0, `STEP`, 2 `STEP`, ... up to `most`, which may be missed by rounding alone."""
+    return [STEP * place for place in range(int(most / STEP + 1e-9) + 1)]
 
 
 def certified_table(

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 import time
 from math import inf
 
@@ -12,7 +15,7 @@ from rs_lib import experiments
 from rs_lib.commands import plan, run_all
 from rs_lib.commands.plan import Task
 from rs_lib.experiments import placed_balls
-from rs_lib.record import devices, places, result
+from rs_lib.record import devices, places, result, witness
 from rs_lib.record.result import Result
 
 
@@ -219,3 +222,60 @@ def test_commands_that_make_no_sense_are_refused(command, sentence, capsys, tmp_
     status, out = told(command, capsys)
     assert status == 2
     assert sentence in out.err
+
+
+def test_torchrun_runs_one_experiment(capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    status, out = told(["run", "--all"], capsys)
+    assert status == 2
+    assert "torchrun runs one experiment, name it" in out.err
+
+
+BARE = """
+import sys
+
+for name in ("tqdm", "sklearn", "pandas", "matplotlib", "IPython", "jupytext", "nbformat"):
+    sys.modules[name] = None  # cannot be imported, as where it is not installed
+
+from rs_lib import __main__ as command_line, bars
+from rs_lib.record import places
+
+
+class Elsewhere(places.Places):
+    stages = None
+
+
+Elsewhere.stages = places.Path(sys.argv[1]) / "stages"
+places.HERE = Elsewhere()
+assert bars.bar is bars.Silent
+status = command_line.main(["run", "placed-balls", "--out", sys.argv[1] + "/out"])
+status |= command_line.main(["run", "--all", "--profile", "full", "--dry-run"])
+sys.exit(status)
+"""
+
+
+def test_a_machine_with_little_on_it_makes_results_that_are_taken(house, tmp_path, capsys):
+    root = str(places.Places().root)
+    done = subprocess.run(
+        [sys.executable, "-c", BARE, str(tmp_path)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "due, profile full:" in done.stdout
+    [path] = (tmp_path / "out").iterdir()
+    assert "witness" not in result.read(path).run
+    status, out = told(["collect", str(tmp_path / "out")], capsys)
+    assert status == 0, out.err
+    taken = result.read(house.results / "placed-balls.quick.json")
+    assert taken.run["witness"] == placed_balls.experiment.witnessed()
+
+
+def test_where_no_witness_can_run_other_code_counts_as_stale(made, monkeypatch):
+    monkeypatch.setattr(witness, "possible", lambda: False)
+    assert not placed_balls.experiment.stale(made)
+    other = Result(made.content, {**made.run, "code": "0"})
+    assert placed_balls.experiment.stale(other)

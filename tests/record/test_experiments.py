@@ -16,13 +16,14 @@ from rs_lib import experiments
 from rs_lib.book import notes
 from rs_lib.book.house import House
 from rs_lib.machines.data import DataError
-from rs_lib.record import digests, places, result, witness
+from rs_lib.record import checkpoint, digests, places, result, witness
 
 RUN_FIELDS = {
-    *("device", "started", "wall_seconds", "work_seconds", "stages_reused", "commit", "versions"),
+    *("device", "started", "wall_seconds", "stages_reused", "commit", "versions"),
     *("version", "code"),
 }
 OF_STAGES = {"stage_codes", "stages"}  # which results of November 2026 lack
+WORK = {"work_seconds"}  # which a result lacks where earlier stages do not tell their time
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_a_result_says_what_made_it(toy):
     }
     assert result.parameters["terms"] == 4
     assert result.content["experiment"] == "toy-sum"
-    assert set(result.run) == RUN_FIELDS | OF_STAGES
+    assert set(result.run) == RUN_FIELDS | OF_STAGES | WORK
     assert result.run["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
@@ -165,6 +166,20 @@ def test_a_result_of_changed_parameters_never_takes_the_place_of_a_recorded_one(
 )
 def test_witnesses_agree_where_counts_are_equal_and_floats_close(one, other, same):
     assert witness.agree(one, other) is same
+
+
+def test_the_time_of_earlier_sittings_counts_where_it_is_told(toy):
+    toy.experiment.run("full", keep_stages=True)
+    stages = sorted(places.HERE.stages.glob("*.pt"))
+    for path in stages:
+        checkpoint.save(path, {**checkpoint.load(path), "seconds": 100.0})
+    again = toy.experiment.run("full", keep_stages=True).run
+    assert again["stages_reused"] == len(stages)
+    assert again["work_seconds"] == pytest.approx(100 * len(stages), abs=60)
+    kept = checkpoint.load(stages[0])
+    del kept["seconds"]
+    checkpoint.save(stages[0], kept)
+    assert "work_seconds" not in toy.experiment.run("full", keep_stages=True).run
 
 
 @pytest.mark.parametrize("path", sorted(places.HERE.results.glob("*.*.json")), ids=lambda p: p.stem)
@@ -343,7 +358,7 @@ def test_a_stored_result_belongs_to_an_experiment(file):
     experiment = experiments.find(name)
     result = experiment.recorded(profile)
     assert (result.content["experiment"], result.content["profile"]) == (name, profile)
-    assert set(result.run) - OF_STAGES == RUN_FIELDS | {"witness"}
+    assert set(result.run) - OF_STAGES - WORK == RUN_FIELDS | {"witness"}
     changes = experiment.reductions(result)
     assert "None" not in {str(used) for used, _ in changes.values()}
     text = (House().results / file).read_text()
