@@ -138,7 +138,7 @@ def _compared(path: Path, value: Values, stored: Result, device: str) -> tuple[b
     share = {name: _plain(part) for name, part in value.items() if not _tensors(part)}
     found = stands_in(stored.values, share) if share else None
     if found is None:
-        return None, "the result does not hold what it gives"
+        return None, "that is a step on the way: the result holds nothing to compare it with"
     return found, "the values of the result"
 
 

@@ -74,7 +74,9 @@ def _edit(toy, **changes):
 def test_what_cannot_be_compared_is_said(stored):
     _forget_stages()
     _edit(stored, stages=None)
-    assert _vouched(stored).endswith("again, but the result does not hold what it gives")
+    assert _vouched(stored).endswith(
+        "again, but that is a step on the way: the result holds nothing to compare it with"
+    )
     _edit(stored, device="another")
     assert "but the result is of another machine or other versions" in _vouched(stored)
 
