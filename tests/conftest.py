@@ -98,8 +98,27 @@ figures.publish(
 
 ```{include} figures/fig-tiny.md
 ```
+
+```{code-cell} ipython3
+:tags: [remove-cell]
+
+from rs_lib.book import scoreboard
+
+theirs = published("jeong2021-mnist-gaussian-0.25-acr")
+scoreboard.headline("mean radius", theirs, 0.9, interval=(0.88, 0.92), digits=2)
+```
 """
 )
+
+CARDS = """[tiny]
+theorem = "thm-square"
+line = "A square of a sum has $2ab$ in it."
+new = "Nothing."
+source = ["cohen2019"]
+read = "all of it"
+after = []
+knows = "sums"
+"""
 
 CONTENTS = """format: jb-book
 root: intro
@@ -136,6 +155,7 @@ def build_house(root: Path, **chapters: str) -> House:
     for name, text in chapters.items():
         (house.notebooks / f"{name}.md").write_text(text)
     (house.book / "_toc.yml").write_text(CONTENTS)
+    (house.book / "cards.toml").write_text(CARDS)
     (house.book / "intro.md").write_text("# Tiny\n\nA book.\n\n{cite:t}`cohen2019`\n")
     house.lock.write_text("numpy==2.0\n")
     house.published.write_text(PUBLISHED)

@@ -31,6 +31,14 @@ KINDS = {
 }
 
 
+UNITS = {
+    "symbolic": ("identity", "identities"),
+    "exact": ("comparison", "comparisons"),
+    "numeric": ("comparison", "comparisons"),
+}
+"""What the checks of a kind count."""
+
+
 class ClaimError(AssertionError):
     """A registered check does not hold."""
 
@@ -42,21 +50,28 @@ class Claim:
     label: str
     kind: str
     how: str
+    count: int = 0  # identities or comparisons that were checked
 
     def _ipython_display_(self) -> None:
         """Show nothing: `_register` has done so, wherever in its cell the claim was made."""
 
     def page(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what the page shows of the claim, and the metadata that the ledger reads."""
-        note = f"{KINDS[self.kind]}: {self.how}" if self.how else KINDS[self.kind]
+        meaning = ", ".join(filter(None, (KINDS[self.kind], counted(self.kind, self.count))))
+        note = f"{meaning}: {self.how}" if self.how else meaning
         text = f"✓ {self.label} ({self.kind}). {note}"
         page = (
             f'<p class="rs-claim rs-claim-{self.kind}"><span class="rs-claim-kind">'
             f"{html.escape(self.kind)}</span> <code>{html.escape(self.label)}</code> "
             f"{html.escape(note)}</p>"
         )
-        record = {"label": self.label, "kind": self.kind, "how": self.how}
+        record = {"label": self.label, "kind": self.kind, "how": self.how, "count": self.count}
         return {"text/html": page, "text/plain": text}, {METADATA: record}
+
+
+def counted(kind: str, count: int) -> str:
+    """Return how much a claim compares, such as "3 identities"; nothing where it compares none."""
+    return f"{count:,} {UNITS[kind][count != 1]}" if kind in UNITS else ""
 
 
 def _register(claim: Claim) -> Claim:
@@ -83,7 +98,8 @@ def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
     What has no difference (truth values, matrices, sets) must be equal as it stands. Raises
     ClaimError with the difference that SymPy could not reduce to zero.
     """
-    for left, right in _asked(label, comparisons.pairs, identities):
+    asked = _asked(label, comparisons.pairs, identities)
+    for left, right in asked:
         one, other = (_asked(label, comparisons.expression, side) for side in (left, right))
         if one == other:
             continue
@@ -93,7 +109,7 @@ def symbolic(label: str, *identities: tuple[object, object], how: str) -> Claim:
         difference = sympy.simplify((one - other).rewrite(sympy.erf))
         if difference != 0:
             raise ClaimError(f"{label}: left - right = {difference}, not 0")
-    return _register(Claim(label, "symbolic", how))
+    return _register(Claim(label, "symbolic", how, len(asked)))
 
 
 def exact(label: str, *pairs: tuple[object, object], how: str) -> Claim:
@@ -102,12 +118,15 @@ def exact(label: str, *pairs: tuple[object, object], how: str) -> Claim:
     Floats are refused: give Fractions, integers, SymPy numbers, truth values, or
     sequences of them. Raises ClaimError with the first pair that differs.
     """
-    for number, (left, right) in enumerate(_asked(label, comparisons.pairs, pairs)):
+    asked = _asked(label, comparisons.pairs, pairs)
+    for number, (left, right) in enumerate(asked):
         for side in (left, right):
             _asked(label, comparisons.refuse_inexact, side)
         if not left == right:
             raise ClaimError(f"{label}: pair {number} differs: {left} is not {right}")
-    return _register(Claim(label, "exact", how))
+    return _register(
+        Claim(label, "exact", how, sum(comparisons.entries(left) for left, _ in asked))
+    )
 
 
 def numeric(
@@ -140,7 +159,7 @@ def numeric(
         raise ClaimError(f"{label}: {values}, outside rtol={relative:g}, atol={absolute:g}")
     stated = (("rtol", relative), ("atol", absolute))
     bounds = ", ".join(f"{name} {value:g}" for name, value in stated if value)
-    return _register(Claim(label, "numeric", f"{how} ({bounds or 'equal'})"))
+    return _register(Claim(label, "numeric", f"{how} ({bounds or 'equal'})", left.size))
 
 
 def at_most(label: str, smaller: npt.ArrayLike, larger: npt.ArrayLike, *, how: str) -> Claim:
@@ -154,7 +173,7 @@ def at_most(label: str, smaller: npt.ArrayLike, larger: npt.ArrayLike, *, how: s
     holds = np.asarray(left <= right, dtype=bool)
     if not holds.all():
         raise ClaimError(f"{label}: {int((~holds).sum())} of {holds.size} comparisons fail")
-    return _register(Claim(label, "numeric", f"{how} ({holds.size:,} comparisons)"))
+    return _register(Claim(label, "numeric", how, holds.size))
 
 
 def definition(label: str) -> Claim:
@@ -203,8 +222,12 @@ def collect(notebook: dict[str, Any]) -> list[Claim]:
 
 def _claim(record: object) -> Claim:
     fields = record if isinstance(record, dict) else {}
-    if set(fields) != {"label", "kind", "how"} or not (
-        all(isinstance(text, str) for text in fields.values()) and fields["kind"] in KINDS
+    texts = [fields.get(name) for name in ("label", "kind", "how")]
+    if not (
+        set(fields) == {"label", "kind", "how", "count"}
+        and all(isinstance(text, str) for text in texts)
+        and fields["kind"] in KINDS
+        and isinstance(fields["count"], int)
     ):
         raise ValueError(f"claim is {shown(record)}: run the chapter again")
     return Claim(**fields)

@@ -41,6 +41,13 @@ def _is_empty(value: object) -> bool:
     return value is sympy.S.EmptySet
 
 
+def entries(value: object) -> int:
+    """Return how many entries a sequence or set has, those within its entries counted alike."""
+    if isinstance(value, Sequence | Set) and not isinstance(value, str):
+        return sum(map(entries, value))
+    return 1
+
+
 def refuse_inexact(value: object) -> None:
     """Raise ValueError unless `value` is exact: rational, symbolic, text, or many of these."""
     if isinstance(value, float | np.floating) or (

@@ -48,6 +48,11 @@ def stored(experiment: Any, profile: str = "full") -> Note:
     return recorded(result.run, experiment.reductions(result), stale=stale)
 
 
+def where(result: Any) -> str:
+    """Return where and when a stored result was made, for a headline."""
+    return f"{result.run['device']}, {result.run['started'][:10]}"
+
+
 def recorded(
     run: Mapping[str, Any], reductions: Mapping[str, tuple[object, object]], *, stale: bool
 ) -> Note:

@@ -57,7 +57,7 @@ def converted(house: House, name: str, executed: Any) -> Any:
     notebook = copy.deepcopy(executed)
     notebook.metadata.pop("jupytext", None)
     sources = parse_file(str(house.bibliography)).entries
-    words = Words(labels(house), _glued(notebook), sources)
+    words = Words(labels(house), glued(notebook), sources)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = plain(cell.source, words)
@@ -100,6 +100,8 @@ def labels(house: House) -> dict[str, str]:
             if kind == "include":
                 word = series = "Fig."
                 label = Path(argument.strip()).stem
+                if not label.startswith("fig-"):
+                    continue
             else:
                 word = kind.removeprefix("prf:").capitalize()
                 series = word if word == kind.capitalize() else "prf"  # one series for theorems
@@ -110,7 +112,7 @@ def labels(house: House) -> dict[str, str]:
     return found
 
 
-def _glued(notebook: Any) -> dict[str, str]:
+def glued(notebook: Any) -> dict[str, str]:
     """Return the texts that the cells glued, by name."""
     found = {}
     for cell in notebook.cells:

@@ -254,7 +254,7 @@ def _check(chapter: Chapter, executed: Any, folder: Path) -> list[str]:
             wrong.append(
                 f"cell {index} shows a picture that is not published: call figures.publish"
             )
-    written = re.findall(r"\{include\}\s+figures/([\w-]+)\.md", chapter.source)
+    written = re.findall(r"\{include\}\s+figures/(fig-[\w-]+)\.md", chapter.source)
     code = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "code")
     published = [
         figure_id

@@ -35,6 +35,8 @@ def delta(pixels: int, kept: int, changed: int) -> Fraction:
 
     Raises ValueError unless 1 <= kept <= pixels <= `MOST_PIXELS` and 0 <= changed <= pixels, and
     for a fraction of more than some forty thousand digits.
+
+    In the book: thm-ra-coupling.
     """
     d, k = _checked(pixels, kept)
     rho = arguments.integer("changed", changed)
@@ -57,6 +59,8 @@ def radius(p_lower: npt.ArrayLike, pixels: int, kept: int) -> IntArray:
     0 says that the smoothed classifier answers so at the image itself. Pixels are positions: all
     channels of one count as one. Never more than in exact arithmetic. Raises ValueError for
     p_lower outside [0, 1] or unless 1 <= kept <= pixels <= `MOST_PIXELS`.
+
+    In the book: thm-ra-radius.
     """
     probability = arguments.exact_probabilities("p_lower", p_lower)
     d, k = _checked(pixels, kept)

@@ -56,6 +56,8 @@ def gaussian_radius(
     below 1.
 
     Source: Weber et al. (2023), Gaussian corollary.
+
+    In the book: cor-rab-gauss.
     """
     count = arguments.integers("poisoned", poisoned, least=1)
     first = arguments.probabilities("p_a", p_a, rounding="down")
@@ -81,6 +83,8 @@ def uniform_certified(
     [0, 1], low not below high, or entries that are not finite.
 
     Source: Weber et al. (2023), uniform corollary.
+
+    In the book: cor-rab-uniform.
     """
     first = arguments.probabilities("p_a", p_a, rounding="down")
     second = np.minimum(arguments.probabilities("p_b", p_b, rounding="up"), 1 - first)

@@ -24,6 +24,8 @@ def affected(image: tuple[int, int], block: int, patch: tuple[int, int]) -> int:
 
     `image` and `patch` are (rows, columns). Raises ValueError unless 1 <= block <= both sides of
     the image, and likewise for the patch.
+
+    In the book: cor-dp-blocks, prop-ra-blocks.
     """
     image, block, patch = _sizes(image, block, patch)
     rows, columns = (min(side, p + block - 1) for side, p in zip(image, patch, strict=True))

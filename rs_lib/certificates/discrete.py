@@ -51,6 +51,8 @@ def worst_case(p: Exact, radius: int, keep: Exact, alternatives: int = 1) -> Fra
     Attained by the classifier that says so on whole regions in order. The largest probability, for
     a rival, is `regions(...).best_case(p)` = 1 - rho_r(1 - p). Raises ValueError as `regions` does
     and for p outside [0, 1] or given as a float.
+
+    In the book: thm-dn-dimension.
     """
     return regions(radius, keep, alternatives).worst_case(p)
 
@@ -59,6 +61,8 @@ def threshold(radius: int, keep: Exact, alternatives: int = 1) -> Fraction:
     """Largest p with rho_r(p) <= 1/2: the radius is certified if and only if p exceeds it; exact.
 
     It is 1 where no p suffices. Raises ValueError as `regions` does.
+
+    In the book: thm-dn-certificate.
     """
     return _threshold(*_checked(radius, keep, alternatives))
 
@@ -84,6 +88,8 @@ def radius(
     below 0, and as `regions` does.
 
     Source: Lee et al. (2019), section 4; Wang, Cao, Jia and Gong (2020) for `p_upper`.
+
+    In the book: thm-dn-certificate, thm-dn-rival.
     """
     low = arguments.exact_probabilities("p_lower", p_lower)
     law = _checked(max_radius, keep, alternatives, "max_radius")

@@ -46,6 +46,8 @@ def radius(
     Raises ValueError for probabilities outside [0, 1] and for sigma not positive and finite.
 
     Source: Cohen, Rosenfeld and Kolter (2019), Theorem 1 and section 3.2.2.
+
+    In the book: thm-radius, prop-tight.
     """
     low = arguments.probabilities("p_lower", p_lower, rounding="down")
     scale = arguments.positive("sigma", sigma, rounding="down")
@@ -71,6 +73,8 @@ def worst_case(p: npt.ArrayLike, shift: npt.ArrayLike, sigma: npt.ArrayLike) -> 
     shift, or sigma not positive.
 
     Source: Cohen, Rosenfeld and Kolter (2019), Theorems 1 and 2.
+
+    In the book: thm-half-space.
     """
     mass = arguments.probabilities("p", p, rounding="down")
     distance = arguments.nonnegative("shift", shift, rounding="up")
@@ -93,6 +97,8 @@ def sampling_ceiling(
     Raises ValueError for trials < 1, alpha outside (0, 1), or sigma not positive.
 
     Source: Cohen, Rosenfeld and Kolter (2019), section 3.2.2.
+
+    In the book: eq-ceiling.
     """
     count = arguments.integers("trials", trials, least=1)
     return radius(clopper_pearson_lower(count, count, alpha), sigma)

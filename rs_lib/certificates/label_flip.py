@@ -67,6 +67,8 @@ def radius_kl(
     given as a float, classes below 2, or max_radius below 0.
 
     Source: Rosenfeld et al. (2020), section 4, from Dvijotham et al. (2020).
+
+    In the book: cor-lf-kl.
     """
     log_fail = _checked_log(log_failure)
     q, others, last = _checked_noise(flip, classes, max_radius)
@@ -90,6 +92,8 @@ def radius_tight(
     flips, once.
 
     Source: Lee et al. (2019), with the noise of Rosenfeld et al. (2020).
+
+    In the book: thm-lf-tight.
     """
     log_fail = _checked_log(log_failure)
     q, others, last = _checked_noise(flip, classes, max_radius)

@@ -48,6 +48,8 @@ def worst_case(p: npt.ArrayLike, shift: npt.ArrayLike, scale: npt.ArrayLike) -> 
     Computes W(p, shift / scale) of the module's head, rounded down. The arguments broadcast;
     `shift` is at least 0, in the unit of `scale`. Raises ValueError for p outside [0, 1], a
     negative shift, or scale not positive and finite.
+
+    In the book: prop-log-concave.
     """
     mass = arguments.probabilities("p", p, rounding="down")
     distance = arguments.nonnegative("shift", shift, rounding="up")

@@ -44,6 +44,8 @@ def chernoff_log_failure(
     do not fit, infinite weights, other labels, or flip outside (0, 1/2) or given as a float.
 
     Source: Rosenfeld et al. (2020), section 4.
+
+    In the book: prop-lf-chernoff.
     """
     weights, ones = checked_votes(alpha, labels, 2)
     q = checked_flip(flip, 2)[0]
@@ -66,6 +68,8 @@ def chernoff_log_failure_classes(
     with flip in (0, 1 - 1/classes).
 
     Source: Rosenfeld et al. (2020), multi-class extension; the sum over pairs is ours.
+
+    In the book: prop-lf-duels.
     """
     weights, known = checked_votes(alpha, labels, classes)
     q, others = checked_flip(flip, classes)
@@ -154,6 +158,8 @@ def ridge_flip_radius(alpha: npt.ArrayLike, labels: npt.ArrayLike) -> IntArray:
     Raises ValueError for shapes that do not fit, infinite weights, or other labels.
 
     Source: ours; the rule is that of Rosenfeld et al. (2020), section 4.
+
+    In the book: prop-lf-greedy.
     """
     weights, ones = checked_votes(alpha, labels, 2)
     radii = []

@@ -61,6 +61,8 @@ def nearest_neighbour_probabilities(
     small that a nearest distance exceeds 1e5 sigma.
 
     Source: Weber et al. (2023), K-NN with K = 1, without buckets.
+
+    In the book: prop-rab-nn.
     """
     distances, dim = _scaled_distances(train_x, test_x, sigma)
     result = np.empty_like(distances)
@@ -91,6 +93,8 @@ def nearest_neighbours_label_probabilities(
     gives, in O(n k) operations a node.
 
     Source: Weber et al. (2023), K-NN, without buckets and for any number of classes.
+
+    In the book: prop-rab-knn.
     """
     distances, dim = _scaled_distances(train_x, test_x, sigma)
     labels = arguments.integers("train_y", train_y)
@@ -129,6 +133,8 @@ def bucketed_nearest_neighbour_probabilities(
 
     Source: Weber et al. (2023), their code `knn_model.py`; `eval_knn.py` has shrink 0.1 for
     spambase and 1 else.
+
+    In the book: prop-rab-buckets.
     """
     distances, dim = _scaled_distances(train_x, test_x, sigma)
     count = arguments.integer("buckets", buckets, least=1, most=MOST_BUCKETS)

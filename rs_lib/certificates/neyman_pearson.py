@@ -55,6 +55,8 @@ def worst_case(
     P-mass 0 only cost, so h is 0 there. Of equally cheap outcomes the first is filled first.
     Raises ValueError for numbers other than Fraction or int, negative masses, masses that do not
     sum to 1, unequal lengths, or p outside [0, 1].
+
+    In the book: thm-np-finite.
     """
     if not isinstance(p, Fraction | int) or not 0 <= p <= 1:
         raise ValueError(f"p is {arguments.shown(p)}: give a Fraction in [0, 1]")
@@ -78,6 +80,8 @@ def linear_programme(p: float, base: npt.ArrayLike, shifted: npt.ArrayLike) -> f
 
     Accurate to about 1e-9. `base` and `shifted` have shape (outcomes,). Raises ValueError for
     entries or p outside [0, 1] or unequal shapes, and RuntimeError if the solver finds no optimum.
+
+    In the book: thm-np.
     """
     mass = arguments.single("p", arguments.probabilities("p", p, rounding="nearest"))
     first = arguments.probabilities("base", base, rounding="nearest")

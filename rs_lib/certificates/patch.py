@@ -41,6 +41,8 @@ def affected(width: int, band: int, patch: int, stride: int = 1, wrap: bool = Tr
     the border, where a patch can meet more bands than ceil((patch + band - 1) / stride).
 
     Raises ValueError unless 1 <= band, patch, stride <= width <= `MOST_COLUMNS`.
+
+    In the book: thm-dp-bands, prop-dp-strides.
     """
     width = arguments.integer("width", width, least=1, most=MOST_COLUMNS)
     band, patch, stride = (
@@ -68,6 +70,8 @@ def certified(votes: npt.ArrayLike, patch: int, band: int, method: str = "positi
 
     Raises ValueError for votes of another shape or kind, a band or patch outside 1 ... positions,
     or an unknown method.
+
+    In the book: thm-dp-counts, thm-dp-positions.
     """
     array = _checked(votes)
     columns = _within("patch", patch, array.shape[1])
@@ -80,6 +84,8 @@ def largest_patch(votes: npt.ArrayLike, band: int, method: str = "positions") ->
 
     0 where one column can. A patch that is certified has all smaller ones certified. `votes` and
     errors as for `certified`.
+
+    In the book: prop-dp-largest.
     """
     array = _checked(votes)
     columns = arguments.integer("band", band, least=1)

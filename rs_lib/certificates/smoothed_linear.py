@@ -51,6 +51,8 @@ def distance_from_normal(alpha: npt.ArrayLike, flip: Exact) -> FloatArray:
     ValueError as `flip_radius_bracket` does.
 
     Source: Shevtsova (2010).
+
+    In the book: thm-lf-normal.
     """
     weights = arguments.numbers("alpha", alpha)
     known = np.zeros(weights.shape[-1:], dtype=np.int64)
@@ -77,6 +79,8 @@ def flip_radius_bracket(
     fit, infinite weights, other labels, or flip outside (0, 1/2) or given as a float.
 
     Source: ours.
+
+    In the book: thm-lf-sliver.
     """
     weights, ones = checked_votes(alpha, labels, 2)
     weights, half_vote = _scaled(weights)

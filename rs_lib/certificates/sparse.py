@@ -71,6 +71,8 @@ def certified(
     The first three broadcast: `p_lower` [tests, 1, 1], `added` [a, 1] and `deleted` [d] give a
     grid for each test. Floats and Fractions count as exact numbers. Raises ValueError for p_lower
     outside [0, 1] and as `regions` does.
+
+    In the book: thm-dn-sparse.
     """
     low = arguments.exact_probabilities("p_lower", p_lower)
     more, less = np.broadcast_arrays(

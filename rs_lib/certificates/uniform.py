@@ -47,6 +47,8 @@ def radius_linf(
     outside [0, 1], half_width not positive and finite, or dim < 1.
 
     Source: Yang et al. (2020).
+
+    In the book: prop-uniform.
     """
     mass = arguments.probabilities("p_lower", p_lower, rounding="down")
     excess = np.maximum(mass - 0.5, 0.0)
@@ -65,6 +67,8 @@ def overlap(shift: npt.ArrayLike, half_width: npt.ArrayLike) -> FloatArray:
     `shift` has shape (..., d), in the unit of `half_width`, which broadcasts with shape (...).
     Returns prod_i (1 - |shift_i| / (2 half_width))_+ of shape (...). Raises ValueError for a shift
     without axes or with entries that are not finite, or half_width not positive.
+
+    In the book: eq-uniform.
     """
     delta = arguments.magnitudes("shift", shift)
     width = arguments.positive("half_width", half_width, rounding="down")

@@ -44,6 +44,8 @@ def vanishing_sigma(
     classes the ball vanishes from the smoothed classifier exactly there. Arguments broadcast;
     radius and result are in the units of the input. Raises ValueError unless radius > 0,
     dim >= 1 and classes >= 2.
+
+    In the book: thm-sr-vanish.
     """
     size = arguments.positive("radius", radius, rounding="down")
     d = arguments.integers("dim", dim, least=1, most=_MOST_DIM)
@@ -64,6 +66,8 @@ def smoothed_ball_radius(
     Arguments broadcast. Rounded down: the mass there exceeds one half by less than
     1e-13 + 1e-15 (dim + radius / sigma). Raises ValueError unless radius > 0, sigma >= 0 and
     dim >= 1.
+
+    In the book: thm-sr-ball.
     """
     big, noise, dims = np.broadcast_arrays(
         arguments.positive("radius", radius, rounding="down"),
@@ -113,6 +117,8 @@ def centre_certificate(radius: npt.ArrayLike, sigma: npt.ArrayLike, dim: int) ->
     sigma Phi^{-1}(F(R^2 / sigma^2)), F the distribution function of chi-square with `dim`
     degrees of freedom, from the logarithm of the mass outside. Rounded down, by less than
     2e-12 sigma and a relative 1e-13. Raises ValueError as `ball_mass`.
+
+    In the book: prop-sr-limit.
     """
     noise = arguments.positive("sigma", sigma, rounding="down")
     # The radius falls with sigma: as a divisor it goes up.

@@ -33,6 +33,8 @@ def cone_shift(half_angle: npt.ArrayLike, dim: npt.ArrayLike) -> FloatArray:
 
     Arguments broadcast; rounded up, by less than 1e-13 of it. Raises ValueError for an angle
     outside the range or dim < 1.
+
+    In the book: thm-sr-cone.
     """
     theta = _angles(half_angle)
     theta, d = np.broadcast_arrays(theta, arguments.integers("dim", dim, least=1, most=_MOST_DIM))
@@ -49,6 +51,8 @@ def cone_shift_bounds(half_angle: npt.ArrayLike, dim: npt.ArrayLike) -> tuple[Fl
     """Lower and upper bound of `cone_shift`: cot(theta) times the median and mean of chi_{d-1}.
 
     Arguments as there, but dim >= 2. The lower one is rounded down, the upper one up.
+
+    In the book: thm-sr-cone.
     """
     theta = _angles(half_angle)
     degrees = arguments.integers("dim", dim, least=2, most=_MOST_DIM) - 1

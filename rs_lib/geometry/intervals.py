@@ -68,7 +68,10 @@ def overlap(
 def disagreement(
     first: tuple[tuple[Number, Number], ...], second: tuple[tuple[Number, Number], ...]
 ) -> Number:
-    """Return the length of the points that lie in just one of two regions."""
+    """Return the length of the points that lie in just one of two regions.
+
+    In the book: thm-nt-outcomes.
+    """
     return length(first) + length(second) - 2 * length(overlap(first, second))
 
 

@@ -43,6 +43,8 @@ class Rounded(Additive):
 
     Raises ValueError for what is no continuous law, if `levels` lies outside 1 … 255 (images are
     uint8) or if the noise can leave the range of int16.
+
+    In the book: prop-wa-rounded.
     """
 
     law: Continuous

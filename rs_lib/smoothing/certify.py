@@ -210,6 +210,8 @@ def certify(
     data set. `execution`: `device`, `precision`, `compile_model`, `tile` of `Executed`.
     Each certificate is false with probability at most `alpha` (Cohen et al. 2019,
     proposition 2); of M images the expected number of false ones is at most `alpha` M.
+
+    In the book: thm-certify.
     """
     executed = Executed(model, classes=classes, **execution)
     certifier = Certifier(executed, noise, plan, seed=seed, alpha=alpha)

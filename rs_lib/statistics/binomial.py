@@ -79,6 +79,8 @@ def clopper_pearson_lower(
     and for alpha outside [`LEAST_LEVEL`, 1).
 
     Source: Clopper and Pearson, Biometrika 26 (1934).
+
+    In the book: thm-clopper-pearson.
     """
     k, n = _counts(successes, trials)
     level = _level(alpha)
@@ -131,6 +133,8 @@ def randomized_clopper_pearson_lower(
     raises ValueError also for uniforms outside [0, 1].
 
     Source: Voráček (2024), randomised Clopper-Pearson; the cap is ours.
+
+    In the book: prop-randomised.
     """
     k, n = _counts(successes, trials)
     k, n, level, weight = np.broadcast_arrays(

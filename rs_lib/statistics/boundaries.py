@@ -73,6 +73,8 @@ def wealth(successes: IntArray, looks: IntArray, p: float) -> FloatArray:
     under p. As a function of k it falls until k + 1/2 >= np and rises from there.
 
     Source: Krichevsky and Trofimov (1981); Voráček (2024), section 4.
+
+    In the book: thm-ville.
     """
     k, rest = successes.astype(np.float64), (looks - successes).astype(np.float64)
     value: FloatArray = (
@@ -87,6 +89,8 @@ def likelihood_ratio(successes: IntArray, looks: IntArray, p: float) -> FloatArr
     Above the mean it is the largest log likelihood ratio that any larger probability reaches, so
     a further success raises it and a further failure lowers it. By Chernoff's bound it reaches c
     on one side at one look with probability exp(-c) at most.
+
+    In the book: thm-wald.
     """
     k, rest = successes.astype(np.float64), (looks - successes).astype(np.float64)
     return np.asarray(

@@ -218,6 +218,8 @@ class SequentialTable:
 
     `p0s`: strictly increasing, shape (m,). Attributes: `looks` int64 (looks,), `accept` and
     `reject` int64 (m, looks), otherwise as in `SequentialTest`, whose arguments and errors apply.
+
+    In the book: prop-nested.
     """
 
     def __init__(

@@ -1,0 +1,100 @@
+"""What a page folds: checks to one line each, which says how much was checked, and long code.
+
+Executed notebooks keep all of it; a page shows the code that is part of the argument.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from rs_lib.book import claims
+from rs_lib.book.claims import METADATA, Claim
+
+LONGEST = 15
+"""Lines of code that a page shows unasked."""
+_SIMPLE = re.compile(r"[\w:.-]+")
+
+
+def anchor(label: str) -> str:
+    """Return the id of the line that tells how `label` was checked, or nothing for an odd label."""
+    return f"check-{label}" if _SIMPLE.fullmatch(label) else ""
+
+
+def summary(found: Iterable[Claim]) -> str:
+    """Return one line for several claims, such as "symbolic, 3 identities · exact, 8 comparisons".
+
+    Definitions check nothing and are left out; nothing is left of definitions alone.
+    """
+    given = list(found)
+    parts = []
+    for kind in claims.KINDS:
+        count = sum(claim.count for claim in given if claim.kind == kind)
+        if kind in claims.UNITS and count:
+            parts.append(f"{kind}, {claims.counted(kind, count)}")
+        elif kind == "cited" and any(claim.kind == kind for claim in given):
+            parts.append("cited, not checked here")
+    return " · ".join(parts)
+
+
+def fold(notebook: dict[str, Any]) -> dict[str, list[Claim]]:
+    """Fold the cells of an executed notebook in place, and return its claims by label.
+
+    A cell that shows nothing but claims becomes one line that opens; where it holds definitions
+    alone the page drops it. The first line that tells of a label can be linked (see `anchor`).
+    Code of more than `LONGEST` lines is hidden, and with hidden code a cell that shows nothing.
+    """
+    every: dict[str, list[Claim]] = {}
+    linked: set[str] = set()
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        found = claims.collect({"cells": [cell]})
+        for claim in found:
+            every.setdefault(claim.label, []).append(claim)
+        if found:
+            _link(cell["outputs"], linked)
+            if all(map(_hidden_or_claim, cell["outputs"])):
+                _fold(cell["metadata"], summary(found))
+        _hide(cell)
+    return every
+
+
+def _hide(cell: dict[str, Any]) -> None:
+    tags = cell["metadata"].setdefault("tags", [])
+    source = cell["source"]
+    text = source if isinstance(source, str) else "".join(source)
+    if len([line for line in text.splitlines() if line.strip()]) > LONGEST and not any(
+        tag.startswith(("hide-", "remove-")) for tag in tags
+    ):
+        tags.append("hide-input")
+    if "hide-input" in tags and all(
+        "scrapbook" in out.get("metadata", {}) for out in cell["outputs"]
+    ):
+        tags[tags.index("hide-input")] = "remove-cell"
+
+
+def _link(outputs: list[Any], linked: set[str]) -> None:
+    """Give the first line of each label an id; `linked` holds the labels that have one."""
+    for output in outputs:
+        record = output.get("metadata", {}).get(METADATA)
+        if record and record["label"] not in linked and anchor(record["label"]):
+            linked.add(record["label"])
+            page = output["data"]["text/html"]
+            text = page if isinstance(page, str) else "".join(page)
+            output["data"]["text/html"] = text.replace(
+                "<p ", f'<p id="{anchor(record["label"])}" ', 1
+            )
+
+
+def _hidden_or_claim(output: Any) -> bool:
+    """Whether an output is a claim's, or one that pages do not show: a number for the prose."""
+    metadata = output.get("metadata", {})
+    return METADATA in metadata or "scrapbook" in metadata
+
+
+def _fold(metadata: dict[str, Any], line: str) -> None:
+    tags = [tag for tag in metadata.get("tags", []) if not tag.startswith("hide-")]
+    metadata["tags"] = [*tags, "hide-cell" if line else "remove-cell"]
+    if line:
+        told = line.capitalize() if line.startswith("cited") else f"✓ checked: {line}"
+        metadata["mystnb"] = {"code_prompt_show": told, "code_prompt_hide": told}
