@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from rs_lib.book import claims
+from rs_lib.book import claims, scoreboard
 from rs_lib.book.claims import METADATA, Claim
+from rs_lib.book.records import SHOWN
 
 LONGEST = 15
 """Lines of code that a page shows unasked."""
@@ -42,6 +43,7 @@ def fold(notebook: dict[str, Any]) -> dict[str, list[Claim]]:
     A cell that shows nothing but claims becomes one line that opens; where it holds definitions
     alone the page drops it. The first line that tells of a label can be linked (see `anchor`).
     Code of more than `LONGEST` lines is hidden, and with hidden code a cell that shows nothing.
+    Outputs that pages show elsewhere, figures and headlines, and definitions are dropped.
     """
     every: dict[str, list[Claim]] = {}
     linked: set[str] = set()
@@ -56,7 +58,14 @@ def fold(notebook: dict[str, Any]) -> dict[str, list[Claim]]:
             if all(map(_hidden_or_claim, cell["outputs"])):
                 _fold(cell["metadata"], summary(found))
         _hide(cell)
+        cell["outputs"] = [out for out in cell["outputs"] if not _elsewhere(out)]
     return every
+
+
+def _elsewhere(output: Any) -> bool:
+    metadata = output.get("metadata", {})
+    kind = metadata.get(METADATA, {}).get("kind")
+    return SHOWN in metadata or scoreboard.METADATA in metadata or kind == "definition"
 
 
 def _hide(cell: dict[str, Any]) -> None:
@@ -77,7 +86,9 @@ def _link(outputs: list[Any], linked: set[str]) -> None:
     """Give the first line of each label an id; `linked` holds the labels that have one."""
     for output in outputs:
         record = output.get("metadata", {}).get(METADATA)
-        if record and record["label"] not in linked and anchor(record["label"]):
+        if not record or record["kind"] == "definition":
+            continue
+        if record["label"] not in linked and anchor(record["label"]):
             linked.add(record["label"])
             page = output["data"]["text/html"]
             text = page if isinstance(page, str) else "".join(page)

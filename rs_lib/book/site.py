@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from rs_lib.book import contents, generated, readable, records
+from rs_lib.book import contents, dressing, generated, readable, records
 from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
 from rs_lib.record import digests, files
@@ -48,7 +48,7 @@ def key(house: House) -> str:
         for path in files
         if not path.name.endswith(".key.json")
     }
-    code = ["rs_lib.book.sphinx_theme", "rs_lib.book.readable"]
+    code = ["rs_lib.book.sphinx_theme", "rs_lib.book.readable", "rs_lib.book.dressing"]
     listing["theme"] = digests.code_digest(code)
     return digests.sha256(digests.canonical_json(listing))
 
@@ -92,6 +92,7 @@ def render(house: House) -> bool:
     if absent:
         raise SiteError(f"the rendered book lacks {', '.join(absent)}")
     offer_notebooks(house)
+    dressing.dress(house.html)
     files.write_atomically(stamp, wanted)
     return True
 

@@ -3,8 +3,8 @@
 The theme loads Thebe, which runs code in the page on a remote machine, and declares it twice,
 an error in the browser's console. The book works without a network and does without it.
 sphinx-proof gives all proofs of a page one id and sets "Proof." in the type of the text.
-Executed notebooks show the figures in their outputs; pages include them, and shall not do it twice.
 Checks fold to one line, and each theorem links to its check and to the functions of the library.
+The search finds prose: code and the letters of formulas are no words that a reader looks for.
 """
 
 import json
@@ -12,25 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes  # type: ignore[import-untyped]
+from sphinx import search
 from sphinx.application import Sphinx
 
-from rs_lib.book import folding, library, scoreboard
+from rs_lib.book import folding, library
 from rs_lib.book.claims import Claim
 from rs_lib.book.house import House
-from rs_lib.book.records import SHOWN
 
 _CLAIMS = "rs_claims"
-_ELSEWHERE = {SHOWN, scoreboard.METADATA}  # marks of outputs that pages show in another place
 
 
 def _read(app: Sphinx, name: str, source: list[str]) -> None:
-    """Fold the checks of an executed notebook, and drop the figures that the page includes."""
+    """Fold an executed notebook, which shows in its outputs the figures that the page includes."""
     if not app.env.doc2path(name).endswith(".ipynb"):
         return
     notebook = json.loads(source[0])
-    for cell in notebook["cells"]:
-        outputs = cell.get("outputs", [])
-        outputs[:] = [out for out in outputs if not _ELSEWHERE & set(out.get("metadata", {}))]
     app.env.temp_data[_CLAIMS] = folding.fold(notebook)
     source[0] = json.dumps(notebook)
 
@@ -90,8 +86,22 @@ def _set_proofs(app: Sphinx, doctree: nodes.document) -> None:
             )
 
 
+class _Prose(search.IndexBuilder):
+    """The index of a search through prose."""
+
+    def feed(self, docname: str, filename: str, title: str, doctree: nodes.document) -> None:
+        """Take the words of a page but for code, formulas and HTML."""
+        prose = doctree.deepcopy()
+        for kind in (nodes.literal_block, nodes.math, nodes.math_block, nodes.raw):
+            for node in list(prose.findall(kind)):
+                node.parent.remove(node)
+        super().feed(docname, filename, title, prose)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register all, the filter behind the extensions that add the scripts."""
+    app.config.mathjax_path = "mathjax/startup.js"  # loads the parts that _config.yml names
+    search.IndexBuilder = _Prose  # type: ignore[misc]  # no option chooses another
     app.connect("source-read", _read)
     app.connect("doctree-read", _set_proofs)
     app.connect("doctree-read", _set_theorems)

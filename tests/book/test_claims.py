@@ -185,7 +185,7 @@ def test_numeric_shows_the_worst_entry():
 
 
 def test_at_most_has_no_slack():
-    assert "2 comparisons" in claims.at_most("eq-a", [1, 1.5], [1, 2], how="grid").how
+    assert claims.at_most("eq-a", [1, 1.5], [1, 2], how="grid").count == 2
     for smaller, larger in (
         (np.nextafter(1, 2), 1.0),
         ([0.0, np.nan], 1.0),

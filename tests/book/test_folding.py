@@ -64,7 +64,7 @@ def test_the_first_line_of_a_label_can_be_linked_and_no_odd_one():
     odd = Claim('a" onclick="x', "exact", "", 1)
     cells, _ = _folded(_cell(MADE[:2]), _cell([*MADE, odd]))
     pages = [output["data"]["text/html"] for cell in cells for output in cell["outputs"]]
-    assert [page.count('id="check-') for page in pages] == [1, 0, 0, 0, 1, 0]
+    assert [page.count('id="check-') for page in pages] == [1, 0, 0, 0, 0]
     assert 'id="check-thm-a"' in pages[0]
 
 
@@ -86,6 +86,13 @@ def test_long_code_is_hidden_and_what_shows_nothing_is_dropped(lines, tags, show
     code = "x = 1\n\n" * lines
     (cell,), _ = _folded(_cell([], [number, table] if shows else [number], tags, code))
     assert cell["metadata"]["tags"] == found
+
+
+def test_what_pages_show_elsewhere_is_dropped_but_its_code_can_be_opened():
+    figure = {"output_type": "display_data", "data": {}, "metadata": {"rs_figure": "fig-a"}}
+    (cell,), _ = _folded(_cell(MADE[2:], [figure], ["hide-input"]))
+    assert cell["outputs"] == []
+    assert cell["metadata"]["tags"] == ["hide-input"]
 
 
 def test_docstrings_name_labels_of_the_book():

@@ -62,7 +62,7 @@ def test_headlines_are_read_back_from_a_chapter(tiny):
     assert made.ours == "0.90 (0.88 to 0.92)"
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            if scoreboard.METADATA in output.metadata:
+            if scoreboard.METADATA in output.get("metadata", {}):
                 output.metadata[scoreboard.METADATA]["verdict"] = "excellent"
     with pytest.raises(ValueError, match="run the chapter again"):
         scoreboard.collect(notebook)

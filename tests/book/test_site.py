@@ -107,17 +107,21 @@ def test_generated_pages_list_the_records_and_are_written_once(tiny):
     )
     ledger = claims.read_text()
     assert "## A tiny chapter\n\n2 checks." in ledger
-    assert "{prf:ref}`thm-square`\n  - symbolic\n  - expanded" in ledger
+    line = "{prf:ref}`thm-square`\n  - symbolic, 1 identity\n  - expanded\n  - <a href="
+    assert f'{line}"tiny.html#check-thm-square">check</a>' in ledger
     assert "{eq}`eq-one`\n  - definition" in ledger
-    record = figures.read_text()
+    assert "(figure/fig-tiny.md)" in figures.read_text()
+    record = (tiny.chapters / "figure" / "fig-tiny.md").read_text()
     for kind in ("svg", "pdf", "csv", "json", "bib"):
-        assert f"<../figures/fig-tiny.{kind}>" in record
+        assert f"<../../figures/fig-tiny.{kind}>" in record
     values = published.read_text()
     assert "{cite:t}`cohen2019`" in values
     assert re.search(r"(?is)accuracy at radii.*a setting.*0\.5.*0\.25.*read", values)
+    (tiny.chapters / "figure" / "fig-gone.md").write_text("# Gone\n")
     before = [path.stat().st_mtime_ns for path in (claims, figures, published)]
     generated.write(tiny)
     assert [path.stat().st_mtime_ns for path in (claims, figures, published)] == before
+    assert not (tiny.chapters / "figure" / "fig-gone.md").exists()
 
 
 @pytest.mark.parametrize("file", ["_config.yml", "book/intro.md", "book/figures/fig-tiny.svg"])
