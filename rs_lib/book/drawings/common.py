@@ -1,6 +1,8 @@
 """What the drawings share: series, panels, images, bands, shares in percent, legends."""
 
+from collections.abc import Sequence
 from itertools import product
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -25,6 +27,10 @@ RULES: dict[str, dict[str, Any]] = {
 """The line of each rule that says when to stop sampling."""
 
 
+SOME = 5
+"""How many points of a long curve get whiskers."""
+
+
 def parts(data: pd.DataFrame, column: str = "series") -> list[tuple[str, pd.DataFrame]]:
     """Return each value of a column with its rows, in the order of the data."""
     return [(str(name), rows) for name, rows in data.groupby(column, sort=False)]
@@ -39,11 +45,15 @@ def panels(
     return figure, [(axes, *part) for axes, part in zip(row, named, strict=True)]
 
 
-def tiles(count: int, columns: int, *, height: float, more: float = 0) -> tuple[Figure, list[Axes]]:
+def tiles(
+    count: int, columns: int, *, height: float, more: float = 0, phone: int = 1
+) -> tuple[Figure, list[Axes]]:
     """Return a figure of `count` panels in rows of `columns`, and hide the places that are left.
 
-    A row is `height` inches high, the figure `more` than its rows.
+    A row is `height` inches high, the figure `more` than its rows; on a phone a row has `phone`
+    panels.
     """
+    columns = phone if style.narrow() else columns
     depth = -(-count // columns)
     figure, grid = style.grid(depth, columns, height=height * depth + more)
     every = [axes for row in grid for axes in row]
@@ -73,15 +83,31 @@ def gallery(
     The values of `column` stand above, of this size; a row is `height` inches high.
     """
     rows, columns = (list(dict.fromkeys(data[name])) for name in (row, column))
-    figure, every = tiles(len(rows) * len(columns), len(columns), height=height, more=more)
+    count, across = len(rows) * len(columns), len(columns)
+    if style.narrow():
+        height, size = style.width() / across + 0.7, 8
+    figure, every = tiles(count, across, height=height, more=more, phone=across)
     shown = []
     for axes, (i, j) in zip(every, product(rows, columns), strict=True):
         cells = data[(data[row] == i) & (data[column] == j)]
         image(axes, cells)
         shown.append((axes, cells))
     for axes, name in zip(every, columns, strict=False):
-        axes.set_title(str(name), fontsize=size)
+        axes.set_title(lines(str(name)), fontsize=size)
     return figure, shown
+
+
+def tell(axes: Axes, cells: pd.DataFrame, size: float | None = None) -> None:
+    """Write a picture's text (column: text) below it."""
+    text = str(cells["text"].iloc[0])
+    axes.set_xlabel(lines(text), fontsize=7.5 if style.narrow() else size)
+
+
+def lines(text: str) -> str:
+    """Return a text that stands at a picture; on a phone in lines of a few letters."""
+    if not style.narrow():
+        return text
+    return "\n".join("\n".join(wrap(line, 11)) for line in text.split("\n"))
 
 
 def grey_key(figure: Figure) -> None:
@@ -118,6 +144,74 @@ def whiskers(axes: Axes, x: pd.Series, rows: pd.DataFrame, y: str, **look: Any) 
     """Draw points at `x` with whiskers from `low` to `high` (columns)."""
     reach = np.clip([rows[y] - rows["low"], rows["high"] - rows[y]], 0, None)
     axes.errorbar(x, rows[y], yerr=reach, **{"capsize": 2, "elinewidth": 1, **look})
+
+
+def some_whiskers(
+    axes: Axes, rows: pd.DataFrame, x: str, y: str, place: tuple[int, int], **look: Any
+) -> None:
+    """Draw whiskers at a few points of a curve; those of the `place[1]` curves take turns.
+
+    For curves so near that their bands would hide one another.
+    """
+    step = max(1, len(rows) // SOME)
+    few = rows.iloc[step * (place[0] + 1) // (place[1] + 1) :: step]
+    whiskers(axes, few[x], few, y, **{"linestyle": "none", **look})
+
+
+def stairs(axes: Axes, rows: pd.DataFrame, x: str, y: str, shade: float, **look: Any) -> None:
+    """Draw values at whole numbers as steps around them, with the band from `low` to `high`."""
+    axes.step(rows[x], rows[y], where="mid", **look)
+    band(axes, rows, x, look["color"], shade, step="mid")
+
+
+def beside(
+    axes: Axes,
+    point: tuple[float, float],
+    text: str,
+    colour: Any,
+    side: str = "right",
+    **look: Any,
+) -> None:
+    """Write a name beside a point, at a side such as "right", "above" or "below right"."""
+    x = 5 * (("right" in side) - ("left" in side))
+    y = 5 * (("above" in side) - ("below" in side))
+    shift = (x, y)
+    across = {5: "left", -5: "right", 0: "center"}[x]
+    upright = {5: "bottom", -5: "top", 0: "center"}[y]
+    axes.annotate(
+        *(text, point),
+        xytext=shift,
+        textcoords="offset points",
+        color=colour,
+        annotation_clip=False,
+        **{"fontsize": 9, "ha": across, "va": upright, **look},
+    )
+
+
+def at_height(rows: pd.DataFrame, x: str, y: str, height: float) -> tuple[float, float]:
+    """Return the point of a curve that is nearest to a height."""
+    point = rows.iloc[int((rows[y] - height).abs().argmin())]
+    return float(point[x]), float(point[y])
+
+
+def at_ends(axes: Axes, ends: Sequence[tuple[float, str, Any]], gap: float = 0.07) -> None:
+    """Write names right of a panel at the heights (height, name, colour) of their curves' ends.
+
+    Names stay `gap` of the panel's height apart; the limits of the axes must be set before.
+    """
+    left = axes.get_xlim()[0]
+    place = axes.transAxes.inverted().transform
+    heights = [float(place(axes.transData.transform((left, y)))[1]) for y, _, _ in ends]
+    order = np.argsort(heights, kind="stable")
+    free = np.array(heights)[order]
+    for k in range(1, len(free)):
+        free[k] = max(free[k], free[k - 1] + gap)
+    free[-1] = min(free[-1], 1.0)
+    for k in range(len(free) - 2, -1, -1):
+        free[k] = min(free[k], free[k + 1] - gap)
+    for k, height in zip(order, free, strict=True):
+        _, text, colour = ends[k]
+        axes.text(1.02, height, text, color=colour, va="center", size=9, transform=axes.transAxes)
 
 
 def percent(axis: Axis, decimals: int | None = 0) -> None:

@@ -106,7 +106,7 @@ def noisy_images(data: pd.DataFrame) -> Figure:
     """
     figure, shown = common.gallery(data, "image", "panel", height=1.75, more=0.3)
     for axes, cells in shown:
-        axes.set_xlabel(str(cells["text"].iloc[0]))
+        common.tell(axes, cells)
     common.grey_key(figure)
     return figure
 

@@ -15,7 +15,7 @@ def views(data: pd.DataFrame) -> Figure:
     visible = data.assign(value=data["value"].where(data["seen"] > 0))
     figure, shown = common.gallery(visible, "image", "panel", height=1.75)
     for axes, cells in shown:
-        axes.set_xlabel(str(cells["text"].iloc[0]))
+        common.tell(axes, cells)
     return figure
 
 
