@@ -134,7 +134,7 @@ def certified(data: pd.DataFrame) -> Figure:
     """
     named = common.parts(data, "panel")
     settings = sum(own["series"].nunique() for _, own in named)
-    figure, (axes,) = style.panels(1, height=0.7 + 0.27 * settings + 0.36 * len(named))
+    figure, (axes,) = style.panels(1, height=0.7 + 0.33 * settings + 0.36 * len(named))
     place, ticks = 0.0, {}
     for name, own in named:
         axes.text(0, place, name, ha="left", va="center", fontsize=9.5, weight="bold")
@@ -156,13 +156,13 @@ def _numbers(axes: Axes, rows: pd.DataFrame, place: float) -> None:
     shown = rows[~lost]
     axes.hlines(place, shown["share"].min(), shown["share"].max(), color="#cccccc", linewidth=0.8)
     for _, row in shown.iterrows():
-        # Neighbouring intervals may overlap: they lie by turns above and below the line.
-        height = place + (0.14 if row["radius"] % 2 else -0.14)
+        # Neighbours may be close together: they lie by turns below and above the line.
+        height = place + (0.22 if row["radius"] % 2 else -0.22)
         axes.hlines(height, row["low"], row["high"], color=style.BLUE, linewidth=1.3)
-        disc = {"markersize": 11, "markeredgecolor": style.BLUE, "markerfacecolor": "white"}
-        axes.plot(row["share"], place, "o", clip_on=False, zorder=3, **disc)
+        disc = {"markersize": 10, "markeredgecolor": style.BLUE, "markerfacecolor": "white"}
+        axes.plot(row["share"], height, "o", clip_on=False, zorder=3, **disc)
         axes.text(
-            *(row["share"], place, f"{row['radius']:.0f}"),
+            *(row["share"], height, f"{row['radius']:.0f}"),
             ha="center",
             va="center_baseline",
             fontsize=8,

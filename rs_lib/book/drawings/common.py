@@ -219,8 +219,8 @@ def percent(axis: Axis, decimals: int | None = 0) -> None:
     axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
 
 
-def shares(axes: Axes, low: float = -0.02, high: float = 1.02) -> None:
-    """Let y run over all shares, in percent."""
+def shares(axes: Axes, low: float = -0.02, high: float | None = 1.02) -> None:
+    """Let y run over all shares, in percent, or up to the largest that is drawn (None)."""
     axes.set_ylim(low, high)
     percent(axes.yaxis)
 

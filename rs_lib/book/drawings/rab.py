@@ -155,8 +155,9 @@ def certified(data: pd.DataFrame) -> Figure:
         axes.set(title=f"{trigger}, {noise}", xlim=(0, end if end > 0 else None))
         axes.title.set_size(10)
         common.shares(axes, low=0)
+    across = 2 if style.narrow() else across
     for axes in every[-across:]:
-        axes.set_xlabel("length of all patterns", size=9.5)
+        axes.set_xlabel("length of patterns", size=9.5)
     for axes in every[::across]:
         axes.set_ylabel("certified accuracy", size=9.5)
     common.common_legend(figure, every[0], columns=2)
