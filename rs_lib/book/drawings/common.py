@@ -1,6 +1,6 @@
 """What the drawings share: series, panels, images, bands, shares in percent, legends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from textwrap import wrap
 from typing import Any
@@ -29,6 +29,12 @@ RULES: dict[str, dict[str, Any]] = {
 
 SOME = 5
 """How many points of a long curve get whiskers."""
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Return texts as a list in a sentence."""
+    *most, last = list(texts) or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def parts(data: pd.DataFrame, column: str = "series") -> list[tuple[str, pd.DataFrame]]:

@@ -12,6 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from rs_lib.book import style
 from rs_lib.book.drawings import common
+from rs_lib.book.pictures import frames_say
 
 TOP = 1.03
 """Where axes of shares end."""
@@ -82,6 +83,20 @@ def intervals(data: pd.DataFrame) -> Figure:
     return figure
 
 
+def _best_in_words(rows: pd.DataFrame) -> str:
+    base, points, margin = (rows[rows["part"] == part] for part in ("hypothesis", "point", "margin"))
+    steps = common.listed(f"{x:.2f}" for x in base["x"].iloc[1:-1])
+    votes = common.listed(
+        f"{vote:.3f} (label {label:.0f})"
+        for vote, label in zip(points["y"], points["label"], strict=True)
+    )
+    return (
+        f"The best hypothesis changes its label at {steps}. Under noise it has the votes {votes} "
+        f"at the labelled points, a margin of {margin['y'].iloc[0]:.4f}."
+    )
+
+
+@frames_say(_best_in_words)
 def best(data: pd.DataFrame) -> Figure:
     """The best hypothesis for five labels and its smoothed vote, a panel for each noise.
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import MultipleLocator
 
 from rs_lib.book import style
 from rs_lib.book.drawings import common
+from rs_lib.book.pictures import frames_say
 
 SIDE = 100
 """Pixels of the square with balls."""
@@ -36,6 +37,17 @@ def _line_panel(axes: Axes, rows: pd.DataFrame, *, small: bool) -> None:
     axes.set(xlim=(-5, 4.2), ylim=(-0.52, 1.05), yticks=[0, 0.5, 1])
 
 
+def _line_in_words(rows: pd.DataFrame) -> str:
+    told = []
+    names = ("The region", "after training", "after smoothing")
+    for name, text in zip(LEVELS, names, strict=True):
+        bars = rows[(rows["part"] == "bar") & (rows["name"] == name)]
+        ends = [f"from {a:g} to {b:g}" for a, b in zip(bars["x"], bars["y"], strict=True)]
+        told.append(f"{text}: {common.listed(ends) or 'nothing'}")
+    return "; ".join(told) + "."
+
+
+@frames_say(_line_in_words)
 def line(data: pd.DataFrame) -> Figure:
     """Two intervals on the line as the training noise grows: a panel for each noise, or one frame.
 
@@ -111,6 +123,20 @@ def _raster(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlabel(f"wrong: {wrong:.1%}", fontsize=9)
 
 
+def _balls_in_words(rows: pd.DataFrame) -> str:
+    told = []
+    for step, text in (("trained", "After training"), ("smoothed", "after smoothing")):
+        own = rows[rows["step"] == step]
+        runs = (own["right"] - own["left"]).groupby(own["kind"]).sum() / SIDE**2
+        kept, lost, added = (float(runs.get(kind, 0.0)) for kind in KINDS)
+        told.append(
+            f"{text} {kept / (kept + lost):.0%} of the balls are kept, and {added:.1%} of the "
+            "square are taken for balls in error"
+        )
+    return "; ".join(told) + "."
+
+
+@frames_say(_balls_in_words)
 def balls(data: pd.DataFrame) -> Figure:
     """Balls on a torus as the training noise grows: after training, and then smoothed.
 

@@ -9,6 +9,7 @@ from matplotlib.path import Path
 
 from rs_lib.book import style
 from rs_lib.book.drawings import common
+from rs_lib.book.pictures import frames_say
 
 TILE = 4.0
 """Width and height of the window in which a region of the plane is shown."""
@@ -61,6 +62,26 @@ def _tiles(axes: Axes, rows: pd.DataFrame, size: float) -> None:
     common.bare(axes, framed=False)
 
 
+def _plane_in_words(rows: pd.DataFrame) -> str:
+    told = []
+    for name, own in common.parts(rows, "region"):
+        before, after = (_area(own[own["part"] == part]) for part in ("base", "smoothed"))
+        loops = own.loc[own["part"] == "smoothed", "loop"].nunique()
+        pieces = f" in {loops} pieces" if loops > 1 else ""
+        told.append(f"{name} {after / before:.0%}{pieces}")
+    return f"Of the area in the tile smoothing leaves: {common.listed(told)}."
+
+
+def _area(rows: pd.DataFrame) -> float:
+    """Return the area that closed loops bound, by their corners; 0 without any."""
+    area = 0.0
+    for _, loop in rows.groupby("loop"):
+        x, y = loop["x"].to_numpy(), loop["y"].to_numpy()
+        area += float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
+    return abs(area)
+
+
+@frames_say(_plane_in_words)
 def plane(data: pd.DataFrame) -> Figure:
     """Regions of the plane before and after smoothing: one frame, or a few of all of them.
 
