@@ -56,14 +56,14 @@ def ceilings(data: pd.DataFrame) -> Figure:
     Columns: series (a number of models, or "budget"), keep, radius, text (of a budget).
     """
     figure, (axes,) = style.panels(1, height=3.7)
-    budgets = data["series"] == "budget"
+    budgets, size = data["series"] == "budget", 7 if style.narrow() else 9
     for index, (name, rows) in enumerate(common.parts(data[~budgets & (data["radius"] > 0)])):
         look = style.line(index)
         axes.step(rows["keep"], rows["radius"], where="mid", label=f"{name} models", **look)
     for _, row in data[budgets].iterrows():
         axes.axhline(row["radius"], color=GREY, linewidth=0.9, linestyle=":")
         place = (0.975, row["radius"])
-        axes.text(*place, str(row["text"]), fontsize=9, color="#444444", va="center")
+        axes.text(*place, common.in_two(str(row["text"])), size=size, color="#444444", va="center")
     axes.set(
         xlabel="probability that an entry keeps its value",
         ylabel="changed entries",
@@ -72,7 +72,7 @@ def ceilings(data: pd.DataFrame) -> Figure:
         xlim=(0.53, 0.97),
     )
     _ticks(axes.yaxis, [1, 2, 5, 10, 20, 50, 100, 200])
-    figure.legend(loc="outside right center")
+    common.legend_beside(figure)
     return figure
 
 

@@ -1,5 +1,6 @@
 """What the drawings share: series, panels, images, bands, shares in percent, legends."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import product
 from textwrap import wrap
@@ -103,7 +104,20 @@ def gallery(
     return figure, shown
 
 
-def tell(axes: Axes, cells: pd.DataFrame, size: float | None = None) -> None:
+def in_two(name: str) -> str:
+    """Return a row's name; on a phone in two lines, parted behind its middle comma or space."""
+    if not style.narrow():
+        return name
+    gaps = [gap.end() for gap in re.finditer(", ", name)] or [
+        gap.end() for gap in re.finditer(" ", name)
+    ]
+    if not gaps:
+        return name
+    at = min(gaps, key=lambda gap: abs(gap - len(name) / 2))
+    return f"{name[:at].rstrip()}\n{name[at:]}"
+
+
+def tell(axes: Axes, cells: pd.DataFrame, size: float = 11) -> None:
     """Write a picture's text (column: text) below it."""
     text = str(cells["text"].iloc[0])
     axes.set_xlabel(lines(text), fontsize=7.5 if style.narrow() else size)
@@ -243,18 +257,32 @@ def bare(axes: Axes, *, framed: bool) -> None:
     axes.spines[:].set_visible(framed)
 
 
+def legend_inside(axes: Axes, place: str, **look: Any) -> None:
+    """Put a panel's legend into it; on a phone, where curves would cross it, below."""
+    if style.narrow():
+        legend_below(axes, **{**look, "ncols": 1})
+    else:
+        axes.legend(loc=place, **look)
+
+
 def legend_below(axes: Axes, y: float = -0.2, x: float = 0.5, **look: Any) -> None:
     """Put a panel's legend under it, its upper middle at (x, y) in units of the panel."""
     axes.legend(loc="upper center", bbox_to_anchor=(x, y), **{"fontsize": 9, **look})
 
 
-def legend_beside(axes: Axes) -> None:
-    """Put a panel's legend on its right."""
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
+def legend_beside(figure: Figure, **look: Any) -> None:
+    """Put a figure's legend on its right; on a phone, where that is too narrow, below it."""
+    narrow = style.narrow()
+    place = {"loc": "outside lower center", "ncols": 2} if narrow else {"loc": "outside right center"}
+    figure.legend(**{**look, **place})
 
 
 def common_legend(figure: Figure, *every: Axes, columns: int, **look: Any) -> None:
-    """Put one legend of what these axes show, each text once, below the whole figure."""
+    """Put one legend of what these axes show, each text once, below the whole figure.
+
+    On a phone it has two columns at most.
+    """
+    columns = min(columns, 2) if style.narrow() else columns
     handles = {
         text: handle
         for axes in every

@@ -117,7 +117,7 @@ def certified(data: pd.DataFrame) -> Figure:
         axes.set(xlabel="size of the patch, pixels", title=panel)
         common.whole(axes.xaxis)
         common.shares(axes)
-        axes.legend(loc="upper right", fontsize=9)
+        common.legend_inside(axes, "upper right", fontsize=9)
     figure.axes[0].set_ylabel("certified accuracy")
     return figure
 

@@ -251,8 +251,7 @@ def datasets(data: pd.DataFrame) -> Figure:
         common.shares(axes, high=TOP)
     for axes in every[::across]:
         axes.set_ylabel("share of test images")
-    columns = 2 if style.narrow() else 4
-    common.common_legend(figure, every[0], every[across], columns=columns)
+    common.common_legend(figure, every[0], every[across], columns=4)
     return figure
 
 
@@ -280,6 +279,5 @@ def accuracy(data: pd.DataFrame) -> Figure:
         common.shares(axes, high=TOP)
     for axes in every[::2]:
         axes.set_ylabel("natural accuracy")
-    columns = 2 if style.narrow() else 4
-    common.common_legend(figure, *every, columns=columns, fontsize=9)
+    common.common_legend(figure, *every, columns=4, fontsize=9)
     return figure

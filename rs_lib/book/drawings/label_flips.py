@@ -58,7 +58,7 @@ def toys(data: pd.DataFrame) -> Figure:
     common.whole(axes.xaxis)
     axes.grid(visible=False, axis="y")
     place = "outside lower left" if style.narrow() else "outside right center"
-    figure.legend(loc=place, fontsize=9.5, labelspacing=0.9)
+    figure.legend(loc=place, fontsize=9, labelspacing=0.9)
     return figure
 
 
@@ -109,7 +109,7 @@ def share(data: pd.DataFrame) -> Figure:
     axes.set(xlabel="probability q of a flip", ylabel="share of the exact radius")
     axes.set_xscale("log")
     common.shares(axes, 0, 1.06)
-    figure.legend(loc="outside right center", fontsize=9.5)
+    common.legend_beside(figure, fontsize=9.5)
     return figure
 
 
@@ -169,7 +169,7 @@ def penalties(data: pd.DataFrame) -> Figure:
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         _accuracies(axes, own[own["series"] == own["series"].iloc[0]])
     figure.axes[0].set_ylabel("flips, median image")
-    common.common_legend(figure, figure.axes[0], columns=1 if style.narrow() else 4, fontsize=9)
+    common.common_legend(figure, figure.axes[0], columns=4, fontsize=9)
     return figure
 
 
@@ -191,5 +191,5 @@ def samples(data: pd.DataFrame) -> Figure:
     common.curves(axes, data[data["radius"] > 0], "samples", "radius", markers=True)
     axes.set(xscale="log", yscale="log", xlabel="training runs", ylabel="certified flips")
     axes.yaxis.set_major_formatter("{x:g}")
-    figure.legend(loc="outside right center")
+    common.legend_beside(figure)
     return figure

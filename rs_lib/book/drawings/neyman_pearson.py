@@ -127,7 +127,7 @@ def certified_curves(data: pd.DataFrame) -> Figure:
         axes.set(xlabel="ℓ2 radius", title=panel, ylim=(0, 1.02))
         alive = data.loc[data["share"] > 0.005, "radius"].max()
         axes.set_xlim(0, 1.06 * alive)
-        axes.legend(loc="upper right")
+        common.legend_inside(axes, "upper right")
     figure.axes[0].set_ylabel("share of test images")
     common.percent(figure.axes[0].yaxis, decimals=None)
     return figure

@@ -105,7 +105,8 @@ def where(data: pd.DataFrame) -> Figure:
         axes.grid(visible=False)
     every = list(figure.axes)
     every[0].set_ylabel("gap / length, ζ / ℓ")
-    figure.colorbar(colours, ax=every, label="largest gain / ℓ")
+    place = "bottom" if style.narrow() else "right"
+    figure.colorbar(colours, ax=every, label="largest gain / ℓ", location=place)
     return figure
 
 

@@ -186,5 +186,5 @@ def neighbours(data: pd.DataFrame) -> Figure:
         )
         common.shares(axes, low=0)
     figure.axes[0].set_ylabel("certified accuracy")
-    common.common_legend(figure, *figure.axes, columns=2 if style.narrow() else 4)
+    common.common_legend(figure, *figure.axes, columns=4)
     return figure

@@ -280,5 +280,5 @@ def disparity(data: pd.DataFrame) -> Figure:
         ylim=(0, 85),
         xticks=[0.25, 0.5, 1.0],
     )
-    common.legend_beside(axes)
+    common.legend_beside(figure)
     return figure

@@ -77,13 +77,13 @@ def contradictions(data: pd.DataFrame) -> Figure:
     axes.set(
         xscale="log",
         yticks=rows,
-        yticklabels=data["series"],
+        yticklabels=[common.in_two(name) for name in data["series"]],
         ylim=(len(data) - 0.5, -1.75),
         xlim=(1e-7, 15),
-        xlabel="ℓ2 distance from the image, in pixel units",
+        xlabel=common.in_two("ℓ2 distance from the image, in pixel units"),
     )
     axes.grid(visible=False, axis="y")
-    axes.legend(loc="upper center", ncols=2)
+    common.legend_inside(axes, "upper center", ncols=2)
     return figure
 
 
@@ -151,7 +151,7 @@ def _tests(axes: Axes, data: pd.DataFrame) -> None:
     axes.set_yticks(range(len(attacks)), attacks)
     axes.tick_params(length=0, labelsize=9)
     axes.grid(visible=False)
-    axes.set_title("normals until noticed")
+    axes.set(title="normals until noticed", ylabel="attack")
 
 
 def _short(count: float) -> str:
