@@ -104,9 +104,9 @@ def publish(
         "tolerance": asdict(tolerance) if tolerance else None,
     }
     if frames:
-        content["frames"] = {"column": frames, "labels": labels}
-        if said := pictures.frame_words(draw, csv, frames):
-            content["frames"]["words"] = said
+        said = pictures.frame_words(draw, csv, frames)
+        moves = {"column": frames, "labels": labels}
+        content["frames"] = moves | ({"words": said} if said else {})
     run = {
         "parameters": context.parameters,
         "inputs": kept_inputs,

@@ -131,7 +131,10 @@ CONTENT: Checks = {
     "pictures": (_are_pictures, "the SHA-256 digests of the pictures, by the ends of their names"),
     "statistics": (_is_text, "a text"),
     "tolerance": (_is_tolerance, "None, or rtol, atol and a reason"),
-    "frames": (_are_frames, f"a column and its texts, from 2 to {MOST_FRAMES}, no two the same, and words for each"),
+    "frames": (
+        _are_frames,
+        f"a column and its texts, from 2 to {MOST_FRAMES}, no two the same, and words for each",
+    ),
 }
 RUN: Checks = {
     "parameters": (_are_parameters, "names with numbers, truth values or texts"),

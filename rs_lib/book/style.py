@@ -63,12 +63,12 @@ PHONE_RC: dict[Any, Any] = {
 
 def narrow() -> bool:
     """Return whether figures are drawn for a phone: panels below each other, not in a row."""
-    return width() < WIDTH
+    return bool(mpl.rcParams["figure.figsize"][0] == PHONE)
 
 
 def width() -> float:
     """Return the width of a figure in inches: the book's, or that of a phone's column."""
-    return float(mpl.rcParams["figure.figsize"][0])
+    return PHONE if narrow() else WIDTH
 
 
 def panels(

@@ -1,5 +1,7 @@
 """The figures of the chapter on backdoors."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -105,7 +107,7 @@ def tradeoff(data: pd.DataFrame) -> Figure:
         for index, (series, rows) in enumerate(common.parts(own[own["kind"] == "offer"])):
             rest = (SHADES[index % len(SHADES)], style.LINES[index], None)
             colour, dash, marker = LEARNERS.get(series, rest)
-            look = {"color": colour, "linestyle": dash, "marker": marker}
+            look: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": marker}
             axes.plot(rows["keep"], rows["p"], label=series, **look)
         axes.set(
             xlabel="probability that an entry keeps its value",
@@ -159,7 +161,11 @@ def _numbers(axes: Axes, rows: pd.DataFrame, place: float) -> None:
         # Neighbours may be close together: they lie by turns below and above the line.
         height = place + (0.22 if row["radius"] % 2 else -0.22)
         axes.hlines(height, row["low"], row["high"], color=style.BLUE, linewidth=1.3)
-        disc = {"markersize": 10, "markeredgecolor": style.BLUE, "markerfacecolor": "white"}
+        disc: dict[str, Any] = {
+            "markersize": 10,
+            "markeredgecolor": style.BLUE,
+            "markerfacecolor": "white",
+        }
         axes.plot(row["share"], height, "o", clip_on=False, zorder=3, **disc)
         axes.text(
             *(row["share"], height, f"{row['radius']:.0f}"),

@@ -262,7 +262,7 @@ def legend_inside(axes: Axes, place: str, **look: Any) -> None:
     if style.narrow():
         legend_below(axes, **{**look, "ncols": 1})
     else:
-        axes.legend(loc=place, **look)
+        axes.legend(**{**look, "loc": place})
 
 
 def legend_below(axes: Axes, y: float = -0.2, x: float = 0.5, **look: Any) -> None:
@@ -270,10 +270,17 @@ def legend_below(axes: Axes, y: float = -0.2, x: float = 0.5, **look: Any) -> No
     axes.legend(loc="upper center", bbox_to_anchor=(x, y), **{"fontsize": 9, **look})
 
 
-def legend_beside(figure: Figure, **look: Any) -> None:
-    """Put a figure's legend on its right; on a phone, where that is too narrow, below it."""
+def legend_beside(figure: Figure, phone: int = 2, **look: Any) -> None:
+    """Put a figure's legend on its right; on a phone, where that is too narrow, below it.
+
+    There it has `phone` columns.
+    """
     narrow = style.narrow()
-    place = {"loc": "outside lower center", "ncols": 2} if narrow else {"loc": "outside right center"}
+    place = (
+        {"loc": "outside lower center", "ncols": phone}
+        if narrow
+        else {"loc": "outside right center"}
+    )
     figure.legend(**{**look, **place})
 
 

@@ -91,7 +91,9 @@ def vote_maps(data: pd.DataFrame) -> Figure:
         lower.plot(voted["column"], voted["row"], **dot)
         met = scores.loc[scores["worst"] == 1, "column"]
         frame = {"facecolor": "none", "edgecolor": style.VERMILION, "hatch": "//", "linewidth": 1.5}
-        lower.axvspan(met.min() - 0.5, met.max() + 0.5, alpha=0.7, label="met by the patch", **frame)
+        lower.axvspan(
+            met.min() - 0.5, met.max() + 0.5, alpha=0.7, label="met by the patch", **frame
+        )
         lower.set_xlabel(common.lines("first column of the band"))
         lower.set(yticks=range(10), xticks=range(table.shape[1]))
         lower.tick_params(labelsize=8)

@@ -84,7 +84,9 @@ def intervals(data: pd.DataFrame) -> Figure:
 
 
 def _best_in_words(rows: pd.DataFrame) -> str:
-    base, points, margin = (rows[rows["part"] == part] for part in ("hypothesis", "point", "margin"))
+    base, points, margin = (
+        rows[rows["part"] == part] for part in ("hypothesis", "point", "margin")
+    )
     steps = common.listed(f"{x:.2f}" for x in base["x"].iloc[1:-1])
     votes = common.listed(
         f"{vote:.3f} (label {label:.0f})"
@@ -189,7 +191,12 @@ NOISE = {"radius": "radius r, in units of white", "sigma": "σ, in units of whit
 
 PLACES: dict[str, tuple[dict[str, Any], float, str, str]] = {
     "at most": (BOUNDS["at most"], 0.85, "right", "at most"),
-    "at most, training set right": (BOUNDS["training"], 0.6, "left", "at most,\ntraining\nset right"),
+    "at most, training set right": (
+        BOUNDS["training"],
+        0.6,
+        "left",
+        "at most,\ntraining\nset right",
+    ),
     "at least": (BOUNDS["at least"], 0.3, "right", "at least"),
     "at most, margin 0.49": (BOUNDS["at most"], 0.5, "below right", "at most, margin 0.49"),
     "at most, margin 0.4": (

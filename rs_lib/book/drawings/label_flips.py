@@ -48,7 +48,7 @@ def toys(data: pd.DataFrame) -> Figure:
     Columns: toy, series, radius.
     """
     figure, (axes,) = style.panels(1, height=4.6)
-    for toy, rows in data.groupby("toy"):
+    for toy, rows in common.parts(data, "toy"):
         axes.hlines(float(toy), rows["radius"].min(), rows["radius"].max(), color="#bbbbbb")
     for name, rows in common.parts(data):
         axes.plot(rows["radius"], rows["toy"], label=name, linestyle="none", **TOYS[name])
@@ -57,8 +57,7 @@ def toys(data: pd.DataFrame) -> Figure:
     axes.set_xlim(data["radius"].min() - 0.4, data["radius"].max() + 0.4)
     common.whole(axes.xaxis)
     axes.grid(visible=False, axis="y")
-    place = "outside lower left" if style.narrow() else "outside right center"
-    figure.legend(loc=place, fontsize=9, labelspacing=0.9)
+    common.legend_beside(figure, phone=1, fontsize=9, labelspacing=0.9)
     return figure
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
@@ -113,7 +112,10 @@ def ties(data: pd.DataFrame) -> Figure:
     common.at_ends(left, [*ends, (0.5, "truth", style.BLACK)], gap=0.08)
     for index, (name, rows) in enumerate(common.parts(data[data["panel"] == "digits"])):
         # Colours that are not those of the buckets.
-        look = {"color": (style.ORANGE, style.SKY)[index], "marker": style.MARKERS[3 + index]}
+        look: dict[str, Any] = {
+            "color": (style.ORANGE, style.SKY)[index],
+            "marker": style.MARKERS[3 + index],
+        }
         look |= {"linestyle": "none", "alpha": 0.9, "markersize": 4.5}
         right.plot(rows["x"], rows["y"], label=name, **look)
     right.axhline(0, color=style.BLACK, linewidth=1)
@@ -152,8 +154,8 @@ def certified(data: pd.DataFrame) -> Figure:
         axes.text(0.98, 0.9, f"used: {used:.2f}", ha="right", transform=axes.transAxes, size=9)
         if used <= end:
             axes.plot([used], [0], "^", color=style.BLACK, markersize=8, clip_on=False, zorder=5)
-        axes.set(title=f"{trigger}, {noise}", xlim=(0, end if end > 0 else None))
-        axes.title.set_size(10)
+        axes.set(xlim=(0, end if end > 0 else None))
+        axes.set_title(f"{trigger}, {noise}", fontsize=10)
         common.shares(axes, low=0)
     across = 2 if style.narrow() else across
     for axes in every[-across:]:
@@ -174,7 +176,12 @@ def neighbours(data: pd.DataFrame) -> Figure:
         named = common.parts(own)
         for index, (name, rows) in enumerate(named):
             if name.endswith("by buckets"):
-                thin = {"color": style.BLACK, "linestyle": ":", "linewidth": 1.2, "zorder": 4}
+                thin: dict[str, Any] = {
+                    "color": style.BLACK,
+                    "linestyle": ":",
+                    "linewidth": 1.2,
+                    "zorder": 4,
+                }
                 axes.plot(rows["radius"], rows["share"], label=name, **thin)
                 continue
             look = style.line(index)

@@ -1,5 +1,7 @@
 """The figures of the chapter on randomized ablation."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -101,7 +103,8 @@ def samples(data: pd.DataFrame) -> Figure:
     left.axvline(rules["threshold"].iloc[0], color=style.BLACK, linewidth=0.8, linestyle=":")
     for index, (name, rows) in enumerate(common.parts(images)):
         # Colours that are not those of the rules on the left.
-        look = {"color": KEPT[index % len(KEPT)], "linestyle": style.LINES[index]}
+        look: dict[str, Any] = {"color": KEPT[index % len(KEPT)]}
+        look["linestyle"] = style.LINES[index]
         right.ecdf(rows["samples"], label=name, **look)
     left.set(
         yscale="log",
