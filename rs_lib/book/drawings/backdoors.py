@@ -157,22 +157,17 @@ def _numbers(axes: Axes, rows: pd.DataFrame, place: float) -> None:
     lost = rows["radius"] > rows.loc[rows["share"] == 0, "radius"].min()
     shown = rows[~lost]
     axes.hlines(place, shown["share"].min(), shown["share"].max(), color="#cccccc", linewidth=0.8)
-    for _, row in shown.iterrows():
-        # Neighbours may be close together: they lie by turns below and above the line.
-        height = place + (0.22 if row["radius"] % 2 else -0.22)
+    for index, (_, same) in enumerate(shown.groupby("share", sort=False)):
+        # Neighbours may be close together: they lie by turns above and below the line.
+        height = place + (0.22 if index % 2 else -0.22)
+        row = same.iloc[0]
         axes.hlines(height, row["low"], row["high"], color=style.BLUE, linewidth=1.3)
-        disc: dict[str, Any] = {
-            "markersize": 10,
-            "markeredgecolor": style.BLUE,
-            "markerfacecolor": "white",
-        }
-        axes.plot(row["share"], height, "o", clip_on=False, zorder=3, **disc)
         axes.text(
-            *(row["share"], height, f"{row['radius']:.0f}"),
+            *(row["share"], height, ", ".join(f"{radius:.0f}" for radius in same["radius"])),
             ha="center",
-            va="center_baseline",
-            fontsize=8,
-            zorder=4,
+            va="center",
+            fontsize=7.5,
+            bbox={"boxstyle": "round,pad=0.22", "facecolor": "white", "edgecolor": style.BLUE},
         )
 
 

@@ -210,7 +210,7 @@ PLACES: dict[str, tuple[dict[str, Any], float, str, str]] = {
         BOUNDS["at least"] | {"linestyle": (0, (1, 1))},
         0.25,
         "left",
-        "at least,\nmargin 0.4",
+        "at least,\nmargin\n0.4",
     ),
     "networks, plurality": (BOUNDS["networks"], 0.0, "right", "networks,\nplurality"),
 }
