@@ -82,7 +82,7 @@ def _for_phone(record: Record, *, phone: bool) -> str:
         return ""
     name, alt = record.content["id"], record.content["alt"]
     # Panels that stand in a row on paper are told as left and right.
-    aside = re.search(r"\b([Ll]eft|[Rr]ight:)", record.content["caption"])
+    aside = re.search(r"\bLeft\b|\bRight:", record.content["caption"])
     note = "\nHere left stands above, right below.\n" if aside else ""
     picture = f"figures/{name}.{phone_kinds(0)[0]}"
     return (

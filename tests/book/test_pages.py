@@ -413,12 +413,8 @@ PICTURES = """() => [...document.querySelectorAll("article figure[id]")].map(fig
 })"""
 
 
-def test_a_phone_sees_one_picture_of_a_figure_and_it_fits(light: Visit) -> None:
-    light.page.set_viewport_size({"width": 390, "height": 844})
-    try:
-        seen = light.page.evaluate(PICTURES)
-    finally:
-        light.page.set_viewport_size({"width": 1280, "height": 900})
+def test_a_phone_sees_one_picture_of_a_figure_and_it_fits(phone: Visit) -> None:
+    seen = phone.page.evaluate(PICTURES)
     assert [figure for figure in seen if len(figure["widths"]) != 1] == []
     assert [figure for figure in seen if figure["widths"][0] > 390] == []
 
