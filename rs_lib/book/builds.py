@@ -16,7 +16,7 @@ from rs_lib.arguments import shown
 from rs_lib.book import pictures, records
 from rs_lib.book.house import House
 from rs_lib.book.records import figure_ids, load
-from rs_lib.book.snippets import bibtex, snippet
+from rs_lib.book.snippets import bibtex, phone_kinds, snippet
 from rs_lib.record import digests, files, machine
 
 VERDICTS = ("identical", "within tolerance", "changed", "new")
@@ -68,11 +68,16 @@ def write_snippets(house: House, verdicts: dict[str, Verdict]) -> None:
         verdict = verdicts[name]
         drawn = load(house.drawn, name)
         record = load(house.figures, name) if verdict.verdict != "new" else None
+        frames = drawn.content.get("frames", {"labels": []})["labels"]
+        narrow = phone_kinds(len(frames))
+        phone = all((house.drawn / f"{name}.{kind}").is_file() for kind in narrow)
+        for kind in narrow if phone else ():
+            wanted[f"{name}.{kind}"] = (house.drawn / f"{name}.{kind}").read_bytes()
         if not verdict.agrees:
             for kind in ("json", *records.kinds(drawn.content)):
                 wanted[f"{name}.{kind}"] = (house.drawn / f"{name}.{kind}").read_bytes()
             wanted[f"{name}.bib"] = bibtex(drawn).encode()
-        wanted[f"{name}.md"] = snippet(record, drawn, verdict.verdict).encode()
+        wanted[f"{name}.md"] = snippet(record, drawn, verdict.verdict, phone=phone).encode()
     folder = house.chapters / "figures"
     for old in folder.glob("fig-*"):
         if old.name not in wanted:
@@ -164,6 +169,8 @@ def compared(recorded: Path, again: Path, figure_id: str) -> tuple[str, str]:
         return "changed", f"another {' and '.join(words)}"
     if before["data"] == now["data"]:
         if before["pictures"] == now["pictures"]:
+            if before.get("frames") != now.get("frames"):
+                return "changed", "other words for its frames"
             return "identical", "data and picture, byte for byte"
         return "changed", "the same data make another picture"
     tolerance = before["tolerance"]

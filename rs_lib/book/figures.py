@@ -47,6 +47,8 @@ def publish(
 ) -> None:
     """Draw a figure: show it in the cell's output, write `<figure_id>.svg .pdf .csv .json`.
 
+    Pictures for phones, `<figure_id>.phone.svg`, lie beside them; they are not in the record.
+
     The files lie below `_build`, and the build compares them with the record, which is what is
     cited. The output is for notebooks: pages drop it and include the figure.
 
@@ -63,6 +65,7 @@ def publish(
     frames : a column of `data` with short texts, such as "σ = 0.5". A reader can move through
         its values: `draw` is called once more for the rows of each, and the pictures are
         written as `<figure_id>.00.svg`, …; what it draws of all rows serves print and output.
+        A drawing marked by `pictures.frames_say` says for each what it shows.
 
     In an interactive session nothing is written.
     Raises ValueError that names the offending argument, or the chapter that owns the id.
@@ -101,7 +104,9 @@ def publish(
         "tolerance": asdict(tolerance) if tolerance else None,
     }
     if frames:
-        content["frames"] = {"column": frames, "labels": labels}
+        said = pictures.frame_words(draw, csv, frames)
+        moves = {"column": frames, "labels": labels}
+        content["frames"] = moves | ({"words": said} if said else {})
     run = {
         "parameters": context.parameters,
         "inputs": kept_inputs,
@@ -112,7 +117,9 @@ def publish(
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": machine.versions("matplotlib", "numpy", "scipy", "torch"),
     }
-    records.write(Path(context.figures), Record(content, run), {**images, "csv": csv.encode()})
+    phone = pictures.phone_bytes(draw, figure_id, csv, frames)
+    parts = {**images, **phone, "csv": csv.encode()}
+    records.write(Path(context.figures), Record(content, run), parts)
 
 
 def _turned(context: ChapterContext) -> str:

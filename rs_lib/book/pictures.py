@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 
 from rs_lib.book import style
 from rs_lib.book.records import Draw
-from rs_lib.book.snippets import frame_kind
+from rs_lib.book.snippets import frame_kind, phone_kinds
 
+Tell = Callable[[pd.DataFrame], str]
+_TELL = "frames_say"
 PNG_DOTS = 110
 """Dots per inch of the pictures in notebooks: sharp at the width of a page, and light."""
 
@@ -48,12 +50,63 @@ def image_bytes(
         figure = draw(data)
         images |= {kind: _saved(figure, kind) for kind in forms}
         plt.close(figure)
-        for index, label in enumerate(labels(data, frames) if frames else []):
-            rows = data[data[frames].astype(str) == label]
-            figure = draw(rows.reset_index(drop=True))
+        for index, rows in enumerate(_frames(data, frames)):
+            figure = draw(rows)
             images[frame_kind(index)] = _saved(figure, "svg")
             plt.close(figure)
     return images
+
+
+def phone_bytes(draw: Draw, figure_id: str, csv: str, frames: str = "") -> dict[str, bytes]:
+    """Return the pictures that a phone shows, by the ends of their names.
+
+    The same drawing in a column of 390 pixels, for pages only: it is not cited.
+    """
+    data = from_csv(csv)
+    shown = _frames(data, frames) if frames else [data]
+    kinds = phone_kinds(len(shown) if frames else 0)
+    images: dict[str, bytes] = {}
+    with mpl.rc_context({**style.PHONE_RC, "svg.hashsalt": figure_id}):
+        for kind, rows in zip(kinds, shown, strict=True):
+            figure = draw(rows)
+            _name_stacked(figure)
+            images[kind] = _saved(figure, "svg")
+            plt.close(figure)
+    return images
+
+
+def _name_stacked(figure: Figure) -> None:
+    """Name the y axis of every panel: in a row the first one's name serves all, in a stack not."""
+    name = figure.axes[0].get_ylabel()
+    for axes in figure.axes:
+        place = axes.get_subplotspec()
+        leftmost = place is not None and place.is_first_col()
+        if leftmost and not axes.get_ylabel() and len(axes.get_yticks()):
+            axes.set_ylabel(name)
+
+
+def _frames(data: pd.DataFrame, column: str) -> list[pd.DataFrame]:
+    """Return the rows of each frame; none without a column."""
+    if not column:
+        return []
+    texts = data[column].astype(str)
+    return [data[texts == label].reset_index(drop=True) for label in labels(data, column)]
+
+
+def frames_say(tell: Tell) -> Callable[[Draw], Draw]:
+    """Mark a drawing by the function that says in words what it draws of one frame's rows."""
+
+    def marked(draw: Draw) -> Draw:
+        vars(draw)[_TELL] = tell
+        return draw
+
+    return marked
+
+
+def frame_words(draw: Draw, csv: str, column: str) -> list[str]:
+    """Return what each frame shows, in words; none if the drawing does not say."""
+    tell = vars(draw).get(_TELL)
+    return [tell(rows) for rows in _frames(from_csv(csv), column)] if tell else []
 
 
 def _saved(figure: Figure, kind: str) -> bytes:

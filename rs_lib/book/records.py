@@ -102,13 +102,14 @@ def _is_tolerance(value: object) -> bool:
 
 
 def _are_frames(value: object) -> bool:
-    if not (isinstance(value, dict) and set(value) == {"column", "labels"}):
+    if not (isinstance(value, dict) and set(value) - {"words"} == {"column", "labels"}):
         return False
-    labels = value["labels"]
-    return _is_text(value["column"]) and (
-        isinstance(labels, list)
-        and all(map(_is_text, labels))
+    labels, words = value["labels"], value.get("words", [])
+    return (
+        _is_text(value["column"])
+        and all(isinstance(texts, list) and all(map(_is_text, texts)) for texts in (labels, words))
         and 2 <= len(labels) == len(set(labels)) <= MOST_FRAMES
+        and len(words) in (0, len(labels))
     )
 
 
@@ -130,7 +131,10 @@ CONTENT: Checks = {
     "pictures": (_are_pictures, "the SHA-256 digests of the pictures, by the ends of their names"),
     "statistics": (_is_text, "a text"),
     "tolerance": (_is_tolerance, "None, or rtol, atol and a reason"),
-    "frames": (_are_frames, f"a column and its texts, from 2 to {MOST_FRAMES}, no two the same"),
+    "frames": (
+        _are_frames,
+        f"a column and its texts, from 2 to {MOST_FRAMES}, no two the same, and words for each",
+    ),
 }
 RUN: Checks = {
     "parameters": (_are_parameters, "names with numbers, truth values or texts"),
@@ -251,7 +255,8 @@ def write(folder: Path, record: Record, parts: Mapping[str, bytes]) -> None:
     """Write a figure's files, by the ends of their names, and its record last."""
     figure_id = record.content["id"]
     stored = digests.readable_json({"content": record.content, "run": record.run})
-    for old in folder.glob(f"{figure_id}.[0-9][0-9].svg"):
+    frames = folder.glob(f"{figure_id}.[0-9][0-9].svg")
+    for old in (*frames, *folder.glob(f"{figure_id}.*phone.svg")):
         if old.name.removeprefix(f"{figure_id}.") not in parts:
             old.unlink()
     for kind, data in {**parts, "json": stored.encode()}.items():

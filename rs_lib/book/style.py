@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,6 +23,9 @@ COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
+WIDTH, PHONE = 7.2, 3.75
+"""Widths of a figure in inches: the book's, and the column of a phone that is 390 pixels wide."""
+
 RC: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#666666",
@@ -33,6 +37,7 @@ RC: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.wspace": 0.06,
     "figure.facecolor": "white",
+    "figure.figsize": (WIDTH, 3.3),
     "font.family": "DejaVu Sans",
     "font.size": 10.5,
     "grid.color": "#dddddd",
@@ -46,18 +51,39 @@ RC: dict[Any, Any] = {
     "svg.fonttype": "path",
 }
 
+PHONE_RC: dict[Any, Any] = {
+    **RC,
+    "axes.labelsize": 10,
+    "axes.titlesize": 10.5,
+    "figure.figsize": (PHONE, 3.0),
+    "font.size": 9.5,
+    "legend.fontsize": 9,
+}
+
+
+def narrow() -> bool:
+    """Return whether figures are drawn for a phone: panels below each other, not in a row."""
+    return bool(mpl.rcParams["figure.figsize"][0] == PHONE)
+
+
+def width() -> float:
+    """Return the width of a figure in inches: the book's, or that of a phone's column."""
+    return PHONE if narrow() else WIDTH
+
 
 def panels(
     count: int = 1, *, height: float = 3.3, share_y: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure of the book's width (7.2 inches) with `count` panels in a row."""
-    figure, axes = plt.subplots(1, count, figsize=(7.2, height), squeeze=False, sharey=share_y)
-    return figure, list(axes[0])
+    """Return a figure with `count` panels in a row of this height; on a phone in a column."""
+    rows, columns = (count, 1) if narrow() else (1, count)
+    size = (width(), height * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=share_y)
+    return figure, list(axes.flat)
 
 
 def grid(rows: int, columns: int, *, height: float) -> tuple[Figure, list[list[Axes]]]:
-    """Return a figure of the book's width with a grid of panels."""
-    figure, axes = plt.subplots(rows, columns, figsize=(7.2, height), squeeze=False)
+    """Return a figure with a grid of panels, the same on paper and on a phone."""
+    figure, axes = plt.subplots(rows, columns, figsize=(width(), height), squeeze=False)
     return figure, [list(row) for row in axes]
 
 

@@ -3,17 +3,19 @@
 import base64
 import functools
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rs_lib.book import builds, figures, pictures, records, snippets
+from rs_lib.book import builds, figures, pictures, records, snippets, style
 from rs_lib.book.drawings import neyman_pearson
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
 from rs_lib.record import digests, machine
 
-KINDS = ("csv", "json", "pdf", "svg")
+RECORD = ("csv", "json", "pdf", "svg")
+KINDS = (*RECORD, "phone.svg")
 WORDS = {"caption": "A line. It rises.", "alt": "A line that rises from left to right."}
 DATA = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [0.1, 1 / 3, 2.0], "series": ["a", "b", "b"]})
 
@@ -39,7 +41,7 @@ def _seen(folder):
     return {name: data for name, data in _bytes(folder).items() if not name.endswith(".json")}
 
 
-def test_publish_writes_four_files_that_agree(chapter, draw):
+def test_publish_writes_files_that_agree(chapter, draw):
     folder = chapter()
     assert figures.publish(draw, "fig-a-1", data=DATA, inputs={"r": "d1"}, **WORDS) is None
     assert set(_bytes(folder)) == {f"fig-a-1.{kind}" for kind in KINDS}
@@ -58,7 +60,8 @@ def test_frames_are_drawn_of_their_rows_alone(chapter, draw):
     figures.publish(draw, "fig-a", data=DATA, frames="series", **WORDS)
     content = records.load(folder, "fig-a").content
     assert content["frames"] == {"column": "series", "labels": ["a", "b"]}
-    assert set(_bytes(folder)) == {f"fig-a.{kind}" for kind in (*KINDS, "00.svg", "01.svg")}
+    frames = [f"{index}.{end}" for index in ("00", "01") for end in ("svg", "phone.svg")]
+    assert set(_bytes(folder)) == {f"fig-a.{kind}" for kind in (*RECORD, *frames)}
     assert set(records.kinds(content)) == {"csv", "pdf", "svg", "00.svg", "01.svg"}
     alone = pictures.image_bytes(draw, "fig-a", pictures.to_csv(DATA[DATA["series"] == "b"]))
     assert (folder / "fig-a.01.svg").read_bytes() == alone["svg"]
@@ -67,6 +70,63 @@ def test_frames_are_drawn_of_their_rows_alone(chapter, draw):
     text = snippets.snippet(record, record, "identical")
     assert text.count('type="radio"') == text.count("<label") == 2
     assert text.count(" checked>") == 1
+
+
+def _says_its_points(rows):
+    return f"{len(rows)} points, the highest {rows['y'].max():.1f} high."
+
+
+def test_a_frame_is_told_by_what_it_shows(chapter, draw):
+    folder = chapter()
+    figures.publish(
+        pictures.frames_say(_says_its_points)(draw), "fig-a", data=DATA, frames="series", **WORDS
+    )
+    record = records.load(folder, "fig-a")
+    said = ["1 points, the highest 0.1 high.", "2 points, the highest 2.0 high."]
+    assert record.content["frames"]["words"] == said
+    text = snippets.snippet(record, record, "identical", phone=True)
+    for label, words in zip("ab", said, strict=True):
+        assert text.count(f":alt: {label}. {words}\n") == 2  # wide, and for phones
+    assert text.count(f":alt: {WORDS['alt']}") == 1  # the still figure
+
+
+def test_other_words_for_the_frames_are_a_change(chapter, draw):
+    before = chapter()
+    figures.publish(draw, "fig-a", data=DATA, frames="series", **WORDS)
+    after = chapter(folder="again")
+    told = pictures.frames_say(_says_its_points)(draw)
+    figures.publish(told, "fig-a", data=DATA, frames="series", **WORDS)
+    assert builds.compared(before, after, "fig-a") == ("changed", "other words for its frames")
+
+
+def test_every_frame_of_the_book_is_told():
+    for figure_id in RECORDED:
+        content = records.load(House().figures, figure_id).content
+        if "frames" in content:
+            csv = (House().figures / f"{figure_id}.csv").read_text()
+            drawing, column = records.drawing(content["draw"]), content["frames"]["column"]
+            said = pictures.frame_words(drawing, csv, column)
+            assert len(said) == len(content["frames"]["labels"]), figure_id
+            assert len(set(said)) > 1, figure_id
+
+
+@pytest.mark.parametrize("caption", ["Left: a line. Right: none.", "A line."])
+def test_a_phone_shows_the_picture_that_is_drawn_for_it(chapter, caption):
+    folder = chapter()
+    data = pd.DataFrame({"series": "a", "n": [10, 100], "radius": [1.0, 2.0]})
+    words = WORDS | {"caption": caption}
+    figures.publish(neyman_pearson.ceiling, "fig-a", data=data, **words)
+    record = records.load(folder, "fig-a")
+    assert "phone.svg" not in records.kinds(record.content)
+    wide, phone = (
+        float(re.search(r'width="([\d.]+)pt"', (folder / f"fig-a.{kind}").read_text()).group(1))
+        for kind in ("svg", "phone.svg")
+    )
+    assert phone <= 72 * style.PHONE < wide
+    text = snippets.snippet(record, record, "identical", phone=True)
+    assert text.index("{image} figures/fig-a.phone.svg") < text.index("{figure} ../figures/fig-a")
+    assert ("left stands above" in text) == caption.startswith("Left")
+    assert "phone" not in snippets.snippet(record, record, "identical")
 
 
 def test_frames_that_are_gone_leave_no_file(chapter, draw):

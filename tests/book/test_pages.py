@@ -464,7 +464,7 @@ def test_paper_cuts_no_code(light: Visit) -> None:
 
 # The pictures of a slider that a reader sees, and whether the still figure is seen.
 FRAMES = """slider => ({
-  shown: [...slider.querySelectorAll("img")].map(img => img.checkVisibility()),
+  shown: [...slider.querySelectorAll(".rs-wide > img")].map(img => img.checkVisibility()),
   still: slider.nextElementSibling.querySelector("img").checkVisibility(),
 })"""
 
@@ -473,7 +473,7 @@ def test_a_slider_shows_one_picture_at_a_time_and_paper_the_still_one(light: Vis
     sliders = light.page.locator(".rs-frames")
     for number in range(sliders.count()):
         slider = sliders.nth(number)
-        frames = slider.locator("img").count()
+        frames = slider.locator(".rs-wide > img").count()
         assert slider.locator("input").count() == frames
         first = [k == 0 for k in range(frames)]
         assert slider.evaluate(FRAMES) == {"shown": first, "still": False}
@@ -485,6 +485,21 @@ def test_a_slider_shows_one_picture_at_a_time_and_paper_the_still_one(light: Vis
         on_paper = slider.evaluate(FRAMES)
         light.page.emulate_media(media="screen")
         assert on_paper == {"shown": [False] * frames, "still": True}
+
+
+# For each figure of a page: how many of its pictures are seen, and how wide they are.
+PICTURES = """() => [...document.querySelectorAll("article figure[id]")].map(figure => {
+  const before = figure.previousElementSibling;
+  const near = before?.matches(".rs-frames, .rs-phone") ? [...before.querySelectorAll("img")] : [];
+  const seen = [...near, ...figure.querySelectorAll("img")].filter(img => img.checkVisibility());
+  return {id: figure.id, widths: seen.map(img => img.getBoundingClientRect().width)};
+})"""
+
+
+def test_a_phone_sees_one_picture_of_a_figure_and_it_fits(phone: Visit) -> None:
+    seen = phone.page.evaluate(PICTURES)
+    assert [figure for figure in seen if len(figure["widths"]) != 1] == []
+    assert [figure for figure in seen if figure["widths"][0] > 390] == []
 
 
 def test_there_are_sliders() -> None:

@@ -1,5 +1,7 @@
 """The figures of the chapter on backdoors."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -56,14 +58,14 @@ def ceilings(data: pd.DataFrame) -> Figure:
     Columns: series (a number of models, or "budget"), keep, radius, text (of a budget).
     """
     figure, (axes,) = style.panels(1, height=3.7)
-    budgets = data["series"] == "budget"
+    budgets, size = data["series"] == "budget", 7 if style.narrow() else 9
     for index, (name, rows) in enumerate(common.parts(data[~budgets & (data["radius"] > 0)])):
         look = style.line(index)
         axes.step(rows["keep"], rows["radius"], where="mid", label=f"{name} models", **look)
     for _, row in data[budgets].iterrows():
         axes.axhline(row["radius"], color=GREY, linewidth=0.9, linestyle=":")
         place = (0.975, row["radius"])
-        axes.text(*place, str(row["text"]), fontsize=9, color="#444444", va="center")
+        axes.text(*place, common.in_two(str(row["text"])), size=size, color="#444444", va="center")
     axes.set(
         xlabel="probability that an entry keeps its value",
         ylabel="changed entries",
@@ -72,7 +74,7 @@ def ceilings(data: pd.DataFrame) -> Figure:
         xlim=(0.53, 0.97),
     )
     _ticks(axes.yaxis, [1, 2, 5, 10, 20, 50, 100, 200])
-    figure.legend(loc="outside right center")
+    common.legend_beside(figure)
     return figure
 
 
@@ -82,60 +84,91 @@ def _ticks(axis: Axis, places: list[int]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+LEARNERS = {
+    "perceptron": (style.BLUE, "-", "o"),
+    "naive Bayes": (style.VERMILION, "--", "s"),
+    "nearest neighbour": (style.GREEN, "-.", "^"),
+    "ridge": (style.BLACK, ":", "D"),
+}
+"""Colour, line and marker of each learner."""
+SHADES = ("#d9a4c4", "#c27aa5", "#9a4a7b", "#5c2148")
+"""Of one quantity that grows: the solvable learner's images."""
+
+
 def tradeoff(data: pd.DataFrame) -> Figure:
     """Probability of the right answer against keep, and what r changed entries demand.
 
-    Columns: panel, kind ("demand" or "offer"), series, keep, p.
+    Columns: panel, kind ("demand" or "offer"), series (of an offer: a learner, or a number of
+    images, growing), keep, p.
     """
-    figure, shown = common.panels(data, height=4.0, share_y=True)
+    figure, shown = common.panels(data, height=4.3, share_y=True)
     for axes, name, own in shown:
         _demands(axes, own[own["kind"] == "demand"])
         for index, (series, rows) in enumerate(common.parts(own[own["kind"] == "offer"])):
-            marker = style.MARKERS[index] if len(rows) < 20 else None
-            axes.plot(rows["keep"], rows["p"], marker=marker, label=series, **style.line(index))
+            rest = (SHADES[index % len(SHADES)], style.LINES[index], None)
+            colour, dash, marker = LEARNERS.get(series, rest)
+            look: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": marker}
+            axes.plot(rows["keep"], rows["p"], label=series, **look)
         axes.set(
             xlabel="probability that an entry keeps its value",
             title=name,
-            ylim=(0.38, 1.01),
+            ylim=(0.48, 1.01),
             xlim=(0.46, 1.0),
         )
-        axes.legend(loc="lower right", fontsize=8.5, ncols=2)
+        common.legend_below(axes, -0.16, ncols=2)
     figure.axes[0].set_ylabel("probability of the right answer")
     return figure
 
 
 def _demands(axes: Axes, data: pd.DataFrame) -> None:
-    """Draw a grey curve for each series, its name on it at a height of its own."""
-    for (series, rows), height in zip(common.parts(data), (0.8, 0.86, 0.93, 0.72), strict=False):
+    """Draw a grey curve for each series, its name left of it at a height of its own."""
+    for (series, rows), height in zip(common.parts(data), (0.62, 0.72, 0.82, 0.92), strict=False):
         axes.plot(rows["keep"], rows["p"], color=GREY, linewidth=1)
-        middle = rows.iloc[int((rows["p"] - height).abs().argmin())]
-        axes.text(
-            *(middle["keep"], middle["p"], series),
-            fontsize=8.5,
-            ha="center",
-            va="center",
-            color="#444444",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-        )
+        place = common.at_height(rows, "keep", "p", height)
+        halo = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
+        common.beside(axes, place, series, "#444444", "left", fontsize=8.5, bbox=halo)
 
 
 def certified(data: pd.DataFrame) -> Figure:
-    """Certified accuracy against changed entries, a panel for each comparison.
+    """Certified accuracy by changed entries: a line for each setting, a number for each radius.
 
-    Columns: panel, series, radius, share, low, high.
+    Columns: panel (a comparison), series (a setting), radius, share, low, high.
     """
     named = common.parts(data, "panel")
-    columns = min(2, len(named))
-    figure, all_axes = common.tiles(len(named), columns, height=3.5)
-    for axes, (name, own) in zip(all_axes, named, strict=True):
-        common.curves(axes, own, "radius", "share", markers=True, shade=0.13)
-        common.legend_below(axes, ncols=2, fontsize=8.5)
-        axes.set(xlabel="changed entries", title=name)
-        common.whole(axes.xaxis)
-        common.shares(axes)
-    for axes in all_axes[::columns]:
-        axes.set_ylabel("certified accuracy")
+    settings = sum(own["series"].nunique() for _, own in named)
+    figure, (axes,) = style.panels(1, height=0.7 + 0.33 * settings + 0.36 * len(named))
+    place, ticks = 0.0, {}
+    for name, own in named:
+        axes.text(0, place, name, ha="left", va="center", fontsize=9.5, weight="bold")
+        for series, rows in common.parts(own):
+            place += 1
+            ticks[place] = series
+            _numbers(axes, rows.sort_values("radius"), place)
+        place += 1.5
+    axes.set_yticks(list(ticks), list(ticks.values()))
+    axes.tick_params(axis="y", labelsize=9, length=0)
+    axes.set(xlabel="certified accuracy", xlim=(-0.02, 1.03), ylim=(place - 0.7, -0.7))
+    common.percent(axes.xaxis)
     return figure
+
+
+def _numbers(axes: Axes, rows: pd.DataFrame, place: float) -> None:
+    """Write each radius where its certified accuracy lies, with its interval; the last 0 once."""
+    lost = rows["radius"] > rows.loc[rows["share"] == 0, "radius"].min()
+    shown = rows[~lost]
+    axes.hlines(place, shown["share"].min(), shown["share"].max(), color="#cccccc", linewidth=0.8)
+    for index, (_, same) in enumerate(shown.groupby("share", sort=False)):
+        # Neighbours may be close together: they lie by turns above and below the line.
+        height = place + (0.22 if index % 2 else -0.22)
+        row = same.iloc[0]
+        axes.hlines(height, row["low"], row["high"], color=style.BLUE, linewidth=1.3)
+        axes.text(
+            *(row["share"], height, ", ".join(f"{radius:.0f}" for radius in same["radius"])),
+            ha="center",
+            va="center",
+            fontsize=7.5,
+            bbox={"boxstyle": "round,pad=0.22", "facecolor": "white", "edgecolor": style.BLUE},
+        )
 
 
 def attacked(data: pd.DataFrame) -> Figure:

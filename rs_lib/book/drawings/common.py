@@ -1,6 +1,9 @@
 """What the drawings share: series, panels, images, bands, shares in percent, legends."""
 
+import re
+from collections.abc import Iterable, Sequence
 from itertools import product
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -25,6 +28,16 @@ RULES: dict[str, dict[str, Any]] = {
 """The line of each rule that says when to stop sampling."""
 
 
+SOME = 5
+"""How many points of a long curve get whiskers."""
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Return texts as a list in a sentence."""
+    *most, last = list(texts) or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def parts(data: pd.DataFrame, column: str = "series") -> list[tuple[str, pd.DataFrame]]:
     """Return each value of a column with its rows, in the order of the data."""
     return [(str(name), rows) for name, rows in data.groupby(column, sort=False)]
@@ -39,11 +52,15 @@ def panels(
     return figure, [(axes, *part) for axes, part in zip(row, named, strict=True)]
 
 
-def tiles(count: int, columns: int, *, height: float, more: float = 0) -> tuple[Figure, list[Axes]]:
+def tiles(
+    count: int, columns: int, *, height: float, more: float = 0, phone: int = 1
+) -> tuple[Figure, list[Axes]]:
     """Return a figure of `count` panels in rows of `columns`, and hide the places that are left.
 
-    A row is `height` inches high, the figure `more` than its rows.
+    A row is `height` inches high, the figure `more` than its rows; on a phone a row has `phone`
+    panels.
     """
+    columns = phone if style.narrow() else columns
     depth = -(-count // columns)
     figure, grid = style.grid(depth, columns, height=height * depth + more)
     every = [axes for row in grid for axes in row]
@@ -73,15 +90,44 @@ def gallery(
     The values of `column` stand above, of this size; a row is `height` inches high.
     """
     rows, columns = (list(dict.fromkeys(data[name])) for name in (row, column))
-    figure, every = tiles(len(rows) * len(columns), len(columns), height=height, more=more)
+    count, across = len(rows) * len(columns), len(columns)
+    if style.narrow():
+        height, size = style.width() / across + 0.7, 8
+    figure, every = tiles(count, across, height=height, more=more, phone=across)
     shown = []
     for axes, (i, j) in zip(every, product(rows, columns), strict=True):
         cells = data[(data[row] == i) & (data[column] == j)]
         image(axes, cells)
         shown.append((axes, cells))
     for axes, name in zip(every, columns, strict=False):
-        axes.set_title(str(name), fontsize=size)
+        axes.set_title(lines(str(name)), fontsize=size)
     return figure, shown
+
+
+def in_two(name: str) -> str:
+    """Return a row's name; on a phone in two lines, parted behind its middle comma or space."""
+    if not style.narrow():
+        return name
+    gaps = [gap.end() for gap in re.finditer(", ", name)] or [
+        gap.end() for gap in re.finditer(" ", name)
+    ]
+    if not gaps:
+        return name
+    at = min(gaps, key=lambda gap: abs(gap - len(name) / 2))
+    return f"{name[:at].rstrip()}\n{name[at:]}"
+
+
+def tell(axes: Axes, cells: pd.DataFrame, size: float = 11) -> None:
+    """Write a picture's text (column: text) below it."""
+    text = str(cells["text"].iloc[0])
+    axes.set_xlabel(lines(text), fontsize=7.5 if style.narrow() else size)
+
+
+def lines(text: str) -> str:
+    """Return a text that stands at a picture; on a phone in lines of a few letters."""
+    if not style.narrow():
+        return text
+    return "\n".join("\n".join(wrap(line, 11)) for line in text.split("\n"))
 
 
 def grey_key(figure: Figure) -> None:
@@ -120,13 +166,81 @@ def whiskers(axes: Axes, x: pd.Series, rows: pd.DataFrame, y: str, **look: Any) 
     axes.errorbar(x, rows[y], yerr=reach, **{"capsize": 2, "elinewidth": 1, **look})
 
 
+def some_whiskers(
+    axes: Axes, rows: pd.DataFrame, x: str, y: str, place: tuple[int, int], **look: Any
+) -> None:
+    """Draw whiskers at a few points of a curve; those of the `place[1]` curves take turns.
+
+    For curves so near that their bands would hide one another.
+    """
+    step = max(1, len(rows) // SOME)
+    few = rows.iloc[step * (place[0] + 1) // (place[1] + 1) :: step]
+    whiskers(axes, few[x], few, y, **{"linestyle": "none", **look})
+
+
+def stairs(axes: Axes, rows: pd.DataFrame, x: str, y: str, shade: float, **look: Any) -> None:
+    """Draw values at whole numbers as steps around them, with the band from `low` to `high`."""
+    axes.step(rows[x], rows[y], where="mid", **look)
+    band(axes, rows, x, look["color"], shade, step="mid")
+
+
+def beside(
+    axes: Axes,
+    point: tuple[float, float],
+    text: str,
+    colour: Any,
+    side: str = "right",
+    **look: Any,
+) -> None:
+    """Write a name beside a point, at a side such as "right", "above" or "below right"."""
+    x = 5 * (("right" in side) - ("left" in side))
+    y = 5 * (("above" in side) - ("below" in side))
+    shift = (x, y)
+    across = {5: "left", -5: "right", 0: "center"}[x]
+    upright = {5: "bottom", -5: "top", 0: "center"}[y]
+    axes.annotate(
+        *(text, point),
+        xytext=shift,
+        textcoords="offset points",
+        color=colour,
+        annotation_clip=False,
+        **{"fontsize": 9, "ha": across, "va": upright, **look},
+    )
+
+
+def at_height(rows: pd.DataFrame, x: str, y: str, height: float) -> tuple[float, float]:
+    """Return the point of a curve that is nearest to a height."""
+    point = rows.iloc[int((rows[y] - height).abs().argmin())]
+    return float(point[x]), float(point[y])
+
+
+def at_ends(axes: Axes, ends: Sequence[tuple[float, str, Any]], gap: float = 0.07) -> None:
+    """Write names right of a panel at the heights (height, name, colour) of their curves' ends.
+
+    Names stay `gap` of the panel's height apart; the limits of the axes must be set before.
+    """
+    left = axes.get_xlim()[0]
+    place = axes.transAxes.inverted().transform
+    heights = [float(place(axes.transData.transform((left, y)))[1]) for y, _, _ in ends]
+    order = np.argsort(heights, kind="stable")
+    free = np.array(heights)[order]
+    for k in range(1, len(free)):
+        free[k] = max(free[k], free[k - 1] + gap)
+    free[-1] = min(free[-1], 1.0)
+    for k in range(len(free) - 2, -1, -1):
+        free[k] = min(free[k], free[k + 1] - gap)
+    for k, height in zip(order, free, strict=True):
+        _, text, colour = ends[k]
+        axes.text(1.02, height, text, color=colour, va="center", size=9, transform=axes.transAxes)
+
+
 def percent(axis: Axis, decimals: int | None = 0) -> None:
     """Write an axis of shares in percent."""
     axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
 
 
-def shares(axes: Axes, low: float = -0.02, high: float = 1.02) -> None:
-    """Let y run over all shares, in percent."""
+def shares(axes: Axes, low: float = -0.02, high: float | None = 1.02) -> None:
+    """Let y run over all shares, in percent, or up to the largest that is drawn (None)."""
     axes.set_ylim(low, high)
     percent(axes.yaxis)
 
@@ -143,18 +257,39 @@ def bare(axes: Axes, *, framed: bool) -> None:
     axes.spines[:].set_visible(framed)
 
 
+def legend_inside(axes: Axes, place: str, **look: Any) -> None:
+    """Put a panel's legend into it; on a phone, where curves would cross it, below."""
+    if style.narrow():
+        legend_below(axes, **{**look, "ncols": 1})
+    else:
+        axes.legend(**{**look, "loc": place})
+
+
 def legend_below(axes: Axes, y: float = -0.2, x: float = 0.5, **look: Any) -> None:
     """Put a panel's legend under it, its upper middle at (x, y) in units of the panel."""
     axes.legend(loc="upper center", bbox_to_anchor=(x, y), **{"fontsize": 9, **look})
 
 
-def legend_beside(axes: Axes) -> None:
-    """Put a panel's legend on its right."""
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
+def legend_beside(figure: Figure, phone: int = 2, **look: Any) -> None:
+    """Put a figure's legend on its right; on a phone, where that is too narrow, below it.
+
+    There it has `phone` columns.
+    """
+    narrow = style.narrow()
+    place = (
+        {"loc": "outside lower center", "ncols": phone}
+        if narrow
+        else {"loc": "outside right center"}
+    )
+    figure.legend(**{**look, **place})
 
 
 def common_legend(figure: Figure, *every: Axes, columns: int, **look: Any) -> None:
-    """Put one legend of what these axes show, each text once, below the whole figure."""
+    """Put one legend of what these axes show, each text once, below the whole figure.
+
+    On a phone it has two columns at most.
+    """
+    columns = min(columns, 2) if style.narrow() else columns
     handles = {
         text: handle
         for axes in every

@@ -79,21 +79,28 @@ def vote_maps(data: pd.DataFrame) -> Figure:
     vote (0 or 1), worst (1 where a band meets the patch that leaves least).
     """
     images = common.parts(data, "image")
-    figure, axes = style.grid(2, len(images), height=4.6)
+    figure, axes = style.grid(2, len(images), height=4.8)
     for upper, lower, (_, own) in zip(*axes, images, strict=True):
         scan, scores = (own[own["panel"] == panel] for panel in ("scan", "scores"))
-        _image(upper, scan, str(scan["text"].iloc[0]))
+        _image(upper, scan, common.lines(str(scan["text"].iloc[0])))
         table = scores.pivot_table(index="row", columns="column", values="value").to_numpy()
         shown = lower.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         voted = scores[scores["vote"] == 1]
-        lower.plot(voted["column"], voted["row"], "o", color=style.ORANGE, markersize=4.5)
-        for q in np.unique(scores.loc[scores["worst"] == 1, "column"]):
-            lower.axvspan(q - 0.5, q + 0.5, color=style.VERMILION, alpha=0.16, linewidth=0)
-        lower.set(xlabel="first column of the band", yticks=range(10), xticks=range(table.shape[1]))
+        dot = {"color": style.ORANGE, "markeredgecolor": style.BLACK, "markeredgewidth": 0.5}
+        dot |= {"linestyle": "none", "marker": "o", "markersize": 5.5, "label": "a vote"}
+        lower.plot(voted["column"], voted["row"], **dot)
+        met = scores.loc[scores["worst"] == 1, "column"]
+        frame = {"facecolor": "none", "edgecolor": style.VERMILION, "hatch": "//", "linewidth": 1.5}
+        lower.axvspan(
+            met.min() - 0.5, met.max() + 0.5, alpha=0.7, label="met by the patch", **frame
+        )
+        lower.set_xlabel(common.lines("first column of the band"))
+        lower.set(yticks=range(10), xticks=range(table.shape[1]))
         lower.tick_params(labelsize=8)
         lower.grid(visible=False)
     axes[1][0].set_ylabel("class")
-    figure.colorbar(shown, ax=axes[1][-1], label="probability")
+    figure.colorbar(shown, ax=axes[1], label="probability of the class", aspect=14)
+    common.common_legend(figure, axes[1][0], columns=2)
     return figure
 
 
@@ -112,7 +119,7 @@ def certified(data: pd.DataFrame) -> Figure:
         axes.set(xlabel="size of the patch, pixels", title=panel)
         common.whole(axes.xaxis)
         common.shares(axes)
-        axes.legend(loc="upper right", fontsize=9)
+        common.legend_inside(axes, "upper right", fontsize=9)
     figure.axes[0].set_ylabel("certified accuracy")
     return figure
 
@@ -167,8 +174,9 @@ def recorded(data: pd.DataFrame) -> Figure:
     Columns: series, kind ("ours" or "published"), radius, share, low, high (empty if unknown).
     """
     figure, (axes,) = style.panels(1, height=3.9)
-    ours = data[data["kind"] == "ours"]
-    common.curves(axes, ours, "radius", "share", markers=True, shade=0.15)
+    ours = common.parts(data[data["kind"] == "ours"])
+    for index, (name, rows) in enumerate(ours):
+        common.stairs(axes, rows, "radius", "share", 0.15, label=name, **style.line(index))
     published = common.parts(data[data["kind"] == "published"])
     for marker, (name, rows) in zip(("*", "P", "X"), published, strict=False):
         axes.plot(
@@ -177,14 +185,15 @@ def recorded(data: pd.DataFrame) -> Figure:
             linestyle="none",
             markersize=9,
             markerfacecolor="white",
-            label=name,
+            zorder=4,
+            label=f"{name}, published",
         )
     axes.set(
         xlabel="size of the patch, pixels",
         ylabel="certified accuracy",
-        xlim=(-0.3, data["radius"].max() + 0.3),
+        xlim=(-0.3, data["radius"].max() + 0.5),
     )
     common.whole(axes.xaxis)
-    common.shares(axes)
-    axes.legend(loc="upper right")
+    common.shares(axes, high=None)
+    common.legend_below(axes, -0.18, ncols=1 if style.narrow() else 3)
     return figure

@@ -1,10 +1,11 @@
 """The figures of the chapter on discrete noise."""
 
-import numpy as np
+from itertools import product
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from rs_lib.book import style
@@ -157,30 +158,30 @@ def ceilings(data: pd.DataFrame) -> Figure:
 
 
 def plane(data: pd.DataFrame) -> Figure:
-    """What is certified in the plane of added and deleted ones, a panel for each probability.
+    """Pairs of added and deleted ones that are certified, as cells: a row for each probability.
 
     Columns: panel (its title), series, added, deleted: for each number of additions, from 0 on,
     the most deletions that are certified together with them (-1: none).
     """
-    figure, shown = common.panels(data, height=3.9)
-    for axes, panel, own in shown:
-        for index, (name, rows) in enumerate(common.parts(own)):
-            inside = rows[rows["deleted"] >= 0]
-            width, height = inside["added"].to_numpy(), inside["deleted"].to_numpy()
-            # The staircase runs half a unit outside the certified pairs, and a bit more for each
-            # series, so that lines that coincide stay apart.
-            gap = 0.5 - 0.09 * index
-            x = np.r_[np.repeat(width, 2) + np.tile([-1.0, 0.0], len(width)) + gap, width[-1] + gap]
-            x[0] = -0.5
-            y = np.r_[np.repeat(height, 2) + gap, -0.5]
-            look = style.line(index)
-            axes.plot(x, y, label=name, **look)
-            axes.fill_between(x, y, -0.5, color=look["color"], alpha=0.07, linewidth=0)
+    panels, noises = common.parts(data, "panel"), common.parts(data)
+    across = len(noises)
+    figure, every = common.tiles(len(panels) * across, across, height=2.3, phone=2)
+    for axes, ((panel, own), (noise, _)) in zip(every, product(panels, noises), strict=True):
+        inside = own[(own["series"] == noise) & (own["deleted"] >= 0)]
+        for x, top in zip(inside["added"], inside["deleted"], strict=True):
+            for y in range(int(top) + 1):
+                cell = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=style.BLUE)
+                cell.set(edgecolor="white", linewidth=0.7)
+                axes.add_patch(cell)
         certified = own.loc[own["deleted"] >= 0, "added"]
-        axes.set(xlabel="ones added", title=panel, xlim=(-0.5, certified.max() + 1.5))
-        axes.set_ylim(-0.5, own["deleted"].max() + 1.6)
+        axes.set(xlim=(-0.5, certified.max() + 0.5), ylim=(-0.5, own["deleted"].max() + 0.5))
+        axes.set_title(f"{noise}, {panel}", fontsize=9.5)
         common.whole(axes.xaxis)
         common.whole(axes.yaxis)
-    figure.axes[0].set_ylabel("ones deleted")
-    figure.axes[-1].legend(loc="upper right", fontsize=9, title="0 → 1, 1 → 0", title_fontsize=9)
+        axes.grid(visible=False)
+    columns = 2 if style.narrow() else across
+    for axes in every[-columns:]:
+        axes.set_xlabel("ones added")
+    for axes in every[::columns]:
+        axes.set_ylabel("ones deleted")
     return figure

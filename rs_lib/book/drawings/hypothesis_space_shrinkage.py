@@ -1,5 +1,8 @@
 """The figures of the chapter on hypothesis-space shrinkage."""
 
+from itertools import product
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -9,6 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from rs_lib.book import style
 from rs_lib.book.drawings import common
+from rs_lib.book.pictures import frames_say
 
 TOP = 1.03
 """Where axes of shares end."""
@@ -79,6 +83,22 @@ def intervals(data: pd.DataFrame) -> Figure:
     return figure
 
 
+def _best_in_words(rows: pd.DataFrame) -> str:
+    base, points, margin = (
+        rows[rows["part"] == part] for part in ("hypothesis", "point", "margin")
+    )
+    steps = common.listed(f"{x:.2f}" for x in base["x"].iloc[1:-1])
+    votes = common.listed(
+        f"{vote:.3f} (label {label:.0f})"
+        for vote, label in zip(points["y"], points["label"], strict=True)
+    )
+    return (
+        f"The best hypothesis changes its label at {steps}. Under noise it has the votes {votes} "
+        f"at the labelled points, a margin of {margin['y'].iloc[0]:.4f}."
+    )
+
+
+@frames_say(_best_in_words)
 def best(data: pd.DataFrame) -> Figure:
     """The best hypothesis for five labels and its smoothed vote, a panel for each noise.
 
@@ -123,24 +143,28 @@ def margins(data: pd.DataFrame) -> Figure:
     figure, (axes,) = style.panels(1, height=4.3)
     drawn = data[data["series"] != "needed"]
     common.curves(axes, drawn, "sigma", "margin")
-    level = float(data.loc[data["series"] == "needed", "margin"].iloc[0])
-    axes.axhline(level, color=style.BLACK, linewidth=0.9, linestyle=":")
-    axes.text(
-        drawn["sigma"].max(),
-        level * 1.15,
-        "what 100,000 samples can see",
-        ha="right",
-        va="bottom",
-        fontsize=9.5,
-    )
+    low = 1e-5
     axes.set(
         yscale="log",
         xlabel="σ, in distances of neighbouring labels",
         ylabel="best margin",
-        ylim=(1e-5, 0.8),
+        ylim=(low, 0.8),
         xlim=(0, drawn["sigma"].max()),
     )
-    common.legend_beside(axes)
+    level = float(data.loc[data["series"] == "needed", "margin"].iloc[0])
+    axes.axhline(level, color=style.BLACK, linewidth=0.9, linestyle=":")
+    # Below all curves.
+    seen = "least that 100,000\nsamples can see"
+    common.beside(axes, (0.0, level), seen, style.BLACK, va="top")
+    ends = []
+    for index, (name, rows) in enumerate(common.parts(drawn)):
+        last, colour = rows.iloc[-1], style.COLOURS[index]
+        if last["sigma"] < drawn["sigma"].max():
+            inside = common.at_height(rows, "sigma", "margin", 20 * low)
+            common.beside(axes, inside, f"labels {name}", colour, "left")
+        else:
+            ends.append((float(last["margin"]), name, colour))
+    common.at_ends(axes, ends)
     return figure
 
 
@@ -151,70 +175,90 @@ def pairs(data: pd.DataFrame) -> Figure:
     """
     figure, shown = common.gallery(data, "place", "pair", height=1.65, size=10)
     for axes, cells in shown:
-        axes.set_xlabel(str(cells["text"].iloc[0]), fontsize=9.5)
+        common.tell(axes, cells, 9.5)
     return figure
+
+
+BOUNDS: dict[str, dict[str, Any]] = {
+    "at most": {"color": style.BLUE, "linestyle": "-"},
+    "training": {"color": style.VERMILION, "linestyle": "--"},
+    "at least": {"color": style.GREEN, "linestyle": "-."},
+    "networks": {"color": style.BLACK, "linestyle": ":", "marker": "o"},
+}
+"""The look of each kind of bound, and of what networks reach."""
+TEXTS = {"training": "at most, training set right"}
+NOISE = {"radius": "radius r, in units of white", "sigma": "σ, in units of white"}
+
+PLACES: dict[str, tuple[dict[str, Any], float, str, str]] = {
+    "at most": (BOUNDS["at most"], 0.85, "right", "at most"),
+    "at most, training set right": (
+        BOUNDS["training"],
+        0.6,
+        "left",
+        "at most,\ntraining\nset right",
+    ),
+    "at least": (BOUNDS["at least"], 0.3, "right", "at least"),
+    "at most, margin 0.49": (BOUNDS["at most"], 0.5, "below right", "at most, margin 0.49"),
+    "at most, margin 0.4": (
+        BOUNDS["at most"] | {"linestyle": (0, (1, 1))},
+        0.65,
+        "right",
+        "at most,\nmargin 0.4",
+    ),
+    "at least, some margin": (BOUNDS["at least"], 0.15, "right", "at least,\nsome margin"),
+    "at least, margin 0.4": (
+        BOUNDS["at least"] | {"linestyle": (0, (1, 1))},
+        0.25,
+        "left",
+        "at least,\nmargin\n0.4",
+    ),
+    "networks, plurality": (BOUNDS["networks"], 0.0, "right", "networks,\nplurality"),
+}
+"""Look of each series of `feasible`, and height, side and text of its name."""
 
 
 def feasible(data: pd.DataFrame) -> Figure:
     """Left: shares of images against a radius. Right: against the noise, with networks.
 
-    Columns: panel ("radius" or "sigma"), series, kind ("line", or "network" with an interval), x,
-    share, low, high.
+    Columns: panel ("radius" or "sigma"), series (a key of `PLACES`), kind ("line", or "network"
+    with an interval), x, share, low, high.
     """
-    figure, shown = common.panels(data, height=4.6, share_y=True)
+    figure, shown = common.panels(data, height=3.9, share_y=True)
     for axes, panel, own in shown:
-        for index, (name, rows) in enumerate(common.parts(own)):
-            look = style.line(index)
+        for name, rows in common.parts(own):
+            look, height, side, text = PLACES[name]
             if rows["kind"].iloc[0] == "line":
-                axes.plot(rows["x"], rows["share"], label=name, **look)
-                continue
-            look["marker"] = style.MARKERS[index]
-            common.whiskers(axes, rows["x"], rows, "share", label=name, **look)
-        axes.set(xlim=(0, 1.5))
-        _finish(axes, panel)
+                axes.plot(rows["x"], rows["share"], **look)
+            else:
+                common.whiskers(axes, rows["x"], rows, "share", **look)
+            point = common.at_height(rows, "x", "share", height)
+            common.beside(axes, point, text, look["color"], side)
+        axes.set(xlim=(0, 1.5), xlabel=NOISE[panel])
+        common.shares(axes, high=TOP)
     figure.axes[0].set_ylabel("share of the test images")
     return figure
 
 
-def _finish(axes: Axes, panel: str) -> None:
-    label = {"radius": "radius r, in units of white", "sigma": "σ, in units of white"}
-    axes.set_xlabel(label[panel])
-    common.shares(axes, high=TOP)
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), fontsize=9, handlelength=2.6)
-
-
-BOUNDS = {
-    "at most": ("-", "at most"),
-    "training": ("--", "at most, training set right"),
-    "networks": (":", "networks"),
-    "at least": ("-", "at least"),
-}
-"""Line and text of each kind of bound."""
-
-
 def datasets(data: pd.DataFrame) -> Figure:
-    """What can be fitted of several data sets.
+    """What can be fitted of several data sets: a row of them for the radius, one for the noise.
 
     Columns: panel ("radius" or "sigma"), series, bound (a key of `BOUNDS`), x, share.
     """
-    figure, shown = common.panels(data, height=5.0, share_y=True)
-    for axes, panel, own in shown:
-        for index, name in enumerate(("MNIST", "Fashion-MNIST", "CIFAR-10")):
-            for bound, (dash, text) in BOUNDS.items():
-                part = own[(own["series"] == name) & (own["bound"] == bound)]
-                if len(part):
-                    axes.plot(
-                        part["x"],
-                        part["share"],
-                        label=f"{name}: {text}",
-                        color=style.COLOURS[index],
-                        linestyle=dash,
-                        marker=style.MARKERS[index],
-                        markevery=(2 * index, max(1, len(part) // 8)),
-                    )
-        axes.set(xlim=(0, own["x"].max()))
-        _finish(axes, panel)
-    figure.axes[0].set_ylabel("share of the test images")
+    panels, names = common.parts(data, "panel"), ("MNIST", "Fashion-MNIST", "CIFAR-10")
+    count, across = len(panels) * len(names), len(names)
+    figure, every = common.tiles(count, across, height=2.4, more=0.4)
+    for axes, ((panel, own), name) in zip(every, product(panels, names), strict=True):
+        mine = own[own["series"] == name]
+        for bound, look in BOUNDS.items():
+            rows = mine[mine["bound"] == bound]
+            if len(rows):
+                axes.plot(rows["x"], rows["share"], label=TEXTS.get(bound, bound), **look)
+        axes.set(xlim=(0, own["x"].max()), title=name)
+        axes.set_xlabel(NOISE[panel], fontsize=9.5)
+        common.shares(axes, high=TOP)
+    for axes in every[::across]:
+        axes.set_ylabel("share of test images")
+    common.common_legend(figure, every[0], every[across], columns=4)
     return figure
 
 
@@ -222,21 +266,25 @@ def accuracy(data: pd.DataFrame) -> Figure:
     """Natural accuracy of smoothed networks against the noise, a panel for each source.
 
     Columns: panel (its title), series, sigma, share, low, high; the series "matched" was trained
-    with the noise that it is smoothed with.
+    with the noise that it is smoothed with. Two points are no curve: they get no line.
     """
     named = common.parts(data, "panel")
-    figure, every = common.tiles(len(named), 2, height=3.6)
+    figure, every = common.tiles(len(named), 2, height=2.6, more=0.5)
+    fixed = sorted(set(data["series"]) - {"matched"}, key=lambda name: float(name.split()[-1]))
     for axes, (name, own) in zip(every, named, strict=True):
-        for index, (series, rows) in enumerate(common.parts(own)):
-            marker = style.MARKERS[index % len(style.MARKERS)]
-            look = style.line(index) | {"marker": marker, "elinewidth": 0.9}
+        for series, rows in common.parts(own):
             if series == "matched":
-                look |= {"color": style.BLACK, "linestyle": "-", "linewidth": 2.4}
+                look: dict[str, Any] = {"color": style.BLACK, "linestyle": "-", "linewidth": 2.4}
                 look |= {"marker": "*", "markersize": 10}
+            else:
+                index = fixed.index(series)
+                look = style.line(index) | {"marker": style.MARKERS[index], "elinewidth": 0.9}
+            if len(rows) < 3:
+                look["linestyle"] = "none"
             common.whiskers(axes, rows["sigma"], rows, "share", label=series, **look)
         axes.set(xlabel="σ of the smoothing", title=name, xlim=(-0.04, 1.04))
         common.shares(axes, high=TOP)
-        common.legend_below(axes, -0.22, 0.48, ncols=2, handlelength=2.4, columnspacing=1.2)
     for axes in every[::2]:
         axes.set_ylabel("natural accuracy")
+    common.common_legend(figure, *every, columns=4, fontsize=9)
     return figure

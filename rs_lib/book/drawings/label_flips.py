@@ -1,5 +1,7 @@
 """The figures of the chapter on label flips."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,33 +47,45 @@ def toys(data: pd.DataFrame) -> Figure:
 
     Columns: toy, series, radius.
     """
-    figure, (axes,) = style.panels(1, height=5.4)
-    looks = (
-        ("<", style.BLUE, "full"),
-        ("s", style.SKY, "none"),
-        ("D", style.GREEN, "none"),
-        ("o", style.BLACK, "none"),
-        ("|", style.VERMILION, "full"),
-    )
-    for index, (name, rows) in enumerate(common.parts(data)):
-        marker, colour, fill = looks[index]
-        axes.plot(
-            *(rows["radius"], rows["toy"] + 0.18 * (index - 2), marker),
-            color=colour,
-            fillstyle=fill,
-            markersize=11 if marker == "|" else 6,
-            markeredgewidth=2.4 if marker == "|" else 1.3,
-            label=name,
-        )
+    figure, (axes,) = style.panels(1, height=4.6)
+    for toy, rows in common.parts(data, "toy"):
+        axes.hlines(float(toy), rows["radius"].min(), rows["radius"].max(), color="#bbbbbb")
+    for name, rows in common.parts(data):
+        axes.plot(rows["radius"], rows["toy"], label=name, linestyle="none", **TOYS[name])
     toys_ = sorted(set(data["toy"]))
-    for toy in toys_[1:]:
-        axes.axhline(toy - 0.5, color="#dddddd", linewidth=0.7)
     axes.set(xlabel="flips", ylabel="rule", yticks=toys_, ylim=(max(toys_) + 0.6, min(toys_) - 0.6))
     axes.set_xlim(data["radius"].min() - 0.4, data["radius"].max() + 0.4)
     common.whole(axes.xaxis)
     axes.grid(visible=False, axis="y")
-    figure.legend(loc="outside right center", fontsize=9.5)
+    common.legend_beside(figure, phone=1, fontsize=9, labelspacing=0.9)
     return figure
+
+
+TOYS: dict[str, dict[str, Any]] = {
+    "KL, Chernoff bound": {"marker": "<", "color": style.SKY, "markersize": 7},
+    "KL, exact probability": {
+        "marker": "s",
+        "color": style.BLUE,
+        "fillstyle": "none",
+        "markersize": 12,
+        "markeredgewidth": 1.4,
+    },
+    "tight, exact probability": {"marker": "D", "color": style.GREEN, "markersize": 5.5},
+    "withstood by the smoothed rule": {
+        "marker": "o",
+        "color": style.BLACK,
+        "fillstyle": "none",
+        "markersize": 12,
+        "markeredgewidth": 1.4,
+    },
+    "withstood without noise": {
+        "marker": "|",
+        "color": style.VERMILION,
+        "markersize": 15,
+        "markeredgewidth": 2.4,
+    },
+}
+"""The mark of each radius of a toy; where several coincide, each is seen around or in the other."""
 
 
 def share(data: pd.DataFrame) -> Figure:
@@ -94,7 +108,7 @@ def share(data: pd.DataFrame) -> Figure:
     axes.set(xlabel="probability q of a flip", ylabel="share of the exact radius")
     axes.set_xscale("log")
     common.shares(axes, 0, 1.06)
-    figure.legend(loc="outside right center", fontsize=9.5)
+    common.legend_beside(figure, fontsize=9.5)
     return figure
 
 
@@ -117,18 +131,9 @@ def certified(data: pd.DataFrame) -> Figure:
         for index, (name, rows) in enumerate(common.parts(own[own["kind"] == "ours"])):
             _curve(axes, rows, name, index - 1)
         for index, (name, rows) in enumerate(common.parts(own[own["kind"] == "published"])):
-            marker = ("*", "X", "P")[index]
-            axes.plot(
-                rows["radius"],
-                rows["share"],
-                marker,
-                color=style.PURPLE if marker == "*" else "#777777",
-                markersize=11,
-                markeredgecolor=style.BLACK,
-                markeredgewidth=0.6,
-                label=name,
-                zorder=5,
-            )
+            look: dict[str, Any] = {"color": style.PURPLE, "markeredgecolor": style.BLACK}
+            look |= {"markersize": 11, "markeredgewidth": 0.6, "clip_on": False, "zorder": 5}
+            axes.plot(rows["radius"], rows["share"], ("*", "X", "P")[index], label=name, **look)
         axes.set(xscale="log", xlabel="flipped labels", title=panel)
         axes.set_xlim(0.9, 1.25 * own["radius"].max())
         common.shares(axes)
@@ -141,9 +146,9 @@ def penalties(data: pd.DataFrame) -> Figure:
     """Median number of flips withstood against the ridge penalty, a panel for each data set.
 
     Columns: panel, series, penalty, radius, low, high (a range that is drawn as a band, or
-    empty), chosen (1 at the penalty in use), right (accuracy).
+    empty), chosen (1 at the penalty in use), right (accuracy, on top).
     """
-    figure, shown = common.panels(data, height=4.2)
+    figure, shown = common.panels(data, height=4.0)
     for axes, panel, own in shown:
         for index, (name, rows) in enumerate(common.parts(own)):
             look = style.line(index - 1)
@@ -157,23 +162,23 @@ def penalties(data: pd.DataFrame) -> Figure:
             axes.plot(rows["penalty"], rows["radius"], marker=marker, label=name, **look)
         chosen = own.loc[own["chosen"] == 1, "penalty"].iloc[0]
         axes.axvline(chosen, color=style.GREY, linestyle=":", linewidth=1.2)
-        first = own[own["series"] == own["series"].iloc[0]]
-        for _, row in first.iterrows():
-            axes.text(
-                *(row["penalty"], 0.99, f"{row['right']:.1%}"),
-                transform=axes.get_xaxis_transform(),
-                rotation=90,
-                ha="center",
-                va="top",
-                fontsize=8,
-            )
-        axes.set(xscale="log", xlabel="ridge penalty λ", title=panel)
+        axes.set(xscale="log", xlabel="ridge penalty λ", ylim=(-0.04 * own["radius"].max(), None))
+        axes.set_title(f"{panel}; accuracy:")
         axes.margins(x=0.09)
-        axes.set_ylim(-0.04 * own["radius"].max(), 1.3 * own["radius"].max())
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-        common.legend_below(axes)
+        _accuracies(axes, own[own["series"] == own["series"].iloc[0]])
     figure.axes[0].set_ylabel("flips, median image")
+    common.common_legend(figure, figure.axes[0], columns=4, fontsize=9)
     return figure
+
+
+def _accuracies(axes: Axes, rows: pd.DataFrame) -> None:
+    """Write the accuracy at each penalty on an axis at the top."""
+    top = axes.secondary_xaxis("top")
+    top.set_xticks(rows["penalty"], [f"{right:.1%}" for right in rows["right"]], fontsize=7.5)
+    top.minorticks_off()
+    top.tick_params(length=2, pad=1)
+    top.spines["top"].set_visible(False)
 
 
 def samples(data: pd.DataFrame) -> Figure:
@@ -185,5 +190,5 @@ def samples(data: pd.DataFrame) -> Figure:
     common.curves(axes, data[data["radius"] > 0], "samples", "radius", markers=True)
     axes.set(xscale="log", yscale="log", xlabel="training runs", ylabel="certified flips")
     axes.yaxis.set_major_formatter("{x:g}")
-    figure.legend(loc="outside right center")
+    common.legend_beside(figure)
     return figure

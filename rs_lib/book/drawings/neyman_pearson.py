@@ -106,7 +106,7 @@ def noisy_images(data: pd.DataFrame) -> Figure:
     """
     figure, shown = common.gallery(data, "image", "panel", height=1.75, more=0.3)
     for axes, cells in shown:
-        axes.set_xlabel(str(cells["text"].iloc[0]))
+        common.tell(axes, cells)
     common.grey_key(figure)
     return figure
 
@@ -127,7 +127,7 @@ def certified_curves(data: pd.DataFrame) -> Figure:
         axes.set(xlabel="ℓ2 radius", title=panel, ylim=(0, 1.02))
         alive = data.loc[data["share"] > 0.005, "radius"].max()
         axes.set_xlim(0, 1.06 * alive)
-        axes.legend(loc="upper right")
+        common.legend_inside(axes, "upper right")
     figure.axes[0].set_ylabel("share of test images")
     common.percent(figure.axes[0].yaxis, decimals=None)
     return figure

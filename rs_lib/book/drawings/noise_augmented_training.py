@@ -10,6 +10,7 @@ from matplotlib.ticker import MultipleLocator
 
 from rs_lib.book import style
 from rs_lib.book.drawings import common
+from rs_lib.book.pictures import frames_say
 
 SIDE = 100
 """Pixels of the square with balls."""
@@ -36,6 +37,17 @@ def _line_panel(axes: Axes, rows: pd.DataFrame, *, small: bool) -> None:
     axes.set(xlim=(-5, 4.2), ylim=(-0.52, 1.05), yticks=[0, 0.5, 1])
 
 
+def _line_in_words(rows: pd.DataFrame) -> str:
+    told = []
+    names = ("The region", "after training", "after smoothing")
+    for name, text in zip(LEVELS, names, strict=True):
+        bars = rows[(rows["part"] == "bar") & (rows["name"] == name)]
+        ends = [f"from {a:g} to {b:g}" for a, b in zip(bars["x"], bars["y"], strict=True)]
+        told.append(f"{text}: {common.listed(ends) or 'nothing'}")
+    return "; ".join(told) + "."
+
+
+@frames_say(_line_in_words)
 def line(data: pd.DataFrame) -> Figure:
     """Two intervals on the line as the training noise grows: a panel for each noise, or one frame.
 
@@ -93,7 +105,8 @@ def where(data: pd.DataFrame) -> Figure:
         axes.grid(visible=False)
     every = list(figure.axes)
     every[0].set_ylabel("gap / length, ζ / ℓ")
-    figure.colorbar(colours, ax=every, label="largest gain / ℓ")
+    place = "bottom" if style.narrow() else "right"
+    figure.colorbar(colours, ax=every, label="largest gain / ℓ", location=place)
     return figure
 
 
@@ -111,6 +124,20 @@ def _raster(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlabel(f"wrong: {wrong:.1%}", fontsize=9)
 
 
+def _balls_in_words(rows: pd.DataFrame) -> str:
+    told = []
+    for step, text in (("trained", "After training"), ("smoothed", "after smoothing")):
+        own = rows[rows["step"] == step]
+        runs = (own["right"] - own["left"]).groupby(own["kind"]).sum() / SIDE**2
+        kept, lost, added = (float(runs.get(kind, 0.0)) for kind in KINDS)
+        told.append(
+            f"{text} {kept / (kept + lost):.0%} of the balls are kept, and {added:.1%} of the "
+            "square are taken for balls in error"
+        )
+    return "; ".join(told) + "."
+
+
+@frames_say(_balls_in_words)
 def balls(data: pd.DataFrame) -> Figure:
     """Balls on a torus as the training noise grows: after training, and then smoothed.
 
@@ -138,14 +165,15 @@ def balls(data: pd.DataFrame) -> Figure:
 
 
 def _gains(data: pd.DataFrame, *, share_y: bool, step: float) -> Figure:
-    figure, shown = common.panels(data, height=3.7, share_y=share_y)
+    figure, shown = common.panels(data, height=3.9, share_y=share_y)
     for axes, panel, own in shown:
         axes.axhline(0, color=style.GREY, linewidth=1)
-        for index, (name, rows) in enumerate(common.parts(own)):
+        named = common.parts(own)
+        for index, (name, rows) in enumerate(named):
             look = style.line(index)
             ours, other = (rows[rows["kind"] == kind] for kind in ("ours", "published"))
             axes.plot(ours["x"], ours["y"], label=name, **look)
-            common.band(axes, ours, "x", look["color"], 0.16)
+            common.some_whiskers(axes, ours, "x", "y", (index, len(named)), color=look["color"])
             look = style.points(index) | {"markerfacecolor": "white", "markersize": 4}
             axes.plot(other["x"], other["y"], **look)
         axes.set(xlabel="training noise s, pixels", title=panel)
@@ -208,24 +236,24 @@ def noise_map(data: pd.DataFrame) -> Figure:
 
 
 def best(data: pd.DataFrame) -> Figure:
-    """The best training noise against the test noise, a panel for each data set.
+    """The best training noise against the test noise, a panel for each data set and source.
 
-    Columns: panel, series, x, y, low, high (the training noises that nothing beats; empty where
-    unknown).
+    Columns: panel, series ("ours", or "published, …" for raw counts and smoothed curves), x, y,
+    low, high (the training noises that nothing beats; empty where unknown).
     """
-    figure, shown = common.panels(data, height=3.8, share_y=True)
+    source = data["panel"] + ", " + data["series"].str.split(",").str[0]
+    named = common.parts(data.assign(source=source), "source")
+    figure, every = common.tiles(len(named), 2, height=2.7, more=0.5)
     series = list(dict.fromkeys(data["series"]))
-    for axes, panel, own in shown:
+    for axes, (title, own) in zip(every, named, strict=True):
         axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=":", label="equal noise")
         for name, rows in common.parts(own):
-            index = series.index(name)
-            shift = 0.014 * (index - 1)
+            look = style.points(series.index(name)) | {"markersize": 5.5, "elinewidth": 1.3}
+            if "smoothed" in name:
+                look |= {"markersize": 7, "markerfacecolor": "none", "zorder": 4}
             known = rows.fillna({"low": rows["y"], "high": rows["y"]})
-            look = style.points(index) | {"markersize": 5, "elinewidth": 1.1}
-            if index == 2:
-                look |= {"markersize": 6, "markerfacecolor": "white"}
-            common.whiskers(axes, known["x"] + shift, known, "y", label=name, **look)
-        axes.set(xlabel="σ of the smoothing", title=panel, xlim=(-0.06, 1.06), ylim=(-0.04, 1.04))
-    figure.axes[0].set_ylabel("σ of the training")
-    common.common_legend(figure, *figure.axes, columns=2)
+            common.whiskers(axes, known["x"], known, "y", label=name, **look)
+        axes.set(xlabel="σ of the smoothing", title=title, xlim=(-0.06, 1.06), ylim=(-0.04, 1.04))
+        axes.set_ylabel("σ of the training")
+    common.common_legend(figure, *every, columns=2)
     return figure

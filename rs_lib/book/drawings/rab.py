@@ -1,10 +1,10 @@
 """The figures of the chapter on noise on the training features."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
@@ -12,16 +12,13 @@ from rs_lib.book import style
 from rs_lib.book.drawings import common
 
 
-def _band(axes: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str | None) -> None:
-    axes.plot(rows["radius"], rows["share"], label=label, **look)
-    some = rows[rows["share"] > 0]
-    common.band(axes, some, "radius", look["color"], 0.12)
-
-
 def images(data: pd.DataFrame) -> Figure:
     """Images in a row. Columns: panel (its title), row, column, value (0 white, 1 black)."""
-    figure, shown = common.panels(data, height=7.2 / data["panel"].nunique() + 0.6)
-    for axes, name, cells in shown:
+    named = common.parts(data, "panel")
+    across = 2 if style.narrow() else len(named)
+    height = style.width() / across
+    figure, every = common.tiles(len(named), across, height=height, more=0.6, phone=2)
+    for axes, (name, cells) in zip(every, named, strict=True):
         common.image(axes, cells)
         axes.set_title(name, fontsize=10)
     common.grey_key(figure)
@@ -98,8 +95,9 @@ def ties(data: pd.DataFrame) -> Figure:
     (probability, or bucketed less exact radius).
     """
     figure, (left, right) = style.panels(2, height=3.4)
-    common.curves(left, data[data["panel"] == "ties"], "x", "y", markers=True)
-    left.axhline(0.5, color=style.BLACK, linewidth=1, label="truth")
+    tied = data[data["panel"] == "ties"]
+    common.curves(left, tied, "x", "y", markers=True)
+    left.axhline(0.5, color=style.BLACK, linewidth=1)
     left.set(
         xscale="log",
         ylim=(0.45, 1.02),
@@ -107,9 +105,18 @@ def ties(data: pd.DataFrame) -> Figure:
         ylabel="probability of the first half",
         title="a tie, in buckets",
     )
-    left.legend(loc="upper left")
+    ends = [
+        (float(rows["y"].iloc[-1]), name.split()[0] if index else name, style.COLOURS[index])
+        for index, (name, rows) in enumerate(common.parts(tied))
+    ]
+    common.at_ends(left, [*ends, (0.5, "truth", style.BLACK)], gap=0.08)
     for index, (name, rows) in enumerate(common.parts(data[data["panel"] == "digits"])):
-        look = style.points(index) | {"alpha": 0.8, "markersize": 4}
+        # Colours that are not those of the buckets.
+        look: dict[str, Any] = {
+            "color": (style.ORANGE, style.SKY)[index],
+            "marker": style.MARKERS[3 + index],
+        }
+        look |= {"linestyle": "none", "alpha": 0.9, "markersize": 4.5}
         right.plot(rows["x"], rows["y"], label=name, **look)
     right.axhline(0, color=style.BLACK, linewidth=1)
     right.set(
@@ -117,49 +124,70 @@ def ties(data: pd.DataFrame) -> Figure:
         ylabel="bucketed radius less exact",
         title="digits, one neighbour",
     )
-    right.legend(loc="best", fontsize=9)
+    common.legend_below(right, ncols=2, handletextpad=0.1)
     return figure
 
 
-def certified(data: pd.DataFrame) -> Figure:
-    """Certified accuracy against the length of all patterns; a panel for each noise.
+VOTES: dict[str, dict[str, Any]] = {
+    "hard votes": {"color": style.BLUE, "linestyle": "-"},
+    "soft votes": {"color": style.VERMILION, "linestyle": "--"},
+}
 
-    Columns: panel, trigger, method ("hard votes" or "soft votes"), radius, share, low, high, and
+
+def certified(data: pd.DataFrame) -> Figure:
+    """Certified accuracy against the length of all patterns; a row of attacks for each noise.
+
+    Columns: panel, trigger, method (a key of `VOTES`), radius, share, low, high, and
     attack: the length of the patterns that were used, marked if the curves reach so far.
     """
-    figure, shown = common.panels(data, height=3.9, share_y=True)
-    for axes, panel, own in shown:
-        end = 1.3 * float(own.loc[own["share"] > 0, "radius"].max())
-        for index, (trigger, rows) in enumerate(common.parts(own, "trigger")):
-            colour, reach = style.COLOURS[index], float(rows["attack"].iloc[0])
-            for method, dash in (("hard votes", "-"), ("soft votes", "--")):
-                kept = rows[rows["method"] == method]
-                if kept.empty:
-                    continue
-                look: dict[str, Any] = {"color": colour, "linestyle": dash, "linewidth": 1.6}
-                name = f"{trigger} (used: {reach:.2f})" if method == "hard votes" else None
-                _band(axes, kept, look, name)
-            if reach <= end:
-                look = style.points(index) | {"markersize": 8, "clip_on": False, "zorder": 5}
-                axes.plot([reach], [0], **look)
-        axes.plot([], [], color=style.BLACK, linestyle="--", label="soft votes")
-        common.legend_below(axes, -0.18, ncols=2, fontsize=8.5)
-        axes.set(xlabel="length of all patterns", title=panel)
-        axes.set_xlim(0, end if end > 0 else None)
+    noises, triggers = common.parts(data, "panel"), common.parts(data, "trigger")
+    count, across = len(noises) * len(triggers), len(triggers)
+    figure, every = common.tiles(count, across, height=2.2, more=0.4, phone=2)
+    for axes, ((noise, own), (trigger, _)) in zip(every, product(noises, triggers), strict=True):
+        end = 1.15 * float(own.loc[own["share"] > 0, "radius"].max())
+        shown = own[own["trigger"] == trigger]
+        for method, rows in common.parts(shown, "method"):
+            look = VOTES[method]
+            axes.plot(rows["radius"], rows["share"], label=method, **look)
+            common.band(axes, rows[rows["share"] > 0], "radius", look["color"], 0.15)
+        used = float(shown["attack"].iloc[0])
+        axes.text(0.98, 0.9, f"used: {used:.2f}", ha="right", transform=axes.transAxes, size=9)
+        if used <= end:
+            axes.plot([used], [0], "^", color=style.BLACK, markersize=8, clip_on=False, zorder=5)
+        axes.set(xlim=(0, end if end > 0 else None))
+        axes.set_title(f"{trigger}, {noise}", fontsize=10)
         common.shares(axes, low=0)
-    figure.axes[0].set_ylabel("certified accuracy")
+    across = 2 if style.narrow() else across
+    for axes in every[-across:]:
+        axes.set_xlabel("length of patterns", size=9.5)
+    for axes in every[::across]:
+        axes.set_ylabel("certified accuracy", size=9.5)
+    common.common_legend(figure, every[0], columns=2)
     return figure
 
 
 def neighbours(data: pd.DataFrame) -> Figure:
     """Certified accuracy of nearest neighbours; a panel for each data set.
 
-    Columns: panel, series, radius, share, low, high.
+    Columns: panel, series, radius, share, low, high; a series "…, by buckets" is drawn thin.
     """
     figure, shown = common.panels(data, height=3.9, share_y=True)
     for axes, panel, own in shown:
-        for index, (name, rows) in enumerate(common.parts(own)):
-            _band(axes, rows, style.line(index), name)
+        named = common.parts(own)
+        for index, (name, rows) in enumerate(named):
+            if name.endswith("by buckets"):
+                thin: dict[str, Any] = {
+                    "color": style.BLACK,
+                    "linestyle": ":",
+                    "linewidth": 1.2,
+                    "zorder": 4,
+                }
+                axes.plot(rows["radius"], rows["share"], label=name, **thin)
+                continue
+            look = style.line(index)
+            axes.plot(rows["radius"], rows["share"], label=name, **look)
+            place, some = (index, len(named)), rows[rows["share"] > 0]
+            common.some_whiskers(axes, some, "radius", "share", place, color=look["color"])
         axes.set(
             xlabel="length of all patterns", title=panel.replace(", ", "\n", 1), xlim=(0, None)
         )

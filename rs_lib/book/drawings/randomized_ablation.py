@@ -1,5 +1,7 @@
 """The figures of the chapter on randomized ablation."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -15,7 +17,7 @@ def views(data: pd.DataFrame) -> Figure:
     visible = data.assign(value=data["value"].where(data["seen"] > 0))
     figure, shown = common.gallery(visible, "image", "panel", height=1.75)
     for axes, cells in shown:
-        axes.set_xlabel(str(cells["text"].iloc[0]))
+        common.tell(axes, cells)
     return figure
 
 
@@ -90,27 +92,40 @@ def certified_curves(data: pd.DataFrame) -> Figure:
 
 
 def samples(data: pd.DataFrame) -> Figure:
-    """Left: exact mean samples of the rules against p. Right: samples of images, by their votes.
+    """Left: exact mean samples of the rules against p. Right: images done by number of samples.
 
     Columns: panel ("rules" or "images"), series, p, samples, threshold (required p; rules only).
     """
-    figure, (left, right) = style.panels(2, height=3.8, share_y=True)
+    figure, (left, right) = style.panels(2, height=3.8)
     rules, images = (data[data["panel"] == panel] for panel in ("rules", "images"))
     for name, rows in common.parts(rules):
         left.plot(rows["p"], rows["samples"], label=name, **common.RULES[name])
     left.axvline(rules["threshold"].iloc[0], color=style.BLACK, linewidth=0.8, linestyle=":")
     for index, (name, rows) in enumerate(common.parts(images)):
-        right.plot(rows["p"], rows["samples"], alpha=0.6, label=name, **style.points(index))
+        # Colours that are not those of the rules on the left.
+        look: dict[str, Any] = {"color": KEPT[index % len(KEPT)]}
+        look["linestyle"] = style.LINES[index]
+        right.ecdf(rows["samples"], label=name, **look)
     left.set(
         yscale="log",
         xlabel="probability $p_A$",
         ylabel="samples",
         title="one question, exact means",
     )
-    right.set(xlabel="share of votes for the class", title="digits, the whole table")
-    left.legend(loc="upper left", bbox_to_anchor=(0, 0.9), fontsize=9)
-    right.legend(loc="upper center", ncols=2, fontsize=9, handletextpad=0.1)
+    right.set(
+        xscale="log",
+        xlabel="samples",
+        ylabel="share of scans that are done",
+        title="digits, the whole table",
+    )
+    common.shares(right, 0)
+    common.legend_below(left, ncols=2 if style.narrow() else 3)
+    common.legend_below(right, ncols=2)
     return figure
+
+
+KEPT = ("#c9b6a5", "#a5876b", "#75563b", "#3d2918")
+"""Of one quantity that grows: the pixels that are kept."""
 
 
 def attacks(data: pd.DataFrame) -> Figure:

@@ -80,7 +80,7 @@ def peeking(data: pd.DataFrame) -> Figure:
         xlim=(10, 1e5),
     )
     axes.set_ylim(bottom=0)
-    axes.legend(loc="upper left", title="looking")
+    common.legend_inside(axes, "upper left", title="looking")
     return figure
 
 
@@ -131,7 +131,7 @@ def boundaries(data: pd.DataFrame) -> Figure:
         ylim=(0.4, 1.02),
     )
     common.percent(axes.yaxis)
-    axes.legend(loc="lower right", ncols=2)
+    common.legend_inside(axes, "lower right", ncols=2)
     return figure
 
 
@@ -169,10 +169,11 @@ def published_samples(data: pd.DataFrame) -> Figure:
         xscale="log",
         xlabel="mean samples per image",
         yticks=list(places.values()),
-        yticklabels=settings,
+        yticklabels=[common.in_two(name) for name in settings],
     )
-    axes.tick_params(axis="y", labelsize=9)
-    figure.legend(loc="outside upper center", ncols=6, handletextpad=0.1, columnspacing=1.2)
+    axes.tick_params(axis="y", labelsize=7 if style.narrow() else 9)
+    columns = 3 if style.narrow() else 6
+    figure.legend(loc="outside upper center", ncols=columns, handletextpad=0.1, columnspacing=1.2)
     return figure
 
 
@@ -195,7 +196,7 @@ def lattices(data: pd.DataFrame) -> Figure:
     axes.set(
         xlabel="decimal logarithm of the odds",
         yticks=[-place for place in range(len(groups))],
-        yticklabels=groups,
+        yticklabels=[common.in_two(name) for name in groups],
         ylim=(0.5 - len(groups), 1.0),
     )
     return figure

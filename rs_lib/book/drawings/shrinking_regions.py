@@ -9,9 +9,12 @@ from matplotlib.path import Path
 
 from rs_lib.book import style
 from rs_lib.book.drawings import common
+from rs_lib.book.pictures import frames_say
 
 TILE = 4.0
 """Width and height of the window in which a region of the plane is shown."""
+ON_PAPER = 4
+"""How many of the frames stand side by side where nothing moves."""
 NOISE = r"noise, $\sigma/\sigma_{\mathrm{van}}$"
 
 
@@ -59,19 +62,41 @@ def _tiles(axes: Axes, rows: pd.DataFrame, size: float) -> None:
     common.bare(axes, framed=False)
 
 
+def _plane_in_words(rows: pd.DataFrame) -> str:
+    told = []
+    for name, own in common.parts(rows, "region"):
+        before, after = (_area(own[own["part"] == part]) for part in ("base", "smoothed"))
+        loops = own.loc[own["part"] == "smoothed", "loop"].nunique()
+        pieces = f" in {loops} pieces" if loops > 1 else ""
+        told.append(f"{name} {after / before:.0%}{pieces}")
+    return f"Of the area in the tile smoothing leaves: {common.listed(told)}."
+
+
+def _area(rows: pd.DataFrame) -> float:
+    """Return the area that closed loops bound, by their corners; 0 without any."""
+    area = 0.0
+    for _, loop in rows.groupby("loop"):
+        x, y = loop["x"].to_numpy(), loop["y"].to_numpy()
+        area += float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
+    return abs(area)
+
+
+@frames_say(_plane_in_words)
 def plane(data: pd.DataFrame) -> Figure:
-    """Regions of the plane before and after smoothing: one panel for each noise, or one frame.
+    """Regions of the plane before and after smoothing: one frame, or a few of all of them.
 
     Columns: frame ("σ = …"), region, part ("base" or "smoothed"), loop, x, y.
     """
     frames = common.parts(data, "frame")
     if len(frames) == 1:
-        figure, (axes,) = style.panels(1, height=4.9)
-        _tiles(axes, data, 10.5)
+        figure, (axes,) = style.panels(1, height=2.7 if style.narrow() else 4.9)
+        _tiles(axes, data, 7 if style.narrow() else 10.5)
         return figure
-    figure, every = common.tiles(len(frames), 3, height=1.95)
-    for axes, (name, rows) in zip(every, frames, strict=True):
-        _tiles(axes, rows, 5.5)
+    # On paper nothing moves: a few frames say it, and are large enough to be read.
+    chosen = np.linspace(0, len(frames) - 1, min(ON_PAPER, len(frames))).round().astype(int)
+    figure, every = common.tiles(len(chosen), 2, height=2.7)
+    for axes, (name, rows) in zip(every, (frames[k] for k in chosen), strict=True):
+        _tiles(axes, rows, 7)
         axes.set_title(name, fontsize=10.5)
     return figure
 
@@ -111,16 +136,31 @@ def balls(data: pd.DataFrame) -> Figure:
 def certificate(data: pd.DataFrame) -> Figure:
     """Left: true and certified radius at the centre of a ball. Right: their ratio.
 
-    Columns: panel ("radius" or "ratio"), series, x (σ / σ_van), y.
+    Columns: panel ("radius" or "ratio"), series, x (σ / σ_van), y. Of the ratio the range over all
+    dimensions is drawn, and the series "d → ∞".
     """
-    figure, (left, right) = style.panels(2, height=3.7)
-    _curves(left, data[data["panel"] == "radius"])
-    _curves(right, data[data["panel"] == "ratio"])
+    figure, (left, right) = style.panels(2, height=3.6)
+    for index, (name, rows) in enumerate(common.parts(data[data["panel"] == "radius"])):
+        look = style.line(index)
+        left.plot(rows["x"], rows["y"], label=name, **look)
+    common.legend_below(left, ncols=2, handlelength=3)
+    ratio = data[data["panel"] == "ratio"]
+    limit = ratio[ratio["series"] == "d → ∞"]
+    every = ratio.assign(x=ratio["x"].round(6)).groupby("x")["y"].agg(["min", "max"])
+    dimensions = [name for name in dict.fromkeys(ratio["series"]) if name != "d → ∞"]
+    right.fill_between(
+        every.index, every["min"], every["max"], color=style.SKY, alpha=0.6, label=_span(dimensions)
+    )
+    right.plot(limit["x"], limit["y"], color=style.BLACK, linewidth=1.2, label="d → ∞")
+    common.legend_below(right, ncols=2)
     left.set(xlabel=NOISE, ylabel=r"radius / $R$", ylim=(0, 1.03), xlim=(0, 1))
     right.set(xlabel=NOISE, ylabel="certified / true radius", ylim=(0, 1.03), xlim=(0, 1))
-    for axes, columns in ((left, 1), (right, 2)):
-        common.legend_below(axes, ncols=columns, handlelength=3)
     return figure
+
+
+def _span(dimensions: list[str]) -> str:
+    numbers = [int(name.split(" = ")[1]) for name in dimensions]
+    return f"d from {min(numbers)} to {max(numbers)}"
 
 
 def cones(data: pd.DataFrame) -> Figure:
@@ -170,6 +210,7 @@ def classes(data: pd.DataFrame) -> Figure:
     figure, shown = common.panels(data, height=3.9, share_y=True)
     looks = {"best": (style.BLUE, "-", "o"), "worst": (style.VERMILION, "--", "s")}
     for axes, name, panel in shown:
+        ends: list[tuple[float, str, str]] = []
         for label, rows in common.parts(panel):
             mark = str(rows["mark"].iloc[0])
             colour, dash, marker = looks.get(mark, (style.GREY, "-", "."))
@@ -178,18 +219,10 @@ def classes(data: pd.DataFrame) -> Figure:
             axes.plot(rows["x"], rows["y"], dash, color=colour, linewidth=width, marker=marker)
             if strong:
                 common.band(axes, rows, "x", colour, 0.15)
-                end = rows.iloc[-1]
-                axes.annotate(
-                    label,
-                    (float(end["x"]), float(end["y"])),
-                    xytext=(6, 0),
-                    textcoords="offset points",
-                    color=colour,
-                    va="center",
-                    annotation_clip=False,
-                )
+                ends.append((float(rows["y"].iloc[-1]), label, colour))
         axes.set(xlabel=str(panel["unit"].iloc[0]), title=name)
         common.shares(axes)
+        common.at_ends(axes, ends)
     figure.axes[0].set_ylabel("accuracy of the class")
     return figure
 
@@ -247,5 +280,5 @@ def disparity(data: pd.DataFrame) -> Figure:
         ylim=(0, 85),
         xticks=[0.25, 0.5, 1.0],
     )
-    common.legend_beside(axes)
+    common.legend_beside(figure)
     return figure

@@ -77,13 +77,13 @@ def contradictions(data: pd.DataFrame) -> Figure:
     axes.set(
         xscale="log",
         yticks=rows,
-        yticklabels=data["series"],
+        yticklabels=[common.in_two(name) for name in data["series"]],
         ylim=(len(data) - 0.5, -1.75),
         xlim=(1e-7, 15),
-        xlabel="ℓ2 distance from the image, in pixel units",
+        xlabel=common.in_two("ℓ2 distance from the image, in pixel units"),
     )
     axes.grid(visible=False, axis="y")
-    axes.legend(loc="upper center", ncols=2)
+    common.legend_inside(axes, "upper center", ncols=2)
     return figure
 
 
@@ -125,7 +125,7 @@ def _claims(axes: Axes, data: pd.DataFrame) -> None:
         ylabel="claimed radius, in σ",
         title="a linear classifier",
     )
-    axes.legend(loc="lower right", handletextpad=0.1, fontsize=9)
+    common.legend_below(axes, -0.17, ncols=3, handletextpad=0.1, columnspacing=0.9)
 
 
 def _by_name_and_strength(attack: str) -> tuple[str, float]:
@@ -134,19 +134,26 @@ def _by_name_and_strength(attack: str) -> tuple[str, float]:
 
 
 def _tests(axes: Axes, data: pd.DataFrame) -> None:
+    """A table of attacks and tests, the darker the sooner a test notices; empty: it does not."""
     attacks = sorted(data["kind"].unique(), key=_by_name_and_strength)
-    tests = common.parts(data)
-    for index, (test, rows) in enumerate(tests):
-        # Little steps apart: equal sample sizes would hide one another.
-        height = np.array([attacks.index(attack) for attack in rows["kind"]])
-        height = height + 0.11 * (index - (len(tests) - 1) / 2)
-        axes.plot(rows["x"], height, label=test, **style.points(index))
-    axes.set(
-        xscale="log",
-        yticks=range(len(attacks)),
-        yticklabels=attacks,
-        ylim=(len(attacks) - 0.5, -0.5),
-        xlabel="normals until noticed",
-        title="who notices",
-    )
-    common.legend_below(axes, -0.17, 0.4, ncols=2, handletextpad=0.1, columnspacing=0.8)
+    tests = list(dict.fromkeys(data["series"]))
+    table = data.pivot_table(index="kind", columns="series", values="x").loc[attacks, tests]
+    normals = table.to_numpy()
+    steps = -np.log2(normals)
+    low, high = np.nanmin(steps), np.nanmax(steps)
+    # Not to full depth: numbers are written on it.
+    axes.imshow(steps, cmap="Blues", vmin=low - 0.1 * (high - low), vmax=high, aspect="auto")
+    for i, j in zip(*np.nonzero(np.isfinite(normals)), strict=True):
+        dark = steps[i, j] > (low + 2 * high) / 3
+        colour = "white" if dark else style.BLACK
+        axes.text(j, i, _short(normals[i, j]), ha="center", va="center", size=8.5, color=colour)
+    axes.set_xticks(range(len(tests)), tests, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(attacks)), attacks)
+    axes.tick_params(length=0, labelsize=9)
+    axes.grid(visible=False)
+    axes.set(title="normals until noticed", ylabel="attack")
+
+
+def _short(count: float) -> str:
+    """Return a number of normals, a power of two, in the least room."""
+    return f"{count:.0f}" if count < 1024 else f"{count / 1024:.0f}k"
