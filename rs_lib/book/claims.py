@@ -1,7 +1,9 @@
 """The claims ledger: each labelled theorem and equation is registered by a call that checks it.
 
 A check that fails raises `ClaimError`, which stops the build. What passes leaves a line in
-the cell's output, from which the ledger page is made.
+the cell's output, from which the ledger page is made. A check is not the proof, which stands in the
+text: `how` names what it covers, and no more. Of a symbolic claim it names the identity, for all
+values of its symbols; what was tried for some values only is an exact or a numeric claim.
 """
 
 import html
@@ -23,9 +25,9 @@ from rs_lib.book.house import House
 
 METADATA = "rs_claim"
 KINDS = {
-    "symbolic": "proved by computer algebra",
-    "exact": "checked in exact arithmetic or by exhaustive search",
-    "numeric": "checked to the stated precision",
+    "symbolic": "computer algebra proves the identities named",
+    "exact": "checked in exact arithmetic or by exhaustive search, in the cases named",
+    "numeric": "checked to the stated precision, in the cases named",
     "definition": "nothing to check",
     "cited": "taken from the cited source, not checked here",
 }

@@ -1,19 +1,25 @@
-"""A Sphinx extension for what no option of the theme or of sphinx-proof offers.
+"""A Sphinx extension for what no option of the theme or of other extensions offers.
 
 The theme loads Thebe, which runs code in the page on a remote machine, and declares it twice,
 an error in the browser's console. The book works without a network and does without it.
 sphinx-proof gives all proofs of a page one id and sets "Proof." in the type of the text.
 Checks fold to one line, and each theorem links to its check and to the functions of the library.
 The search finds prose: code and the letters of formulas are no words that a reader looks for.
+sphinxcontrib-bibtex cites by author and year, and gives two papers of one such name no letters.
 """
 
 import json
+import re
+import string
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes  # type: ignore[import-untyped]
 from sphinx import search
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 from rs_lib.book import folding, library
 from rs_lib.book.claims import Claim
@@ -29,6 +35,31 @@ def _read(app: Sphinx, name: str, source: list[str]) -> None:
     notebook = json.loads(source[0])
     app.env.temp_data[_CLAIMS] = folding.fold(notebook)
     source[0] = json.dumps(notebook)
+
+
+def _letter_years(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
+    tell_apart(env.get_domain("cite").bibdata.data.entries.values())  # type: ignore[attr-defined]
+
+
+def tell_apart(entries: Iterable[Any]) -> None:
+    """Add a, b, … in the order of their titles to the years of works that are cited alike.
+
+    A citation names two authors, or the first of more, so works of different groups can meet too.
+    The letter goes into the entry, from which the citation and the bibliography both are made. An
+    environment that Sphinx kept from its last run has the letters already, and stays as it is.
+    """
+    alike = defaultdict(list)
+    for entry in entries:
+        people = entry.persons.get("author") or entry.persons.get("editor") or []
+        named = [" ".join(map(str, p.rich_prelast_names + p.rich_last_names)) for p in people]
+        cited = tuple(named) if len(named) <= 2 else (named[0], "et al.")
+        if named and "year" in entry.fields:
+            alike[cited, entry.fields["year"]].append(entry)
+    for group in alike.values():
+        if len(group) > 1:
+            group.sort(key=lambda entry: re.sub(r"[^\w ]", "", entry.fields["title"]).lower())
+            for letter, entry in zip(string.ascii_lowercase, group, strict=False):
+                entry.fields["year"] += letter
 
 
 def _drop_thebe(
@@ -103,6 +134,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.config.mathjax_path = "mathjax/startup.js"  # loads the parts that _config.yml names
     search.IndexBuilder = _Prose  # type: ignore[misc]  # no option chooses another
     app.connect("source-read", _read)
+    app.connect("env-before-read-docs", _letter_years)
     app.connect("doctree-read", _set_proofs)
     app.connect("doctree-read", _set_theorems)
     app.connect("html-page-context", _drop_thebe, priority=900)
