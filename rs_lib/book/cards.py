@@ -8,13 +8,15 @@ from typing import Any
 import nbformat
 
 from rs_lib.arguments import shown
-from rs_lib.book import claims, contents, markup, scoreboard
+from rs_lib.book import claims, contents, markup, run_page, scoreboard
 from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
 from rs_lib.book.scoreboard import Headline
+from rs_lib.record import result
 
 _WORDS_A_MINUTE = 130  # of prose with mathematics in it
 _SECONDS_A_FORMULA = 15
+_FORMULA = re.compile(r"\$\$.+?\$\$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,49 @@ def _card(house: House, name: str, stored: dict[str, Any]) -> Card:
     return card
 
 
-def minutes(source: str) -> int:
-    """Return the minutes that a chapter's prose takes before its exercises, rounded to fives."""
+def _prose(source: str) -> str:
+    """Return a chapter's text before the exercises, without its head and its code."""
     text = re.sub(r"^(`{3,})\{code-cell\}.*?^\1`*$", "", source, flags=re.DOTALL | re.MULTILINE)
-    prose = text.split("\n## Exercises")[0]
-    formulas = len(re.findall(r"\$\$.+?\$\$", prose, re.DOTALL))
-    words = len(re.sub(r"\$\$.+?\$\$", " ", prose, flags=re.DOTALL).split())
-    exact = words / _WORDS_A_MINUTE + formulas * _SECONDS_A_FORMULA / 60
+    if text.startswith("---\n"):
+        text = text.partition("\n---\n")[2]
+    return text.split("\n## Exercises")[0]
+
+
+def words(source: str) -> int:
+    """Return the words of a chapter's prose before its exercises; a formula in a line is one."""
+    prose = _FORMULA.sub(" ", _prose(source))
+    for pattern, instead in (
+        (r"(?<![\\$])\$[^$]+\$", " x "),
+        (r"^\s*(:\w+:.*|`{3,}.*|:{3,}.*)$", ""),
+        (r"\{[\w:]+\}`[^`]*`", " x "),
+    ):
+        prose = re.sub(pattern, instead, prose, flags=re.MULTILINE)
+    return len(re.findall(r"\w[\w’'–-]*", prose))
+
+
+def minutes(source: str) -> int:
+    """Return the minutes that a chapter takes before its exercises, rounded to fives."""
+    formulas = len(_FORMULA.findall(_prose(source)))
+    exact = words(source) / _WORDS_A_MINUTE + formulas * _SECONDS_A_FORMULA / 60
     return 5 * max(1, round(exact / 5))
+
+
+def _recorded(house: House, name: str) -> str:
+    """Return how long the runs at the paper's scale took that a chapter would make anew."""
+    imported = re.search(
+        r"from rs_lib\.experiments import ([\w, ]+)", house.source(name).read_text()
+    )
+    modules = re.split(r",\s*", imported.group(1)) if imported else []
+    made = [
+        result.read(path)
+        for module in modules
+        if (path := house.results / f"{module.replace('_', '-')}.full.json").is_file()
+    ]
+    seconds = [run_page.seconds(one) for one in made]
+    if not made or None in seconds:  # an older run in several sittings does not tell
+        return ""
+    devices = " and ".join(sorted({one.run["device"] for one in made}))
+    return f", {sum(filter(None, seconds)) / 60:.0f} minutes on {devices} when last recorded"
 
 
 def parts(house: House) -> dict[str, str]:
@@ -92,6 +129,7 @@ def _shown(house: House, name: str, card: Card, headlines: list[Headline]) -> st
     first = " and ".join(filter(None, (before, markup.inline(card.knows))))
     sources = ", ".join(f"{{cite:t}}`{key}`" for key in card.source)
     time = f"about {minutes(house.source(name).read_text())} minutes, without the exercises"
+    whole = f"; `PROFILE=full` makes its experiments anew{_recorded(house, name)}"
     table = _table(headlines, with_source=len(card.source) > 1) if headlines else ""
     return (
         "::::{div} rs-card\n"
@@ -99,7 +137,9 @@ def _shown(house: House, name: str, card: Card, headlines: list[Headline]) -> st
         f"{table}"
         f"**New here.** {markup.inline(card.new)}\n\n"
         f"**Source.** {sources}. Read: {markup.inline(card.read)}. "
-        f"**Helpful before.** {first}. **To read.** {time}.\n"
+        f"**Helpful before.** {first}. **To read.** {time}. "
+        "**Symbols.** [Notation](../notation.md).\n\n"
+        f"**Run it.** `make chapter C={name}`, a minute or two{whole}.\n"
         "::::\n"
     )
 

@@ -11,18 +11,23 @@ def parts(house: House) -> dict[str, str]:
     return {"run-recorded": _recorded(house), "run-imagenet": _imagenet()}
 
 
+def seconds(made: result.Result) -> float | None:
+    """Return how long a run computed, None for an older one in several sittings, which is lost."""
+    alone: float | None = None if made.run["stages_reused"] else made.run["wall_seconds"]
+    return made.run.get("work_seconds", alone)
+
+
 def _recorded(house: House) -> str:
     rows = ["* - Experiment", "  - Profile", "  - Device", "  - Date", "  - Time"]
     for path in sorted(house.results.glob("*.*.json")):
         made = result.read(path)
-        alone = None if made.run["stages_reused"] else made.run["wall_seconds"]
-        seconds = made.run.get("work_seconds", alone)
+        took = seconds(made)
         rows += [
             f"* - `{made.content['experiment']}`",
             f"  - {made.content['profile']}",
             f"  - {made.run['device']}",
             f"  - {made.run['started'][:10]}",
-            "  - –" if seconds is None else f"  - {seconds / 60:.0f} min",
+            "  - –" if took is None else f"  - {took / 60:.0f} min",
         ]
     options = ":header-rows: 1\n:widths: 32 12 32 12 12\n:class: rs-stack"
     table = "\n".join(rows)

@@ -53,7 +53,8 @@ def snippet(record: Record | None, drawn: Record, verdict: str, *, phone: bool =
     name, alt = own.content["id"], own.content["alt"]
     caption = markup.inline(own.content["caption"])
     fence = markup.fence(caption)
-    line = f"{_links(name, folder)} · content `{own.digest}` · {_TOLD[verdict]}"
+    page = f"[more](figure/{name}.md) · " if agrees else ""
+    line = f"{page}{_links(name, folder)} · content `{own.digest}` · {_TOLD[verdict]}"
     if record is not None and not agrees:
         line += f" The record: {_links(name, '../figures')} · content `{record.digest}`"
     return (_slider(own, folder, phone=phone) or _for_phone(own, phone=phone)) + (
