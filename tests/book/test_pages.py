@@ -18,12 +18,16 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import nbformat
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from rs_lib.book import claims, contents, folding, gallery, library, records, site
+from rs_lib.book import claims, contents, folding, gallery, library, records, site, try_page
 from rs_lib.book.house import House
+from rs_lib.certificates import ablation, discrete, gaussian, laplace, patch, uniform
+from rs_lib.geometry import grids
+from rs_lib.statistics import clopper_pearson_lower
 
 HOUSE = House()
 FIGURE = "fig-np-cifar10"
@@ -546,6 +550,103 @@ def test_the_switch_turns_the_page_dark_and_is_remembered(address: str, browser:
         assert page.evaluate(ground) != bright
         visit.open(f"{address}/notation.html")
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+@pytest.fixture(scope="module")
+def pieces(address: str, browser: Browser) -> Iterator[Page]:
+    with _context(browser) as context:
+        yield Visit(context.new_page()).watch().open(f"{address}/try-it.html").page
+
+
+LIBRARY = {
+    "gaussian": lambda p, scale: gaussian.radius(p, scale),
+    "laplace": lambda p, scale: laplace.radius_l1(p, scale),
+    "uniform": lambda p, scale: uniform.radius_l1(p, scale),
+    "ablation": lambda p, scale: ablation.radius(p, 784, int(scale)),
+    "flips": lambda p, scale: discrete.radius(p, str(scale)),
+}
+
+
+@pytest.mark.parametrize(
+    ("law", "scale"),
+    [("gaussian", 0.25), ("laplace", 1.5), ("uniform", 0.7), ("ablation", 45), ("flips", 0.8)],
+)
+@pytest.mark.parametrize(
+    ("votes", "samples", "alpha"),
+    [
+        (990, 1_000, 0.001),
+        (1_000, 1_000, 0.001),
+        (99_870, 100_000, 0.001),
+        (61, 100, 0.05),
+        (0, 9, 0.1),
+    ],
+)
+def test_votes_bound_and_radius_are_the_library_s_rounded_down(
+    pieces: Page, law: str, scale: float, votes: int, samples: int, alpha: float
+) -> None:
+    form = pieces.locator("#try-counts")
+    form.locator("[name=law]").select_option(law)
+    for name, value in {"votes": votes, "samples": samples, "alpha": alpha, "scale": scale}.items():
+        form.locator(f"[name={name}]").fill(str(value))
+    told = form.locator("output").inner_text()
+    bound = float(clopper_pearson_lower(votes, samples, alpha))
+    shown = float(re.search(r"p ≥ (-?[\d.]+)", told)[1])
+    assert bound - 2e-4 < shown <= bound
+    radius = float(LIBRARY[law](bound, scale))
+    if bound <= 0.5:
+        assert "nothing is certified" in told
+    elif law in ("ablation", "flips"):
+        assert re.search(r"certified: (\d+)", told)[1] == f"{radius:.0f}"
+    else:
+        assert radius - 3e-4 < float(re.search(r"radius ([\d.]+)", told)[1]) <= radius
+
+
+def test_odd_votes_are_told_what_to_give(pieces: Page) -> None:
+    form = pieces.locator("#try-counts")
+    form.locator("[name=votes]").fill("2000000")
+    assert form.locator("output").inner_text().startswith("Give 0 ≤ votes ≤ samples")
+
+
+@pytest.mark.parametrize("band", [2, 4, 6])
+def test_the_widest_patch_is_the_library_s(pieces: Page, band: int) -> None:
+    """Seeded votes with a lead of the first class, twelve for each band."""
+    form, draw = pieces.locator("#try-patches"), np.random.default_rng(band)
+    form.locator("[name=band]").select_option(str(band))
+    for _ in range(12):
+        wanted = draw.choice(4, size=28, p=[0.7, 0.12, 0.1, 0.08])
+        form.locator(".rs-votes button").evaluate_all(
+            """(all, wanted) => all.forEach((button, q) => {
+              while (button.textContent !== "ABC·"[wanted[q]]) button.click();
+            })""",
+            wanted.tolist(),
+        )
+        votes = (wanted[None, :, None] == np.arange(3)).astype(np.int64)
+        told = form.locator("output").inner_text()
+        places, counts = map(int, re.search(r"patch of (\d+) columns.*; of (\d+)", told).groups())
+        assert told.startswith(f"Answer {'ABC'[patch.answers(votes)[0]]} ")
+        assert places == patch.largest_patch(votes, band)[0]
+        assert counts == patch.largest_patch(votes, band, "counts")[0]
+
+
+@pytest.mark.parametrize("sigma", [0, 1.5, 6, 12.5])
+@pytest.mark.parametrize("shape", list(try_page.shapes()))
+def test_a_region_keeps_the_pixels_that_the_library_says(
+    pieces: Page, shape: str, sigma: float
+) -> None:
+    form = pieces.locator("#try-regions")
+    form.locator("[name=shape]").select_option(shape)
+    form.locator("[name=sigma]").fill(str(sigma))
+    before, after = map(
+        int, re.search(r"had (\d+) .* has (\d+)", form.locator("output").inner_text()).groups()
+    )
+    region = try_page.shapes()[shape]
+    assert before == region.sum()
+    assert abs(after - int(grids.smoothed(region, sigma, "constant").sum())) <= 2
+
+
+def test_the_pieces_are_small() -> None:
+    for name in try_page.NAMES:
+        assert (HOUSE.book / "try" / f"{name}.js").stat().st_size < 15_000
 
 
 def _claims(chapter: str) -> int:
