@@ -1,9 +1,11 @@
 """The rendered book: generated pages, the Sphinx build, and the check that every page is there."""
 
+import io
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -12,6 +14,9 @@ from rs_lib.book import contents, dressing, generated, readable, records
 from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
 from rs_lib.record import digests, files
+
+BUNDLE = "notebooks"
+"""The ZIP of all executed notebooks, and the folder in it."""
 
 
 def check_sources(house: House) -> None:
@@ -98,9 +103,16 @@ def render(house: House) -> bool:
 
 
 def offer_notebooks(house: House) -> None:
-    """Put the readable notebooks in place of the sources that the pages offer for download."""
-    for name in house.chapter_names():
-        executed = nbformat.read(house.executed(name), as_version=4)
-        text = nbformat.writes(readable.converted(house, name, executed))
-        path = house.html / "_sources" / "chapters" / f"{name}.ipynb"
-        files.write_atomically(path, text)
+    """Put the readable notebooks where the pages offer them for download, one by one and as a ZIP.
+
+    The ZIP holds no times: equal notebooks make equal bytes.
+    """
+    kept = io.BytesIO()
+    with zipfile.ZipFile(kept, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name in house.chapter_names():
+            executed = nbformat.read(house.executed(name), as_version=4)
+            text = nbformat.writes(readable.converted(house, name, executed))
+            path = house.html / "_sources" / "chapters" / f"{name}.ipynb"
+            files.write_atomically(path, text)
+            bundle.writestr(zipfile.ZipInfo(f"{BUNDLE}/{name}.ipynb"), text)
+    files.write_atomically(house.html / f"{BUNDLE}.zip", kept.getvalue())

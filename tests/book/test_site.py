@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shutil
+import zipfile
 
 import nbformat
 import pytest
@@ -194,6 +195,9 @@ def test_a_page_shows_a_figure_once_and_offers_a_notebook_that_shows_it(tiny):
     assert page.count("A line.</span>") == 1
     link = re.search(r'href="([^"]+\.ipynb)"', page).group(1)
     offered = nbformat.read((tiny.html / "chapters" / link).resolve(), as_version=4)
+    bundle = zipfile.ZipFile(tiny.html / "notebooks.zip")
+    assert bundle.namelist() == ["notebooks/tiny.ipynb"]
+    assert nbformat.reads(bundle.read("notebooks/tiny.ipynb").decode(), 4) == offered
     outputs = [out for cell in offered.cells for out in cell.get("outputs", [])]
     assert sum("image/png" in out.get("data", {}) for out in outputs) == 1
     texts = [cell.source for cell in offered.cells if cell.cell_type == "markdown"]
