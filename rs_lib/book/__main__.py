@@ -61,7 +61,7 @@ def _build(house: House) -> int:
 
 
 def _chapter(house: House, name: str, assignments: list[str]) -> int:
-    from rs_lib.book import runner
+    from rs_lib.book import builds, records, run_page, runner
 
     given: dict[str, str] = {}
     for text in assignments:
@@ -71,10 +71,17 @@ def _chapter(house: House, name: str, assignments: list[str]) -> int:
         if key in given:
             raise ValueError(f"parameter {shown(key)} is given twice: give it once")
         given[key] = value
+    turned = runner.prepare(house, name, given).turned  # bad input is told before the plan
+    print("\n".join(run_page.plan(house, name, given.get("profile", "quick"))), flush=True)
     ran = runner.run(house, name, given)
     print(f"{name}: {'executed' if ran else 'fresh, nothing to run'}")
-    if runner.prepare(house, name, given).turned:
+    if turned:
         print(f"a changed run, not the book's: open _build/changed/{name}/{name}.ipynb")
+        return 0
+    for figure_id in records.figure_ids(house.drawn):
+        if records.load(house.drawn, figure_id).content["chapter"] == name:
+            verdict, reason = builds.compared(house.figures, house.drawn, figure_id)
+            print(f"  {figure_id}: {verdict} ({reason})")
     return 0
 
 

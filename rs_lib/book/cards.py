@@ -12,7 +12,6 @@ from rs_lib.book import claims, contents, markup, run_page, scoreboard
 from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
 from rs_lib.book.scoreboard import Headline
-from rs_lib.record import result
 
 _WORDS_A_MINUTE = 130  # of prose with mathematics in it
 _SECONDS_A_FORMULA = 15
@@ -93,20 +92,10 @@ def minutes(source: str) -> int:
 
 def _recorded(house: House, name: str) -> str:
     """Return how long the runs at the paper's scale took that a chapter would make anew."""
-    imported = re.search(
-        r"from rs_lib\.experiments import ([\w, ]+)", house.source(name).read_text()
-    )
-    modules = re.split(r",\s*", imported.group(1)) if imported else []
-    made = [
-        result.read(path)
-        for module in modules
-        if (path := house.results / f"{module.replace('_', '-')}.full.json").is_file()
-    ]
-    seconds = [run_page.seconds(one) for one in made]
-    if not made or None in seconds:  # an older run in several sittings does not tell
+    took = run_page.at_scale(house, name).values()
+    if not took or None in took:
         return ""
-    devices = " and ".join(sorted({one.run["device"] for one in made}))
-    return f", {sum(filter(None, seconds)) / 60:.0f} minutes on {devices} when last recorded"
+    return f", {sum(filter(None, took)) / 60:.0f} minutes when last recorded"
 
 
 def parts(house: House) -> dict[str, str]:

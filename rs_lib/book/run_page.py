@@ -1,6 +1,7 @@
 """What the page *Run it yourself* takes from the record: the results, and ImageNet's hours."""
 
 import json
+import re
 
 from rs_lib.book.house import House
 from rs_lib.record import places, result
@@ -15,6 +16,32 @@ def seconds(made: result.Result) -> float | None:
     """Return how long a run computed, None for an older one in several sittings, which is lost."""
     alone: float | None = None if made.run["stages_reused"] else made.run["wall_seconds"]
     return made.run.get("work_seconds", alone)
+
+
+def at_scale(house: House, chapter: str) -> dict[str, float | None]:
+    """Return the experiments that a chapter makes anew at the papers' scale, and their seconds.
+
+    None for an experiment whose last run does not tell, or that has not run.
+    """
+    named = r"^from rs_lib\.experiments import ([\w, ]+)"
+    match = re.search(named, house.source(chapter).read_text(), re.MULTILINE)
+    modules = re.split(r",\s*", match.group(1)) if match else []
+    found: dict[str, float | None] = {}
+    for name in (module.replace("_", "-") for module in modules):
+        path = house.results / f"{name}.full.json"
+        found[name] = seconds(result.read(path)) if path.is_file() else None
+    return found
+
+
+def plan(house: House, chapter: str, profile: str) -> list[str]:
+    """Return what a run of a chapter will do, a line each, before it does it."""
+    if profile != "full":
+        return [f"{chapter}: digits and what is recorded, a minute or two"]
+    lines = [f"{chapter}: makes anew, keeps what is done, goes on where it stopped:"]
+    for name, took in at_scale(house, chapter).items():
+        told = "of unknown time" if took is None else f"{took / 60:.0f} min when last recorded"
+        lines.append(f"  {name}: {told}")
+    return lines
 
 
 def _recorded(house: House) -> str:

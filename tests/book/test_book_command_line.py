@@ -3,7 +3,7 @@
 import pytest
 
 from rs_lib.book import __main__ as command_line
-from rs_lib.book import runner
+from rs_lib.book import run_page, runner
 
 DEEP = ("[" * 200_000, "-" * 200_000 + "1", "(" * 300 + ")" * 300, "not " * 50_000 + "1")
 VALUES = (
@@ -138,3 +138,23 @@ def test_an_interrupted_command_says_so(tiny, monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "rs_lib.book: interrupted; the same command goes on where it stopped\n"
     )
+
+
+def test_a_chapter_tells_its_plan_before_and_its_figures_after(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "House", lambda: tiny)
+    assert command_line.main(["chapter", "tiny"]) == 0
+    plan, ran, figure = capsys.readouterr().out.splitlines()
+    assert plan.startswith("tiny: digits and what is recorded")
+    assert ran == "tiny: fresh, nothing to run"
+    assert figure == "  fig-tiny: identical (data and picture, byte for byte)"
+
+
+def test_the_plan_of_a_run_at_scale_names_experiments_and_what_they_took(tiny):
+    source = tiny.source("tiny")
+    lines = "from rs_lib.experiments import attack_in_ball, certified_accuracy, noise_map\n"
+    source.write_text(source.read_text().replace("import sympy as sp\n", lines, 1))
+    assert run_page.plan(tiny, "tiny", "full")[1:] == [
+        "  attack-in-ball: 10 min when last recorded",
+        "  certified-accuracy: 10 min when last recorded",
+        "  noise-map: of unknown time",
+    ]
