@@ -23,7 +23,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from rs_lib.book import claims, contents, folding, gallery, library, records, site, try_page
+from rs_lib.book import cards, claims, contents, folding, gallery, library, records, site, try_page
 from rs_lib.book.house import House
 from rs_lib.certificates import ablation, discrete, gaussian, laplace, patch, uniform
 from rs_lib.geometry import grids
@@ -226,6 +226,34 @@ def test_chapters_have_formulas(name: str, light: Visit) -> None:
     # Else the checks above would hold of a book whose formulas are gone.
     if name in CHAPTERS:
         assert light.page.evaluate(FORMULAS)["asked"] > 20
+
+
+MOST_SCREENS, MOST_WORDS = 15, 3_000
+"""Of a chapter before its exercises, on a desktop, checks folded; a picture by the second."""
+
+
+def test_a_chapter_is_one_short_story_with_a_picture_early(name: str, light: Visit) -> None:
+    if name not in CHAPTERS:
+        return
+    chapter = name.removeprefix("chapters/")
+    assert cards.words(HOUSE.source(chapter).read_text()) <= MOST_WORDS
+    exercises, picture, titles = light.page.evaluate(
+        """() => {
+          const top = element => element.getBoundingClientRect().top + scrollY;
+          const heads = [...document.querySelectorAll("article h2")];
+          return [
+            top(heads.find(head => head.textContent.includes("Exercises"))),
+            top([...document.querySelectorAll("article figure, article .rs-frames")].find(
+              figure => figure.checkVisibility())),
+            [...document.querySelectorAll("article .exercise .admonition-title")].map(
+              title => title.textContent),
+          ];
+        }"""
+    )
+    assert exercises / 900 <= MOST_SCREENS
+    assert picture / 900 < 2
+    assert 3 <= len(titles) <= 6
+    assert all(re.search(r"\((easy|harder|open)\)", title) for title in titles)
 
 
 def test_pictures_have_words(light: Visit) -> None:
