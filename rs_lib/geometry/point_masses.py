@@ -2,8 +2,8 @@
 
 Class 1 is a point at 0, class 0 half a point at a and half at -a; both classes are equally
 frequent. All is in units of sigma: spacing s = a / sigma, window T = t / sigma.
-Source: derived in the book's chapter on shrinking regions, in the spirit of Mohapatra et al.
-(2021), "Hidden Cost of Randomized Smoothing", section 5.
+Source: derived in the book's chapter on noise-augmented training, in the spirit of Mohapatra et
+al. (2021), "Hidden Cost of Randomized Smoothing", section 5.
 """
 
 import numpy as np

@@ -4,6 +4,7 @@ import base64
 import functools
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -244,6 +245,27 @@ def test_an_id_belongs_to_one_chapter(chapter, draw):
     with pytest.raises(ValueError, match="which tiny publishes"):
         figures.publish(draw, "fig-a", data=DATA, **WORDS)
     assert records.load(folder, "fig-a").content["chapter"] == "tiny"
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_a_figure_may_move_once_its_chapter_no_longer_names_it(
+    chapter, draw, monkeypatch, tmp_path, still
+):
+    folder = chapter("tiny")
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    house = House(tmp_path / "house")
+    house.notebooks.mkdir(parents=True)
+    house.book.mkdir()
+    shutil.copytree(folder, house.figures)
+    (house.notebooks / "tiny.md").write_text('"fig-a"' if still else '"fig-b"')
+    monkeypatch.setattr(figures, "House", lambda: house)
+    chapter("other")
+    if still:
+        with pytest.raises(ValueError, match="which tiny publishes"):
+            figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    else:
+        figures.publish(draw, "fig-a", data=DATA, **WORDS)
+        assert records.load(folder, "fig-a").content["chapter"] == "other"
 
 
 @pytest.fixture
