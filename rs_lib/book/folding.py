@@ -42,7 +42,8 @@ def fold(notebook: dict[str, Any]) -> dict[str, list[Claim]]:
 
     A cell that shows nothing but claims becomes one line that opens; where it holds definitions
     alone the page drops it. The first line that tells of a label can be linked (see `anchor`).
-    Code of more than `LONGEST` lines is hidden, and with hidden code a cell that shows nothing.
+    Code of more than `LONGEST` lines is hidden, and so are parameters; a cell with hidden code
+    that shows nothing is dropped.
     Outputs that pages show elsewhere, figures and headlines, and definitions are dropped.
     """
     every: dict[str, list[Claim]] = {}
@@ -76,7 +77,11 @@ def _hide(cell: dict[str, Any]) -> None:
         tag.startswith(("hide-", "remove-")) for tag in tags
     ):
         tags.append("hide-input")
-    if "hide-input" in tags and all(
+    if "parameters" in tags:
+        told = "Parameters that a reader can turn"
+        cell["metadata"]["mystnb"] = {"code_prompt_show": told, "code_prompt_hide": told}
+        tags.append("hide-input")
+    elif "hide-input" in tags and all(
         "scrapbook" in out.get("metadata", {}) for out in cell["outputs"]
     ):
         tags[tags.index("hide-input")] = "remove-cell"

@@ -78,6 +78,7 @@ def test_the_first_line_of_a_label_can_be_linked_and_no_odd_one():
         (2, ["hide-input"], False, ["remove-cell"]),
         (2, ["hide-input"], True, ["hide-input"]),
         (2, [], False, []),
+        (2, ["parameters"], False, ["parameters", "hide-input"]),
     ],
 )
 def test_long_code_is_hidden_and_what_shows_nothing_is_dropped(lines, tags, shows, found):
