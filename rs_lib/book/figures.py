@@ -141,14 +141,26 @@ def _show(figure_id: str, png: bytes, alt: str, caption: str, turned: str = "") 
 
 
 def _require_own(figure_id: str, context: ChapterContext) -> None:
-    """Raise ValueError for an id that another chapter publishes."""
-    for folder in (Path(context.figures), House().figures):
+    """Raise ValueError for an id that another chapter publishes.
+
+    A figure of the record may move: its chapter there has a source that names it no longer.
+    """
+    house = House()
+    for folder in (Path(context.figures), house.figures):
         if figure_id in figure_ids(folder):
             owner = load(folder, figure_id).content["chapter"]
-            if owner != context.chapter:
+            moved = folder == house.figures and _left(house, owner, figure_id)
+            if owner != context.chapter and not moved:
                 raise ValueError(
                     f"figure_id is {figure_id!r}, which {owner} publishes: give another"
                 )
+
+
+def _left(house: House, owner: str, figure_id: str) -> bool:
+    """Whether the source of the chapter that publishes the recorded figure names it no longer."""
+    return owner in house.chapter_names() and f'"{figure_id}"' not in house.source(owner).read_text(
+        encoding="utf-8"
+    )
 
 
 def _check(figure_id: str, draw: Draw, data: pd.DataFrame) -> None:

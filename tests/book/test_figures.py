@@ -246,6 +246,35 @@ def test_an_id_belongs_to_one_chapter(chapter, draw):
     assert records.load(folder, "fig-a").content["chapter"] == "tiny"
 
 
+def test_a_recorded_figure_may_move_once_its_chapter_names_it_no_longer(
+    chapter, draw, monkeypatch, tmp_path
+):
+    recorded = tmp_path / "recorded"
+    recorded.mkdir()
+    folder = chapter("tiny")
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    folder.rename(recorded / "figures")
+    source = tmp_path / "tiny.md"
+
+    class Moved(figures.House):
+        figures = recorded / "figures"
+
+        def chapter_names(self):
+            return ["tiny"]
+
+        def source(self, chapter):
+            return source
+
+    monkeypatch.setattr(figures, "House", Moved)
+    folder = chapter("other")
+    source.write_text('figures.publish(draw, "fig-a")')
+    with pytest.raises(ValueError, match="which tiny publishes"):
+        figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    source.write_text("It is gone.")
+    figures.publish(draw, "fig-a", data=DATA, **WORDS)
+    assert records.load(folder, "fig-a").content["chapter"] == "other"
+
+
 @pytest.fixture
 def shown(monkeypatch):
     """What a notebook would display: its data and metadata."""
