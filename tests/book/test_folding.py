@@ -137,4 +137,7 @@ def test_the_chapters_fold_to_lines(tiny):
     every = folding.fold(notebook)
     assert set(every) == {"thm-square", "eq-one"}
     folded = [cell.metadata.get("mystnb") for cell in notebook.cells if "mystnb" in cell.metadata]
-    assert [line["code_prompt_show"] for line in folded] == ["✓ checked: symbolic, 1 identity"]
+    assert [line["code_prompt_show"] for line in folded] == [
+        "Parameters that a reader can turn",
+        "✓ checked: symbolic, 1 identity",
+    ]
