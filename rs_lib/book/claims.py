@@ -20,7 +20,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from rs_lib.arguments import shown
-from rs_lib.book import comparisons
+from rs_lib.book import comparisons, outputs
 from rs_lib.book.house import House
 
 METADATA = "rs_claim"
@@ -213,13 +213,7 @@ def collect(notebook: dict[str, Any]) -> list[Claim]:
 
     Raises ValueError for an output that pretends to be one.
     """
-    records = (
-        output.get("metadata", {}).get(METADATA)
-        for cell in notebook["cells"]
-        if cell["cell_type"] == "code"
-        for output in cell["outputs"]
-    )
-    return [_claim(record) for record in records if record]
+    return [_claim(record) for record in outputs.marked(notebook, METADATA)]
 
 
 def _claim(record: object) -> Claim:

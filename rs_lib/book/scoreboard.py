@@ -11,6 +11,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from rs_lib.arguments import integer, nonnegative, numbers, shown, single
+from rs_lib.book import outputs
 from rs_lib.book.published import Published
 
 METADATA = "rs_headline"
@@ -127,13 +128,7 @@ def collect(notebook: Any) -> list[Headline]:
 
     Raises ValueError for an output that pretends to be one.
     """
-    records = (
-        output.get("metadata", {}).get(METADATA)
-        for cell in notebook["cells"]
-        if cell["cell_type"] == "code"
-        for output in cell["outputs"]
-    )
-    return [_headline(record) for record in records if record]
+    return [_headline(record) for record in outputs.marked(notebook, METADATA)]
 
 
 def _headline(record: object) -> Headline:
