@@ -45,7 +45,7 @@ def _findings(house: House) -> str:
     blocks = []
     for name, text in _FINDINGS.items():
         if name not in house.chapter_names():
-            continue  # a small house of the tests
+            continue
         glued = readable.glued(nbformat.read(house.executed(name), as_version=4))
         told = text.format_map({key: f"**{value}**" for key, value in glued.items()})
         title = contents.chapter_title(house, name)

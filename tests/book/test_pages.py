@@ -479,6 +479,22 @@ STICKING_OUT = """() => {
 }"""
 
 
+# The pictures that are seen in another shape than they were drawn in.
+OUT_OF_SHAPE = """async () => {
+  const all = [...document.querySelectorAll("article img")].filter(img => img.checkVisibility());
+  all.forEach(img => { img.loading = "eager"; });
+  await Promise.all(all.map(img => img.decode()));
+  return all.filter(img => Math.abs(
+    img.clientHeight * img.naturalWidth - img.clientWidth * img.naturalHeight
+  ) > 2 * Math.max(img.naturalWidth, img.naturalHeight)).map(img => img.src);
+}"""
+
+
+def test_pictures_keep_their_shape(light: Visit, phone: Visit) -> None:
+    assert light.page.evaluate(OUT_OF_SHAPE) == []
+    assert phone.page.evaluate(OUT_OF_SHAPE) == []
+
+
 def test_a_page_fits_a_phone(phone: Visit) -> None:
     assert phone.problems == []
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -615,6 +631,7 @@ LIBRARY = {
         (99_870, 100_000, 0.001),
         (61, 100, 0.05),
         (0, 9, 0.1),
+        (998_500, 1_000_000, 1e-10),
     ],
 )
 def test_votes_bound_and_radius_are_the_library_s_rounded_down(
@@ -678,6 +695,17 @@ def test_a_region_keeps_the_pixels_that_the_library_says(
     region = try_page.shapes()[shape]
     assert before == region.sum()
     assert abs(after - int(grids.smoothed(region, sigma, "constant").sum())) <= 2
+
+
+def test_without_scripts_the_library_s_tables_stand_there(address: str, browser: Browser) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{address}/try-it.html")
+        assert page.locator("form.rs-try:visible").count() == 0
+        assert page.locator("article noscript table").count() == len(try_page.NAMES)
+        assert f"{float(gaussian.radius(clopper_pearson_lower(990, 1_000, 0.001), 0.5)):.3f}" in (
+            page.locator("article noscript table").first.inner_text()
+        )
 
 
 def test_the_pieces_are_small() -> None:
