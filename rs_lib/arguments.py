@@ -267,6 +267,23 @@ def single(name: str, array: FloatArray) -> float:
     return float(array)
 
 
+MOST_CHANNELS = 4
+"""Images of more channels than this may have their axes in another order."""
+
+
+def require_channels_first(name: str, shape: Sequence[int]) -> None:
+    """Raise ValueError if images of `shape` [N, C, H, W] look as if they were [N, H, W, C].
+
+    Certificates that count positions would count something else then: of colour images a third.
+    """
+    channels, height, width = shape[1:]
+    if channels > MOST_CHANNELS and (width <= MOST_CHANNELS or channels == height > width):
+        raise ValueError(
+            f"{name} have shape {tuple(shape)}, which looks like [N, H, W, C]: give [N, C, H, W], "
+            "as by transposing to the axes (0, 3, 1, 2)"
+        )
+
+
 def one_of(name: str, value: str, choices: Sequence[str]) -> str:
     """Return `value`, or raise ValueError unless it is one of `choices`."""
     if not isinstance(value, str) or value not in choices:

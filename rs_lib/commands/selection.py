@@ -9,12 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import IntArray, integer, integers
+from rs_lib.arguments import IntArray, integer, integers, require_channels_first
 from rs_lib.commands.failures import told
 from rs_lib.machines import data
-
-MOST_CHANNELS = 4
-"""An image of more channels than this, and no more columns, has its axes in another order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +123,5 @@ def _from_file(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
         )
     if images.ndim == 3:
         images = images[:, None]
-    if images.shape[1] > MOST_CHANNELS >= images.shape[3]:
-        raise ValueError(
-            f"images in {path} have shape {images.shape}, which looks like [N, H, W, C]: store "
-            "images.transpose(0, 3, 1, 2)"
-        )
+    require_channels_first(f"images in {path}", images.shape)
     return np.ascontiguousarray(images), integers(f"labels in {path}", labels, most=2**63 - 1)

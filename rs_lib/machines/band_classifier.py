@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from rs_lib.arguments import integer, one_of
+from rs_lib.arguments import integer, one_of, require_channels_first
 from rs_lib.machines import forward, training
 from rs_lib.machines.augmentation import augmented
 from rs_lib.machines.models import require_evaluation_mode
@@ -122,8 +122,9 @@ class _Augmented(nn.Module):
 def images_of_a_pass(model: BandClassifier, shape: tuple[int, ...], device: str = "cpu") -> int:
     """Return how many images of `shape` [C, H, W] a forward pass has; at least one.
 
-    `device` is "cpu" or "cuda".
+    `device` is "cpu" or "cuda". Raises ValueError for a shape that looks like [H, W, C].
     """
+    require_channels_first("images", (1, *shape))
     try:
         numbers = integer("numbers", model.numbers(shape), least=1)
     except Exception as error:  # the network is the reader's own and may fail in any way

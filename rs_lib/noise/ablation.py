@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import FloatArray, IntArray, integer
+from rs_lib.arguments import FloatArray, IntArray, integer, require_channels_first
 from rs_lib.certificates import ablation
 from rs_lib.noise.law import NamedLaw, Parameter, Shape
 from rs_lib.noise.philox import WORDS_PER_BLOCK
@@ -71,8 +71,12 @@ class Ablation(NamedLaw):
         return (2 * shape[0], *shape[1:])
 
     def require_form(self, images: Tensor) -> None:
-        """Raise ValueError unless `images` are uint8 [N, C, H, W] of `pixels` positions."""
+        """Raise ValueError unless `images` are uint8 [N, C, H, W] of `pixels` positions.
+
+        Images that look like [N, H, W, C] are refused too.
+        """
         super().require_form(images)
+        require_channels_first("images", images.shape)
         positions = images.shape[2] * images.shape[3]
         if positions != self.pixels:
             raise ValueError(

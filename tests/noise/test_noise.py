@@ -492,6 +492,14 @@ def test_views_of_other_images_are_refused():
         noisy_images(Ablation(5, 12), images, one, one, one, key=KEY)
 
 
+@pytest.mark.parametrize("shape", [(1, 32, 32, 3), (1, 28, 28, 1), (1, 16, 16, 9)])
+def test_views_of_images_with_the_channels_last_are_refused(shape):
+    """A position would be a column in one colour: one changed pixel would change C of them."""
+    images, one = torch.zeros(shape, dtype=torch.uint8), np.zeros(1, dtype=np.int64)
+    with pytest.raises(ValueError, match=r"which looks like \[N, H, W, C\]: give \[N, C, H, W\]"):
+        noisy_images(Ablation(5, shape[2] * shape[3]), images, one, one, one, key=KEY)
+
+
 def test_a_law_that_is_not_known_draws_no_noise_of_another():
     """The tail of a wrong law would certify falsely."""
 

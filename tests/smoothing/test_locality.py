@@ -57,6 +57,14 @@ LEAKS = {
 }
 
 
+def test_images_with_the_channels_last_are_refused():
+    """A band of columns would be a band of colours."""
+    shape = (16, 16, 3)
+    model = bands.MaskedNetwork(nn.Flatten(), bands.masks("columns", 1, *shape[1:])).eval()
+    with pytest.raises(ValueError, match=r"which looks like \[N, H, W, C\]: give \[N, C, H, W\]"):
+        probabilities(model, torch.zeros((2, *shape)))
+
+
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_view_that_is_wider_than_declared_is_refused(leak):
     model = Leaks(LEAKS[leak]).eval()
