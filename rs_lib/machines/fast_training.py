@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from rs_lib.arguments import integer, level, nonnegative, one_of, positive
 from rs_lib.machines.augmentation import augmented
 from rs_lib.machines.epochs import Epochs
+from rs_lib.machines.objectives import Goal, Step
 from rs_lib.noise import Law
 from rs_lib.record import parallel
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
@@ -64,14 +65,27 @@ class Recipe:
         one_of("precision", self.precision, list(PRECISIONS))
 
 
-def forward_backward(model: nn.Module, inputs: Tensor, labels: Tensor, precision: str) -> Tensor:
-    """Add the gradients of the mean cross-entropy of `model` and return it, detached.
+def plain(model: nn.Module, inputs: Tensor, labels: Tensor, step: Step) -> Tensor:
+    """Return the mean cross-entropy of `model` at `inputs` [N, C, H, W] with `labels` [N]."""
+    return cross_entropy(model(inputs).float(), labels)
 
-    `inputs`: float32 [N, C, H, W]; `labels`: int64 [N]; `precision` of `PRECISIONS`.
+
+def forward_backward(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    precision: str,
+    goal: Goal = plain,
+    step: Step | None = None,
+) -> Tensor:
+    """Add the gradients of the loss `goal` of `model` and return it, detached.
+
+    `inputs`: float32 [N, C, H, W]; `labels`: int64 [N]; `precision` of `PRECISIONS`; `step`: what
+    the loss asks for beside them, by default an own draw.
     """
     half = precision == "bfloat16"
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
-        loss = cross_entropy(model(inputs).float(), labels)
+        loss = goal(model, inputs, labels, step or Step(torch.Generator(inputs.device)))
     torch.autograd.backward(loss)
     return loss.detach()
 
@@ -80,10 +94,12 @@ class Training:
     """The training of one network, an epoch at a time.
 
     `images`: uint8 [N, C, H, W] with values up to `levels`; `labels`: int64 [N]; both are moved
-    to `device` as a whole. Cross-entropy on images with fresh `noise` in every batch (Cohen et
-    al. 2019, section 3.3; with None, on clean images). `model` is trained in place. What is left
-    of an epoch behind its last whole batch is dropped; the order is new in every epoch. Processes
-    that torchrun started take equal shares of each batch, with batch normalisations over a share.
+    to `device` as a whole. The loss is `goal`, such as one of `machines.objectives` with its
+    settings; by default cross-entropy, on images with fresh `noise` in every batch (Cohen et al.
+    2019, section 3.3; with None, on clean images). `votes`, float32 [N, classes], are handed to it
+    in `Step`. `model` is trained in place. What is left of an epoch behind its last whole batch is
+    dropped; the order is new in every epoch. Processes that torchrun started take equal shares of
+    each batch, with batch normalisations over a share.
 
     Raises ValueError for images that are no uint8 images, or as many labels as there are none, or
     a batch that the processes cannot share.
@@ -100,6 +116,8 @@ class Training:
         recipe: Recipe,
         seed: int,
         device: str = "cpu",
+        goal: Goal = plain,
+        votes: Tensor | None = None,
     ) -> None:
         """Check the arguments and put everything in place."""
         if images.ndim != 4 or images.dtype != torch.uint8 or len(images) != len(labels):
@@ -115,6 +133,7 @@ class Training:
         self.device = torch.device(device)
         self.images, self.labels = images.to(device), labels.to(device)
         self.levels, self.noise, self.recipe, self.seed = levels, noise, recipe, seed
+        self.goal, self.votes = goal, votes
         self.rank, self.world = parallel.rank(), parallel.world()
         if recipe.batch_size % self.world:
             raise ValueError(
@@ -159,10 +178,15 @@ class Training:
         total = torch.zeros((), device=self.device, dtype=torch.float64)
         # cuDNN's fastest backward passes add in no fixed order.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            for batch in torch.split(order, size)[: self.batches]:
+            for place, batch in enumerate(torch.split(order, size)[: self.batches]):
                 chosen = batch[self.rank :: self.world]
                 inputs, labels = self.batch(chosen, draw), self.labels[chosen]
-                total += forward_backward(self.shared, inputs, labels, self.recipe.precision)
+                done = (number + place / self.batches) / self.recipe.epochs
+                votes = None if self.votes is None else self.votes[chosen.cpu()].to(self.device)
+                total += forward_backward(
+                    *(self.shared, inputs, labels, self.recipe.precision, self.goal),
+                    Step(draw, done, votes),
+                )
                 self.optimiser.step()
                 self.optimiser.zero_grad(set_to_none=True)
                 self.schedule.step()

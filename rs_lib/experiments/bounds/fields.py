@@ -24,6 +24,7 @@ from rs_lib.experiments.bounds.kinds import (
 )
 from rs_lib.geometry import grids
 from rs_lib.machines import bands, data, fast_training, models, triggers
+from rs_lib.machines.objectives import OBJECTIVES
 
 _SETS = one_of(data.NAMES)
 _CLASS = whole(0, 9)
@@ -214,6 +215,43 @@ _LOGS: Fields = {
     "seed": SEED,
 }
 
+_MARGINS: Fields = {
+    "trials": SAMPLES,
+    "alpha": level,
+    "budgets": each(SAMPLES, distinct=True),
+    "made": each(row(real(0.01, 5), real(0.01, 5)), least=0, most=10),
+    "images": whole(0, 100_000),
+    "sigma": zero_or(SCALE),
+    "seed": SEED,
+}
+
+_METHOD = row(
+    one_of(tuple(OBJECTIVES)),
+    whole(1, 64),
+    whole(1, 64),
+    *[real(0, 1000)] * 4,
+    real(1e-6, 1000),
+    real(0, 1),
+)
+_OBJECTIVES: Fields = {
+    "dataset": _SETS,
+    "model": one_of(models.NAMES),
+    "sigma": SCALE,
+    "methods": each(_METHOD, distinct=True),
+    "examples": IMAGES,
+    "epochs": EPOCHS,
+    "batch_size": BATCH,
+    "learning_rate": RATE,
+    "weight_decay": real(1e-9, 1),
+    "average": real(1e-9, 1 - 1e-9),
+    "votes": SAMPLES,
+    "images": IMAGES,
+    "n0": SAMPLES,
+    "n": SAMPLES,
+    "alpha": level,
+    "seed": SEED,
+}
+
 _NEIGHBOURS: Fields = {
     "datasets": each(row(one_of((*data.NAMES, "spambase")), IMAGES), distinct=True),
     "tests": IMAGES,
@@ -271,5 +309,7 @@ FIELDS: dict[str, Fields] = {
     "placed-balls": _BALLS,
     "published-logs": _LOGS,
     "rab": _RAB,
+    "training-objectives": _OBJECTIVES,
+    "vote-margins": _MARGINS,
     "weak-generators": _GENERATORS,
 }

@@ -217,7 +217,7 @@ def _placed_balls(p: Any) -> None:
     _at_most("draws", p.draws, max(most, 1), "what the memory holds at that side")
 
 
-def _published_logs(p: Any) -> None:
+def _logs(p: Any) -> None:
     if p.made and not (p.images and p.sigma):
         raise refused("parameter images", p.images, "images and sigma above 0 for logs to be made")
     if not p.made and (p.images or p.sigma):
@@ -234,6 +234,16 @@ def _rab(p: Any) -> None:
     for name, examples in p.nearest.datasets:
         _at_most("nearest.poisoned", p.nearest.poisoned, examples, f"the examples of {name}")
         _at_most("nearest.neighbours", max(p.nearest.neighbours), examples, f"those of {name}")
+
+
+def _training_objectives(p: Any) -> None:
+    _images(p)
+    _certifying(p)
+    _network(p)
+    _at_most("examples", p.examples, SIZES[p.dataset].train, f"the training images of {p.dataset}")
+    _at_most("batch_size", p.batch_size, p.examples, "the examples")
+    if p.methods[0][0] == "CAT-RS":
+        raise refused("parameter methods", p.methods[0][0], "another one first, for its votes")
 
 
 def _weak_generators(p: Any) -> None:
@@ -258,7 +268,9 @@ RULES: dict[str, Rule] = {
     "noise-map": _noise_map,
     "patch-bands": _patch_bands,
     "placed-balls": _placed_balls,
-    "published-logs": _published_logs,
+    "published-logs": _logs,
     "rab": _rab,
+    "training-objectives": _training_objectives,
+    "vote-margins": _logs,
     "weak-generators": _weak_generators,
 }
