@@ -232,8 +232,11 @@ def _steps_to(widths: FloatArray, quantiles: FloatArray, missing: FloatArray) ->
     seen to reach `missing` are returned.
     """
     whole = widths.sum()
-    least, most = np.zeros(len(missing)), np.full(len(missing), np.inf)
-    guess = _start(widths, quantiles, missing)
+    # What is kept is at most the whole range times Phi(largest quantile - steps).
+    least = np.zeros(len(missing))
+    most = quantiles.max(axis=1) - special.ndtri(np.minimum(missing / whole, 1.0)) + 1
+    most = np.maximum(most, 0.0)
+    guess = np.clip(_start(widths, quantiles, missing), least, most)
     active = np.arange(len(missing))
     for turn in range(_ROUNDS):
         if active.size == 0:
