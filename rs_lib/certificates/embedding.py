@@ -36,6 +36,9 @@ _QUANTILE = 16 * _UNIT
 _BEYOND = 1e-9
 """By so much more than 1 a length may be by rounding; what exceeds 1 is not used."""
 
+_INSIDE = 1 - 1e-6
+"""Length up to which the vector certificate is tight."""
+
 _LARGEST_BLOCK = 2**12
 _BACKWARD = 50
 
@@ -125,8 +128,8 @@ def radius_vector(
 
     The root of W = offset, where W(r) = sup over alpha >= 0 and beta of alpha inner + beta
     orthogonal - E sqrt((L - alpha)^2 + beta^2) and L = exp(r Z - r^2 / 2). Never below
-    `radius_mean`, and tight for inner >= 0, where `inner` and `orthogonal` may be lower bounds of
-    <g, u> and |g_orth|; for inner < 0 they may be as well, and it is tight given these bounds.
+    `radius_mean`, and tight for inner >= 0 and |g| < 1 - 1e-6. `inner` and `orthogonal` may be
+    lower bounds of <g, u> and |g_orth|: W grows with both where alpha >= 0, as it is for inner >= 0.
     Multipliers come from Newton's method, and only distances at which a bound of W from below
     reaches the offset are returned. All arguments broadcast.
 
@@ -162,8 +165,10 @@ def _vector_steps(mean: FloatArray, rest: FloatArray, limit: FloatArray) -> Floa
     for start in range(0, places.size, _LARGEST_BLOCK):
         chosen = places[start : start + _LARGEST_BLOCK]
         inner, orthogonal, offset = (part[chosen] for part in parts)
-        guess = flat[chosen] / np.sqrt(1 - orthogonal**2)
-        point = vector_dual.solve(inner, orthogonal, offset, guess)
+        # Multipliers grow without bound at the surface of the ball: look for them inside of it.
+        shorter = np.minimum(_INSIDE / np.hypot(inner, orthogonal), 1.0)
+        shorter = np.where(inner * shorter > offset, shorter, 1.0)
+        point = vector_dual.solve(inner * shorter, orthogonal * shorter, offset, flat[chosen])
         certified = _backward(point, inner, orthogonal, offset)
         flat[chosen] = np.maximum(flat[chosen], certified)
     return flat.reshape(steps.shape)

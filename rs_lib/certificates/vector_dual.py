@@ -38,10 +38,16 @@ _REACH = 10.0
 _LEFT_OUT = 1e-20
 _STRIPS = (0.2, 0.35, 0.5, 0.62, 0.7)
 _ROUNDS = 40
+_WIDEST = 3.0
+_FARTHEST = 25.0
+"""Largest angle and distance that Newton's method tries: exp(r z) does not overflow."""
 
 
 class Point(NamedTuple):
-    """Multipliers exp(r z0 - r^2 / 2 + i r tau) and the distance r in units of sigma; each [n]."""
+    """Multipliers exp(r z0 - r^2 / 2 + i r tau) and the distance r in units of sigma; each [n].
+
+    The angle r tau stays below pi.
+    """
 
     z0: FloatArray
     tau: FloatArray
@@ -53,14 +59,20 @@ class Point(NamedTuple):
         return np.exp(self.r * self.z0 - self.r**2 / 2)
 
     @property
-    def angle(self) -> FloatArray:
-        """The multiplier's direction from u; at most pi / 2, for alpha >= 0."""
-        return np.minimum(self.r * self.tau, np.pi / 2)
-
-    @property
     def multipliers(self) -> tuple[FloatArray, FloatArray]:
         """alpha and beta."""
-        return self.size * np.cos(self.angle), self.size * np.sin(self.angle)
+        angle = self.r * self.tau
+        return self.size * np.cos(angle), self.size * np.sin(angle)
+
+    def upright(self) -> "Point":
+        """Return the point, with alpha = 0 in place of a negative alpha."""
+        angle = self.r * self.tau
+        turned = np.sin(np.clip(angle, np.pi / 2, _WIDEST))
+        return Point(
+            np.where(angle > np.pi / 2, self.z0 + np.log(turned) / self.r, self.z0),
+            np.where(angle > np.pi / 2, np.pi / 2 / self.r * (1 - 2 * _UNIT), self.tau),
+            self.r,
+        )
 
 
 class _Nodes(NamedTuple):
@@ -74,7 +86,7 @@ class _Nodes(NamedTuple):
 
 
 def _nodes(point: Point) -> _Nodes:
-    scale = np.minimum(point.angle / point.r, 1.0)
+    scale = np.minimum(point.tau, 1.0)
     first = np.minimum(-_REACH, point.z0 - 1)
     last = np.maximum(point.r + _REACH, point.z0 + 1)
     left = np.arcsinh((point.z0 - first) / scale)
@@ -108,16 +120,17 @@ def _strip_error(point: Point, nodes: _Nodes) -> FloatArray:
 def bound(point: Point, inner: FloatArray, orthogonal: FloatArray) -> FloatArray:
     """Lower bound of W(r) for <g, u> >= inner and |g_orth| >= orthogonal, rounded down; each [n].
 
-    Valid for every `point`. The rounding of a node counts by the slope of the integrand, at most
+    Valid for every `point`, made `upright` first. The rounding of a node counts by the slope of the integrand, at most
     L (|z| + r) times the weight, that of the exponents by their size.
     """
+    point = point.upright()
     alpha, beta = point.multipliers
     length = np.hypot(alpha, beta)
     nodes = _nodes(point)
     r, ratio = point.r[:, None], nodes.ratio
     away = np.hypot(ratio - alpha[:, None], beta[:, None])
     # sqrt(..) - |lambda| without the difference of large numbers.
-    excess = ratio * (ratio - 2 * alpha[:, None]) / (away + length[:, None])
+    excess = ratio * ((ratio - 2 * alpha[:, None]) / (away + length[:, None]))
     total = (nodes.weight * excess).sum(axis=1)
     far = np.abs(nodes.z)
     units = 80 + (far + r) * (12 * far + 10 * np.abs(point.z0)[:, None] + 2 * r)
@@ -147,19 +160,19 @@ def _residuals(
     away = np.hypot(x, beta)
     inverse = weight / away
     along, across = (inverse * -x).sum(axis=1), (inverse * beta).sum(axis=1)
-    cube = inverse / away**2
     flow = ratio * (nodes.z - r)  # dL/dr
-    aa, ab, bb = ((cube * v).sum(axis=1) for v in (beta * beta, x * beta, x * x))
-    ar, br = ((cube * v * flow).sum(axis=1) for v in (-beta * beta, -x * beta))
+    down, side = beta / away, x / away
+    aa, ab, bb = ((inverse * v).sum(axis=1) for v in (down * down, side * down, side * side))
+    ar, br = ((inverse * v * flow).sum(axis=1) for v in (-down * down, -side * down))
     a, b = alpha[:, 0], beta[:, 0]
     # By the logarithm of |lambda|, and by its angle.
     u_size, u_angle = aa * a + ab * b, -aa * b + ab * a
     v_size, v_angle = ab * a + bb * b, -ab * b + bb * a
     tilt = point.z0 - point.r
-    angle = point.angle
+    angle = point.r * point.tau
     length = np.hypot(a, b)
     value = a * inner + b * orthogonal - length
-    value -= (weight * ratio * (ratio - 2 * alpha) / (away + length[:, None])).sum(axis=1)
+    value -= (weight * ratio * ((ratio - 2 * alpha) / (away + length[:, None]))).sum(axis=1)
     rate = -(inverse * x * flow).sum(axis=1)
     gap_u, gap_v = inner - along, orthogonal - across
     w_size, w_angle = gap_u * a + gap_v * b, -gap_u * b + gap_v * a
@@ -183,7 +196,9 @@ def solve(
     `start` guesses the distance. No promise that it converges: `bound` decides what it is worth.
     """
     lean = orthogonal / np.sqrt(np.maximum(1 - orthogonal**2, 1e-12))
-    point = Point(special.ndtri((1 + inner) / 2), np.maximum(0.6 * lean, 1e-9), start)
+    start = np.minimum(start, _FARTHEST)
+    tau = np.clip(0.6 * lean, 1e-9, 1 / start)
+    point = Point(special.ndtri((1 + inner) / 2), tau, start)
     active = np.arange(len(inner))
     values = np.stack(point, axis=1)
     for _ in range(_ROUNDS):
@@ -198,9 +213,10 @@ def solve(
         )
         damped = step / np.maximum(1.0, size.max(axis=1) / 0.7)[:, None]
         moved = values[active] + damped
-        moved[:, 1] = np.clip(current.tau * np.exp(damped[:, 1]), 1e-14, 1e6)
-        moved[:, 2] = np.clip(moved[:, 2], current.r * 0.3, 60.0)
-        moved[:, 0] = np.clip(moved[:, 0], -30.0, 60.0)
+        moved[:, 0] = np.clip(moved[:, 0], -20.0, 20.0)
+        moved[:, 2] = np.clip(moved[:, 2], current.r * 0.3, _FARTHEST)
+        turned = np.minimum(current.tau * np.exp(damped[:, 1]), _WIDEST / moved[:, 2])
+        moved[:, 1] = np.maximum(turned, 1e-14)
         values[active] = moved
         active = active[size.max(axis=1) > 1e-9]
     return Point(*values.T)
