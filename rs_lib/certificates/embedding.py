@@ -129,7 +129,8 @@ def radius_vector(
     The root of W = offset, where W(r) = sup over alpha >= 0 and beta of alpha inner + beta
     orthogonal - E sqrt((L - alpha)^2 + beta^2) and L = exp(r Z - r^2 / 2). Never below
     `radius_mean`, and tight for inner >= 0 and |g| < 1 - 1e-6. `inner` and `orthogonal` may be
-    lower bounds of <g, u> and |g_orth|: W grows with both where alpha >= 0, as it is for inner >= 0.
+    lower bounds of <g, u> and |g_orth|: W grows with both where alpha >= 0, and so it is for
+    inner >= 0.
     Multipliers come from Newton's method, and only distances at which a bound of W from below
     reaches the offset are returned. All arguments broadcast.
 

@@ -120,8 +120,8 @@ def _strip_error(point: Point, nodes: _Nodes) -> FloatArray:
 def bound(point: Point, inner: FloatArray, orthogonal: FloatArray) -> FloatArray:
     """Lower bound of W(r) for <g, u> >= inner and |g_orth| >= orthogonal, rounded down; each [n].
 
-    Valid for every `point`, made `upright` first. The rounding of a node counts by the slope of the integrand, at most
-    L (|z| + r) times the weight, that of the exponents by their size.
+    Valid for every `point`, made `upright` first. The rounding of a node counts by the slope of
+    the integrand, at most L (|z| + r) times the weight, that of the exponents by their size.
     """
     point = point.upright()
     alpha, beta = point.multipliers

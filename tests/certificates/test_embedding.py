@@ -71,10 +71,10 @@ def _dual(alpha, beta, r, inner, rest):
         )
 
     bound = alpha * inner + beta * rest
-    bound -= mean(lambda L: mpmath.hypot(L - alpha, beta))
-    along = mean(lambda L: (alpha - L) / mpmath.hypot(L - alpha, beta))
-    across = mean(lambda L: beta / mpmath.hypot(L - alpha, beta))
-    primal = mean(lambda L: L * (alpha - L) / mpmath.hypot(L - alpha, beta))
+    bound -= mean(lambda t: mpmath.hypot(t - alpha, beta))
+    along = mean(lambda t: (alpha - t) / mpmath.hypot(t - alpha, beta))
+    across = mean(lambda t: beta / mpmath.hypot(t - alpha, beta))
+    primal = mean(lambda t: t * (alpha - t) / mpmath.hypot(t - alpha, beta))
     return bound, along, across, primal
 
 
@@ -89,7 +89,7 @@ def test_the_dual_bound_is_below_its_exact_value_and_close_to_it():
     )
     inner, rest, _ = _draws(count, seed=2)
     found = vector_dual.bound(point, inner, rest)
-    alpha, beta = point.multipliers
+    alpha, beta = point.upright().multipliers
     with mpmath.workdps(30):
         for i in range(count):
             given = [mpmath.mpf(float(x[i])) for x in (alpha, beta, point.r, inner, rest)]
@@ -357,7 +357,7 @@ def test_ties_and_batches():
         (lambda: nearest_prototype(np.zeros((0, 2)), THREE, 1), "g has shape"),
         (lambda: nearest_prototype([0.9, 0.9], THREE, 1), "g has a vector of length 1.27"),
         (lambda: nearest_prototype([np.nan, 0.9], THREE, 1), "g holds NaN"),
-        (lambda: nearest_prototype([0.3, 0.3], THREE * np.inf, 1), "prototypes holds"),
+        (lambda: nearest_prototype([0.3, 0.3], THREE + 1e200, 1), "prototypes holds"),
         (lambda: nearest_prototype([0.3, 0.3], THREE, -1), "sigma is"),
         (lambda: nearest_prototype([0.3, 0.3], THREE, [[1, 2]] * 2, "law"), "certificate is 'law'"),
         (lambda: nearest_prototype(np.zeros((3, 2)), THREE, [1, 2]), "sigma has shape"),
