@@ -2,8 +2,11 @@
 
 from rs_lib.statistics.accuracy import (
     average_certified_radius,
+    average_certified_radius_bounds,
     certified_accuracy,
     mean_interval,
+    paired,
+    vote_margin,
 )
 from rs_lib.statistics.binomial import (
     LEAST_LEVEL,
@@ -23,11 +26,14 @@ __all__ = [
     "SequentialTable",
     "SequentialTest",
     "average_certified_radius",
+    "average_certified_radius_bounds",
     "binomial_interval",
     "binomial_test_two_sided",
     "certified_accuracy",
     "clopper_pearson_lower",
     "clopper_pearson_upper",
     "mean_interval",
+    "paired",
     "randomized_clopper_pearson_lower",
+    "vote_margin",
 ]
