@@ -120,6 +120,13 @@ after = []
 knows = "sums"
 """
 
+SYMBOLS = """[everywhere]
+'$x\\in\\mathbb R$' = 'a number'
+
+[tiny]
+'$a$, $b$' = 'two numbers, whose sum is squared'
+"""
+
 CONTENTS = """format: jb-book
 root: intro
 chapters:
@@ -156,6 +163,7 @@ def build_house(root: Path, **chapters: str) -> House:
         (house.notebooks / f"{name}.md").write_text(text)
     (house.book / "_toc.yml").write_text(CONTENTS)
     (house.book / "cards.toml").write_text(CARDS)
+    (house.book / "symbols.toml").write_text(SYMBOLS)
     (house.book / "intro.md").write_text("# Tiny\n\nA book.\n\n{cite:t}`cohen2019`\n")
     house.lock.write_text("numpy==2.0\n")
     house.published.write_text(PUBLISHED)

@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 
 from rs_lib.arguments import shown
-from rs_lib.book import claims, contents, markup, run_page, scoreboard
+from rs_lib.book import claims, contents, markup, run_page, scoreboard, symbols
 from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
 from rs_lib.book.scoreboard import Headline
@@ -121,15 +121,15 @@ def _shown(house: House, name: str, card: Card, headlines: list[Headline]) -> st
     whole = f"; `PROFILE=full` makes its experiments anew{_recorded(house, name)}"
     table = _table(headlines, with_source=len(card.source) > 1) if headlines else ""
     return (
-        "::::{div} rs-card\n"
+        ":::::{div} rs-card\n"
         f"**The theorem.** {markup.inline(card.line)} ({{prf:ref}}`{card.theorem}`)\n\n"
         f"{table}"
         f"**New here.** {markup.inline(card.new)}\n\n"
         f"**Source.** {sources}. Read: {markup.inline(card.read)}. "
-        f"**Helpful before.** {first}. **To read.** {time}. "
-        "**Symbols.** [Notation](../notation.md).\n\n"
-        f"**Run it.** `make chapter C={name}`, a minute or two{whole}.\n"
-        "::::\n"
+        f"**Helpful before.** {first}. **To read.** {time}.\n\n"
+        f"**Run it.** `make chapter C={name}`, a minute or two{whole}.\n\n"
+        f"{symbols.box(house, name)}"
+        ":::::\n"
     )
 
 

@@ -16,6 +16,7 @@ from rs_lib.book import (
     library,
     markup,
     run_page,
+    symbols,
     try_page,
 )
 from rs_lib.book.house import House
@@ -28,7 +29,7 @@ def write(house: House) -> None:
     verdicts = builds.compare(house)
     builds.write_snippets(house, verdicts)
     parts = run_page.parts(house) | cards.parts(house) | front.parts(house)
-    parts |= try_page.parts(house)
+    parts |= try_page.parts(house) | symbols.parts(house)
     made = {
         "claims": _claims_page(house),
         "published": _published_page(house),

@@ -230,8 +230,6 @@ def test_chapters_have_formulas(name: str, light: Visit) -> None:
 
 MOST_SCREENS, MOST_WORDS = 15.0, 3_000
 """Of a chapter before its exercises, on a desktop, checks folded; a picture by the second."""
-LONGER = {"backdoors": 15.5, "rab": 16.0, "label-flips": 17.2}
-"""Chapters that are longer still: to be cut, not to grow."""
 
 
 def test_a_chapter_is_one_short_story_with_a_picture_early(name: str, light: Visit) -> None:
@@ -252,7 +250,7 @@ def test_a_chapter_is_one_short_story_with_a_picture_early(name: str, light: Vis
           ];
         }"""
     )
-    assert exercises / 900 <= LONGER.get(chapter, MOST_SCREENS)
+    assert exercises / 900 <= MOST_SCREENS
     assert picture / 900 < 2
     assert 3 <= len(titles) <= 6
     levels = [re.search(r"\((easy|harder|open)(, code)?\)", title) for title in titles]
