@@ -64,6 +64,16 @@ class House(Places):
         return self.root / "requirements.lock"
 
     @property
+    def citation(self) -> Path:
+        """Authors, title and version of the book."""
+        return self.root / "CITATION.cff"
+
+    @property
+    def config(self) -> Path:
+        """The configuration of the rendered book."""
+        return self.root / "_config.yml"
+
+    @property
     def html(self) -> Path:
         """The rendered book (generated)."""
         return self.built / "html"
