@@ -93,6 +93,10 @@ class House(Places):
         """Return where the executed chapter lies."""
         return self.chapters / f"{chapter}.ipynb"
 
+    def key(self, chapter: str) -> Path:
+        """Return where it lies what the chapter was executed from, and what that took."""
+        return self.chapters / f"{chapter}.key.json"
+
 
 @dataclass(frozen=True)
 class ChapterContext:
