@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter full serve record verify bench format lock clean
+.PHONY: help book test chapter full serve record verify archive bench format lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -45,6 +45,9 @@ record: $(READY)  ## take what the last build drew into the record of figures, o
 
 verify: $(READY)  ## run the chapters again and compare every figure with its record
 	@$(RUN) -m rs_lib.book verify
+
+archive: $(READY)  ## put sources, record, results, lock and the built book into one RO-Crate, for a DOI
+	@$(RUN) -m rs_lib.book archive
 
 bench: $(READY)  ## measure the engine against the textbook loop and the bare forward pass
 	@OMP_NUM_THREADS=1 $(RUN) -m benchmarks

@@ -168,7 +168,8 @@ def build_house(root: Path, **chapters: str) -> House:
     house.lock.write_text("numpy==2.0\n")
     house.published.write_text(PUBLISHED)
     shutil.copy(House().bibliography, house.bibliography)
-    shutil.copy(places.HERE.root / "_config.yml", root)
+    for name in ("_config.yml", "CITATION.cff"):
+        shutil.copy(places.HERE.root / name, root)
     shutil.copytree(House().book / "_static", house.book / "_static")
     for name in ("attack-in-ball", "certified-accuracy"):
         (house.results / f"{name}.full.json").write_text(STORED.replace("NAME", name))

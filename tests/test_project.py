@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from rs_lib.book import contents
+from rs_lib.book import citation, contents
 from rs_lib.book.house import House
 from rs_lib.record import places
 
@@ -66,9 +66,9 @@ def test_the_environment_is_the_lock():
     (python,) = (
         part
         for part in environment["dependencies"]
-        if isinstance(part, str) and part.startswith("python ")
+        if isinstance(part, str) and part.startswith("python")
     )
-    assert SpecifierSet(python.removeprefix("python ")) == SpecifierSet(PROJECT["requires-python"])
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python.removeprefix("python="))
 
 
 def test_make_accepts_the_same_pythons():
@@ -89,6 +89,13 @@ def test_the_citation_file_is_valid_and_of_this_version():
     assert citation["version"] == PROJECT["version"]
     assert citation["license"] == PROJECT["license"]
     assert Version(citation["version"])
+
+
+def test_files_that_no_build_writes_name_the_book_as_the_citation_file_does():
+    cited = citation.load(House())
+    assert f"Copyright (c) 2026 {cited.names}\n" in (ROOT / "LICENSE").read_text()
+    for page in ("README.md", "book/intro.md"):
+        assert (ROOT / page).read_text().startswith(f"# {cited.title}\n"), page
 
 
 @pytest.mark.parametrize("chapter", House().chapter_names())

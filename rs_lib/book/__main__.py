@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     accept.add_argument("figures", nargs="*", help="their ids (default: all that changed)")
     verify = commands.add_parser("verify", help="run chapters again and compare every figure")
     verify.add_argument("chapters", nargs="*", help="their names (default: all)")
+    commands.add_parser(
+        "archive", help="put sources, record, results, lock and rendered book into an RO-Crate"
+    )
     serve = commands.add_parser("serve", help="show the rendered book on localhost")
     serve.add_argument("--port", type=int, default=8000, help="default: 8000")
     return parser
@@ -155,6 +158,16 @@ def _verify(house: House, chapters: list[str]) -> int:
     return 1 if changed else 0
 
 
+def _archive(house: House) -> int:
+    from rs_lib.book import archive
+
+    path = archive.make(house)
+    print(f"{path.relative_to(house.root)}: {path.stat().st_size / 2**20:.0f} MiB")
+    if archive.commit(house).endswith("+"):
+        print("it holds changes that are in no commit: commit them before you publish it")
+    return 0
+
+
 def _serve(house: House, port: int) -> int:
     from rs_lib.book.server import open_server
 
@@ -190,6 +203,8 @@ def main(arguments: list[str] | None = None) -> int:
 
                 builds.accept(house, options.figures)
                 return 0
+            case "archive":
+                return _archive(house)
             case "verify":
                 return _verify(house, options.chapters)
             case _:

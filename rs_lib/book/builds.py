@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from rs_lib.arguments import shown
-from rs_lib.book import pictures, records
+from rs_lib.book import citation, pictures, records
 from rs_lib.book.house import House
 from rs_lib.book.records import figure_ids, load
 from rs_lib.book.snippets import bibtex, phone_kinds, snippet
@@ -63,7 +63,7 @@ def write_snippets(house: House, verdicts: dict[str, Verdict]) -> None:
 
     Where the build does not agree its own picture is shown, from a copy beside the chapters.
     """
-    wanted: dict[str, bytes] = {}
+    cited, wanted = citation.load(house), dict[str, bytes]()
     for name in figure_ids(house.drawn):
         verdict = verdicts[name]
         drawn = load(house.drawn, name)
@@ -76,7 +76,7 @@ def write_snippets(house: House, verdicts: dict[str, Verdict]) -> None:
         if not verdict.agrees:
             for kind in ("json", *records.kinds(drawn.content)):
                 wanted[f"{name}.{kind}"] = (house.drawn / f"{name}.{kind}").read_bytes()
-            wanted[f"{name}.bib"] = bibtex(drawn).encode()
+            wanted[f"{name}.bib"] = bibtex(drawn, cited).encode()
         wanted[f"{name}.md"] = snippet(record, drawn, verdict.verdict, phone=phone).encode()
     folder = house.chapters / "figures"
     for old in folder.glob("fig-*"):
@@ -99,9 +99,10 @@ def accept(house: House, names: Sequence[str], tell: Callable[[str], object] = p
     """Take figures of the last build into the record, telling first what changes.
 
     Without `names` those that are changed or new and were drawn with the record's parameters.
+    The citations of all others follow `CITATION.cff`, too.
     Raises ValueError for a name that the build did not draw.
     """
-    drawn = figure_ids(house.drawn)
+    drawn, cited = figure_ids(house.drawn), citation.load(house)
     for name in names:
         if name not in drawn:
             raise ValueError(f"figure is {shown(name)}: give one of {', '.join(drawn) or 'none'}")
@@ -129,10 +130,25 @@ def accept(house: House, names: Sequence[str], tell: Callable[[str], object] = p
             kind: (house.drawn / f"{name}.{kind}").read_bytes()
             for kind in records.kinds(record.content)
         }
-        records.write(house.figures, record, {**parts, "bib": bibtex(record).encode()})
+        records.write(house.figures, record, {**parts, "bib": bibtex(record, cited).encode()})
     if earlier:
         files.write_atomically(house.figures / FORMER, _table(earlier))
     tell(f"{len(made)} figures taken into the record")
+    old = cited_otherwise(house)
+    for name, entry in old.items():
+        files.write_atomically(house.figures / f"{name}.bib", entry)
+    if old:
+        tell(f"the citations of {len(old)} figures follow CITATION.cff now")
+
+
+def cited_otherwise(house: House) -> dict[str, str]:
+    """Return the right citations of recorded figures whose BibTeX file says something else."""
+    cited, right = citation.load(house), {}
+    for name in figure_ids(house.figures):
+        path, entry = house.figures / f"{name}.bib", bibtex(load(house.figures, name), cited)
+        if not path.is_file() or path.read_text() != entry:
+            right[name] = entry
+    return right
 
 
 def _table(earlier: dict[str, dict[str, str]]) -> str:

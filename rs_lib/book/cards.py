@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 
 from rs_lib.arguments import shown
-from rs_lib.book import claims, contents, markup, run_page, scoreboard, symbols
+from rs_lib.book import claims, contents, costs, launch, markup, scoreboard, symbols
 from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
 from rs_lib.book.scoreboard import Headline
@@ -90,12 +90,21 @@ def minutes(source: str) -> int:
     return 5 * max(1, round(exact / 5))
 
 
-def _recorded(house: House, name: str) -> str:
-    """Return how long the runs at the paper's scale took that a chapter would make anew."""
-    took = run_page.at_scale(house, name).values()
-    if not took or None in took:
-        return ""
-    return f", {sum(filter(None, took)) / 60:.0f} minutes when last recorded"
+def _run(house: House, name: str) -> str:
+    """Return the two commands that run a chapter, what they took, and where it can be opened."""
+    last = costs.of_chapter(house, name)
+    here = f"{last}, when this page was made" if last else "a minute or two"
+    told = f"**Run it.** `make chapter C={name}`: {here}."
+    due = costs.at_scale(house, name)
+    if due:
+        took = costs.together(due)
+        known = f": {took}, when last recorded" if took and (took.time or took.space) else ""
+        told += (
+            f" `make chapter C={name} PROFILE=full`, with `DEVICE=cuda` on a GPU, makes its "
+            f"experiments anew{known}."
+        )
+    opened = launch.links(house, name)
+    return f"{told} **Open it.** {opened}." if opened else told
 
 
 def parts(house: House) -> dict[str, str]:
@@ -118,7 +127,6 @@ def _shown(house: House, name: str, card: Card, headlines: list[Headline]) -> st
     first = " and ".join(filter(None, (before, markup.inline(card.knows))))
     sources = ", ".join(f"{{cite:t}}`{key}`" for key in card.source)
     time = f"about {minutes(house.source(name).read_text())} minutes, without the exercises"
-    whole = f"; `PROFILE=full` makes its experiments anew{_recorded(house, name)}"
     table = _table(headlines, with_source=len(card.source) > 1) if headlines else ""
     return (
         ":::::{div} rs-card\n"
@@ -127,7 +135,7 @@ def _shown(house: House, name: str, card: Card, headlines: list[Headline]) -> st
         f"**New here.** {markup.inline(card.new)}\n\n"
         f"**Source.** {sources}. Read: {markup.inline(card.read)}. "
         f"**Helpful before.** {first}. **To read.** {time}.\n\n"
-        f"**Run it.** `make chapter C={name}`, a minute or two{whole}.\n\n"
+        f"{_run(house, name)}\n"
         f"{symbols.box(house, name)}"
         ":::::\n"
     )

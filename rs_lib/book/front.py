@@ -6,7 +6,7 @@ from typing import Any
 import nbformat
 import numpy as np
 
-from rs_lib.book import cards, contents, readable
+from rs_lib.book import cards, citation, contents, markup, readable
 from rs_lib.book.house import House
 from rs_lib.certificates import gaussian
 from rs_lib.seeds import derive
@@ -38,6 +38,7 @@ def parts(house: House) -> dict[str, str]:
         "front-picture": _picture(),
         "front-findings": _findings(house),
         "front-map": _map(house),
+        "front-cite": _cite(house),
     }
 
 
@@ -53,6 +54,12 @@ def _findings(house: House) -> str:
     return "::::{grid} 1 1 3 3\n:gutter: 3\n:class-container: rs-findings\n\n" + "\n".join(
         [*blocks, "::::\n"]
     )
+
+
+def _cite(house: House) -> str:
+    """Return who made the book, and the entry that cites it."""
+    cited = citation.load(house)
+    return f"By {markup.plain(cited.names)}.\n\n```bibtex\n{citation.bibtex(cited)}```\n"
 
 
 def _picture() -> str:

@@ -4,7 +4,7 @@ import html
 import json
 from collections.abc import Mapping
 
-from rs_lib.book import builds, cards, contents, markup, records
+from rs_lib.book import builds, cards, citation, contents, markup, records
 from rs_lib.book.builds import Verdict
 from rs_lib.book.cards import Card
 from rs_lib.book.house import House
@@ -120,16 +120,16 @@ def _page(house: House, record: Record, verdict: str) -> str:
     rows = "\n".join(f"* - {key}\n  - {text}" for key, text in facts.items())
     versions = builds.former(house).get(name, {})
     earlier = ", ".join(f"`{digest}` (commit `{commit}`)" for digest, commit in versions.items())
-    citation = bibtex(record)
+    entry = bibtex(record, citation.load(house))
     return (
         f"---\norphan: true\n---\n\n# Figure `{name}`\n\n"
         f"```{{image}} ../../figures/{name}.svg\n:alt: {markup.option(content['alt'])}\n```\n\n"
         f"{markup.inline(content['caption'])}\n\n"
-        f"{_button('Copy BibTeX', citation)} {_button('Copy link', '')} {links}\n\n"
+        f"{_button('Copy BibTeX', entry)} {_button('Copy link', '')} {links}\n\n"
         f"**What is seen.** {markup.plain(content['alt'])}\n\n"
         f"**In the book.** {{numref}}`{name}` of "
         f"[{contents.chapter_title(house, chapter)}](../{chapter}.ipynb)\n\n"
-        f"```bibtex\n{citation}```\n\n"
+        f"```bibtex\n{entry}```\n\n"
         "Draw it again from its data, or make it anew with its chapter:\n\n"
         f"```sh\npython -m rs_lib.book redraw {name}\nmake chapter C={chapter}\n```\n\n"
         f"```{{list-table}}\n:widths: 20 80\n:class: rs-stack rs-facts\n\n{rows}\n```\n"

@@ -64,6 +64,16 @@ class House(Places):
         return self.root / "requirements.lock"
 
     @property
+    def citation(self) -> Path:
+        """Authors, title and version of the book."""
+        return self.root / "CITATION.cff"
+
+    @property
+    def config(self) -> Path:
+        """The configuration of the rendered book."""
+        return self.root / "_config.yml"
+
+    @property
     def html(self) -> Path:
         """The rendered book (generated)."""
         return self.built / "html"
@@ -82,6 +92,10 @@ class House(Places):
     def executed(self, chapter: str) -> Path:
         """Return where the executed chapter lies."""
         return self.chapters / f"{chapter}.ipynb"
+
+    def key(self, chapter: str) -> Path:
+        """Return where it lies what the chapter was executed from, and what that took."""
+        return self.chapters / f"{chapter}.key.json"
 
 
 @dataclass(frozen=True)

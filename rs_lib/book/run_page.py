@@ -1,8 +1,8 @@
 """What the page *Run it yourself* takes from the record: the results, and ImageNet's hours."""
 
 import json
-import re
 
+from rs_lib.book import costs
 from rs_lib.book.house import House
 from rs_lib.record import places, result
 
@@ -12,51 +12,36 @@ def parts(house: House) -> dict[str, str]:
     return {"run-recorded": _recorded(house), "run-imagenet": _imagenet()}
 
 
-def seconds(made: result.Result) -> float | None:
-    """Return how long a run computed, None for an older one in several sittings, which is lost."""
-    alone: float | None = None if made.run["stages_reused"] else made.run["wall_seconds"]
-    return made.run.get("work_seconds", alone)
-
-
-def at_scale(house: House, chapter: str) -> dict[str, float | None]:
-    """Return the experiments that a chapter makes anew at the papers' scale, and their seconds.
-
-    None for an experiment whose last run does not tell, or that has not run.
-    """
-    named = r"^from rs_lib\.experiments import ([\w, ]+)"
-    match = re.search(named, house.source(chapter).read_text(), re.MULTILINE)
-    modules = re.split(r",\s*", match.group(1)) if match else []
-    found: dict[str, float | None] = {}
-    for name in (module.replace("_", "-") for module in modules):
-        path = house.results / f"{name}.full.json"
-        found[name] = seconds(result.read(path)) if path.is_file() else None
-    return found
-
-
 def plan(house: House, chapter: str, profile: str) -> list[str]:
     """Return what a run of a chapter will do, a line each, before it does it."""
     if profile != "full":
-        return [f"{chapter}: digits and what is recorded, a minute or two"]
+        last = costs.of_chapter(house, chapter)
+        told = "a minute or two" if last is None else f"{last}, last time"
+        return [f"{chapter}: digits and what is recorded; {told}"]
+    due = costs.at_scale(house, chapter)
+    if not due:
+        return [f"{chapter}: has no experiment of its own at scale, and reads what is recorded"]
     lines = [f"{chapter}: makes anew, keeps what is done, goes on where it stopped:"]
-    for name, took in at_scale(house, chapter).items():
-        told = "of unknown time" if took is None else f"{took / 60:.0f} min when last recorded"
-        lines.append(f"  {name}: {told}")
+    for name, took in due.items():
+        lines.append(f"  {name}: {f'{took}, when last recorded' if took else 'not yet recorded'}")
     return lines
 
 
 def _recorded(house: House) -> str:
-    rows = ["* - Experiment", "  - Profile", "  - Device", "  - Date", "  - Time"]
+    columns = ("Profile", "Device", "Date", "Time", "Memory")
+    rows = ["* - Experiment", *(f"  - {column}" for column in columns)]
     for path in sorted(house.results.glob("*.*.json")):
         made = result.read(path)
-        took = seconds(made)
+        took = costs.of_result(made)
         rows += [
             f"* - `{made.content['experiment']}`",
             f"  - {made.content['profile']}",
             f"  - {made.run['device']}",
             f"  - {made.run['started'][:10]}",
-            "  - –" if took is None else f"  - {took / 60:.0f} min",
+            f"  - {took.time or '–'}",
+            f"  - {took.space or '–'}",
         ]
-    options = ":header-rows: 1\n:widths: 32 12 32 12 12\n:class: rs-stack"
+    options = ":header-rows: 1\n:widths: 28 11 27 12 10 12\n:class: rs-stack"
     table = "\n".join(rows)
     return f"```{{list-table}}\n{options}\n\n{table}\n```\n"
 

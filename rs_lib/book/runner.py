@@ -5,10 +5,12 @@ its stored data or the lock changed. What it leaves is written atomically and la
 killed run leaves the previous chapter or none.
 """
 
+import copy
 import json
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from rs_lib.book import claims, parameters, readable, records
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
-from rs_lib.record import arithmetic, digests, files
+from rs_lib.record import arithmetic, digests, files, machine
 from rs_lib.record.places import SHARED_VARIABLE
 
 CELL_SECONDS = {"quick": 300, "full": 24 * 3600}
@@ -98,13 +100,9 @@ def key(house: House, chapter: Chapter) -> str:
     return digests.sha256(digests.canonical_json(content))
 
 
-def _key_file(house: House, name: str) -> Path:
-    return house.chapters / f"{name}.key.json"
-
-
 def fresh(house: House, chapter: Chapter) -> bool:
     """Return whether the executed chapter and its figures are those of its present inputs."""
-    file = _key_file(house, chapter.name)
+    file = house.key(chapter.name)
     if not (file.is_file() and house.executed(chapter.name).is_file()):
         return False
     try:
@@ -144,7 +142,9 @@ def run(
         return False
     folder = figure_folder or (house.turned / name if turned else house.drawn)
     shared = house.shared if figure_folder is None else folder / "shared"
-    executed = _execute(house, chapter, folder, shared, progress)
+    clock = time.monotonic()
+    executed, most = _execute(house, chapter, folder, shared, progress)
+    seconds = time.monotonic() - clock
     _finish(executed, name)
     published = _check(chapter, executed, folder)
     if turned:
@@ -152,25 +152,35 @@ def run(
         text = nbformat.writes(readable.converted(house, name, executed))
         files.write_atomically(folder / f"{name}.ipynb", text)
     elif figure_folder is None:
-        text = nbformat.writes(executed)
-        drawn = {
-            path.name: digests.sha256(path.read_bytes())
-            for figure_id in published
-            for path in sorted(folder.glob(f"{figure_id}.*"))
-        }
-        files.write_atomically(house.executed(name), text)
-        record = {
-            "key": key(house, chapter),
-            "notebook": digests.sha256(text),
-            "figures": drawn,
-        }
-        files.write_atomically(_key_file(house, name), digests.readable_json(record))
+        _keep(house, chapter, executed, published, {"seconds": seconds, "memory": most})
     return True
+
+
+def _keep(
+    house: House, chapter: Chapter, executed: Any, published: list[str], took: dict[str, float]
+) -> None:
+    """Put an executed chapter into the book, last what it was executed from and what that took."""
+    text = nbformat.writes(executed)
+    drawn = {
+        path.name: digests.sha256(path.read_bytes())
+        for figure_id in published
+        for path in sorted(house.drawn.glob(f"{figure_id}.*"))
+    }
+    files.write_atomically(house.executed(chapter.name), text)
+    record: dict[str, object] = {
+        "key": key(house, chapter),
+        "notebook": digests.sha256(text),
+        "figures": drawn,
+    }
+    if chapter.parameters.get("profile", "quick") == "quick":
+        record["cost"] = {**took, "device": machine.processor()}
+    files.write_atomically(house.key(chapter.name), digests.readable_json(record))
 
 
 def _execute(
     house: House, chapter: Chapter, figure_folder: Path, shared: Path, progress: bool
-) -> Any:
+) -> tuple[Any, int]:
+    """Return the executed notebook and the most bytes that its kernel took."""
     figure_folder.mkdir(parents=True, exist_ok=True)
     profile = str(chapter.parameters.get("profile", "quick"))
     context = ChapterContext(
@@ -186,7 +196,7 @@ def _execute(
     os.environ.update(kernel_environment)
     try:
         executed = papermill.execute_notebook(
-            chapter.notebook,
+            _measured(chapter.notebook),
             None,
             parameters=chapter.changed,
             kernel_name="python3",
@@ -215,7 +225,16 @@ def _execute(
     for index, cell in enumerate(executed.cells):
         if cell.metadata["papermill"]["exception"]:
             raise ChapterError(f"{chapter.name}: cell {index} leaves the chapter by sys.exit()")
-    return executed
+    told = (out["text"] for out in executed.cells.pop().outputs if out.get("name") == "stdout")
+    return executed, int("".join(told))
+
+
+def _measured(notebook: Any) -> Any:
+    """Return a copy of a notebook with a last cell that prints the most bytes its kernel took."""
+    code = "from rs_lib.record import memory\n\nprint(memory.of_process())"
+    whole = copy.deepcopy(notebook)
+    whole.cells.append(nbformat.v4.new_code_cell(code, id="measured"))
+    return whole
 
 
 def _finish(executed: Any, name: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from rs_lib.book import contents, dressing, generated, readable, records
+from rs_lib.book import builds, contents, dressing, generated, readable, records
 from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
 from rs_lib.record import digests, files
@@ -40,13 +40,17 @@ def check_sources(house: House) -> None:
             wrong.append(
                 f"figure {figure_id} is recorded, but {chapter} does not publish it: remove it"
             )
+    wrong = wrong or [
+        f"the citation of {figure_id} does not follow CITATION.cff: run `make record`"
+        for figure_id in builds.cited_otherwise(house)
+    ]
     if wrong:
         raise SiteError("\n".join(wrong))
 
 
 def key(house: House) -> str:
     """Return the digest of all that the rendered pages depend on."""
-    files = [house.root / "_config.yml", house.lock]
+    files = [house.config, house.citation, house.lock]
     files += [path for path in sorted(house.book.rglob("*")) if path.is_file()]
     listing = {
         str(path.relative_to(house.root)): digests.sha256(path.read_bytes())
@@ -79,7 +83,7 @@ def render(house: House) -> bool:
     program = str(Path(sys.executable).with_name("jupyter-book"))
     done = subprocess.run(
         [
-            *(program, "build", str(house.book), "--config", str(house.root / "_config.yml")),
+            *(program, "build", str(house.book), "--config", str(house.config)),
             *("--path-output", str(house.root), "-W", "-n", "--keep-going", "--all"),
         ],
         capture_output=True,

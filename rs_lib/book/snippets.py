@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 
 from rs_lib.book import markup
+from rs_lib.book.citation import Citation, escaped
 from rs_lib.book.records import Record
 
-TITLE = "Randomized Smoothing, Derived and Reproduced"
 _TOLD = {
     "identical": "this build drew the same.",
     "within tolerance": "this build drew it again, within tolerance.",
@@ -26,15 +26,16 @@ def phone_kinds(frames: int) -> list[str]:
     return [f"{index:02d}.phone.svg" for index in range(frames)] or ["phone.svg"]
 
 
-def bibtex(record: Record) -> str:
+def bibtex(record: Record, citation: Citation) -> str:
     """Return the BibTeX entry that cites this very version of the figure."""
     figure_id = record.content["id"]
     return (
         f"@misc{{rsbook:{figure_id}:{record.digest},\n"
         f"  title = {{Figure {figure_id}, content {record.digest}}},\n"
-        f"  author = {{{{The authors of {TITLE}}}}},\n"
-        f"  howpublished = {{{TITLE}, chapter {record.content['chapter']}}},\n"
+        f"  author = {{{citation.bibtex_authors}}},\n"
+        f"  howpublished = {{{escaped(citation.title)}, chapter {record.content['chapter']}}},\n"
         f"  year = {{{record.run['time'][:4]}}},\n"
+        f"{citation.bibtex_address}"
         f"  note = {{Data SHA-256 {record.content['data']}}}\n"
         "}\n"
     )

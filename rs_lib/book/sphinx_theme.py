@@ -5,6 +5,7 @@ an error in the browser's console. The book works without a network and does wit
 sphinx-proof gives all proofs of a page one id and sets "Proof." in the type of the text.
 Checks fold to one line, and each theorem links to its check and to the functions of the library.
 The search finds prose: code and the letters of formulas are no words that a reader looks for.
+The names of book and authors stand in CITATION.cff.
 sphinxcontrib-bibtex cites by author and year, and gives two papers of one such name no letters.
 """
 
@@ -19,13 +20,22 @@ from typing import Any
 from docutils import nodes  # type: ignore[import-untyped]
 from sphinx import search
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
-from rs_lib.book import folding, library
+from rs_lib.book import citation, folding, library
 from rs_lib.book.claims import Claim
 from rs_lib.book.house import House
 
 _CLAIMS = "rs_claims"
+
+
+def _name(app: Sphinx, config: Config) -> None:
+    """Give the pages the title and the authors of the citation file."""
+    cited = citation.load(House(Path(app.srcdir).parent))
+    config.author = cited.names
+    config.project = config.html_title = cited.title
+    config.html_theme_options["logo"]["text"] = cited.title
 
 
 def _read(app: Sphinx, name: str, source: list[str]) -> None:
@@ -133,6 +143,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register all, the filter behind the extensions that add the scripts."""
     app.config.mathjax_path = "mathjax/startup.js"  # loads the parts that _config.yml names
     search.IndexBuilder = _Prose  # type: ignore[misc]  # no option chooses another
+    app.connect("config-inited", _name)
     app.connect("source-read", _read)
     app.connect("env-before-read-docs", _letter_years)
     app.connect("doctree-read", _set_proofs)

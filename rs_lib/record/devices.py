@@ -1,8 +1,8 @@
-"""The device that a run computes on."""
+"""The device that a run computes on, and the memory that it takes there."""
 
 import torch
 
-from rs_lib.record import machine
+from rs_lib.record import machine, memory
 
 
 def check(device: str) -> None:
@@ -26,3 +26,23 @@ def described(device: str) -> str:
 def kind(described: str) -> str:
     """Return "cpu" or "cuda" for what `described` returned."""
     return "cpu" if described.endswith(" cores") else "cuda"
+
+
+class Meter:
+    """Measures the memory that a run takes from the making of the meter on."""
+
+    def __init__(self, device: str) -> None:
+        """Begin to measure; `device` is one that torch can use."""
+        self._device = torch.device(device)
+        self._process = memory.Since()
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+
+    def peak(self) -> memory.Peak:
+        """Return the most bytes of the process and, with CUDA, those that torch held there."""
+        found, most = memory.Peak(), self._process.most()
+        if most is not None:
+            found["process"] = most
+        if self._device.type == "cuda":
+            found["device"] = torch.cuda.max_memory_allocated(self._device)
+        return found

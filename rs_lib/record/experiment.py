@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rs_lib.arguments import shown
-from rs_lib.record import again, devices, digests, machine, places, result, witness
+from rs_lib.record import again, devices, digests, machine, memory, places, result, witness
 from rs_lib.record.result import Content, Result, Run
 from rs_lib.record.stage import Context, Origin
 
@@ -106,6 +106,7 @@ class Experiment:
         # Before the work, since code may change meanwhile.
         code = self.code
         context = self.context(device, keep_stages=keep_stages, progress=progress)
+        context = dataclasses.replace(context, meter=devices.Meter(device))
         started = datetime.now(UTC)
         clock = time.monotonic()
         values = self.compute(parameters, context)
@@ -117,9 +118,15 @@ class Experiment:
         }
         # One pass through JSON: tuples become lists here as they do in a stored result.
         content = json.loads(digests.canonical_json(content))
-        wall = time.monotonic() - clock
+        run = self._told(context, started, time.monotonic() - clock, code)
+        if keep_stages and context.origin is not None and witness.possible():
+            run["witness"] = context.origin.witness
+        return Result(content, run)
+
+    def _told(self, context: Context, started: datetime, wall: float, code: str) -> Run:
+        """Return what is told of a run that took `wall` seconds, but for its witness."""
         run: Run = {
-            "device": devices.described(device),
+            "device": devices.described(context.device),
             "started": started.isoformat(timespec="seconds"),
             "wall_seconds": round(wall, 1),
             "stages_reused": len(context.log.reused),
@@ -133,9 +140,11 @@ class Experiment:
         work = wall + sum(context.log.earlier.values())
         if not math.isnan(work):
             run["work_seconds"] = round(work, 1)
-        if keep_stages and context.origin is not None and witness.possible():
-            run["witness"] = context.origin.witness
-        return Result(content, run)
+        own = context.meter.peak() if context.meter else {}
+        peak = memory.highest([own, *context.log.peaks.values()])
+        if peak:
+            run["peak_memory"] = peak
+        return run
 
     def context(
         self, device: str = "cpu", *, keep_stages: bool = False, progress: bool = False

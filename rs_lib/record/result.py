@@ -25,13 +25,16 @@ class Run(TypedDict):
     took, `stage_codes` are the digests of the code that made the stages, where not `code`, and
     `stages` those of what some stages gave, by the names of their files. `work_seconds` counts the
     time of the earlier stages too, if all of them tell it, without what a training took before it
-    was interrupted. A machine that cannot run the witness leaves it out.
+    was interrupted. `peak_memory` holds the most bytes that the `process` took, and on CUDA those
+    that torch held on the `device`, earlier stages included, if all of them tell; of processes that
+    work together it is the first's. A machine that cannot run the witness leaves it out.
     """
 
     device: str
     started: str
     wall_seconds: float
     work_seconds: NotRequired[float]
+    peak_memory: NotRequired[dict[str, int]]
     stages_reused: int
     stage_codes: NotRequired[list[str]]  # older results lack these two
     stages: NotRequired[dict[str, str]]

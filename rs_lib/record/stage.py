@@ -28,6 +28,8 @@ from filelock import FileLock, Timeout
 
 from rs_lib.record import checkpoint, digests, parallel, places
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
+from rs_lib.record.devices import Meter
+from rs_lib.record.memory import Peak
 
 Values = dict[str, Any]
 """Tensors, numbers, strings and containers of them."""
@@ -60,6 +62,7 @@ class Log:
     `codes`: the digests of the code that made the latter, where it is another than the present.
     `values`: the digest of what each stage gave, by the name of its file, in their order.
     `earlier`: the seconds that the stages of earlier runs took, NaN where they do not tell.
+    `peaks`: the most memory that those runs had taken then, as far as it is told.
     """
 
     made: set[Path] = field(default_factory=set)
@@ -67,6 +70,7 @@ class Log:
     codes: set[str] = field(default_factory=set)
     values: dict[str, str] = field(default_factory=dict)
     earlier: dict[Path, float] = field(default_factory=dict)
+    peaks: dict[Path, Peak] = field(default_factory=dict)
 
     def sample(self, most: int = 32) -> dict[str, str]:
         """Return the digests of at most so many stages, evenly spaced, the first one included."""
@@ -78,13 +82,14 @@ class Log:
 class Context:
     """Where an experiment runs: the device, progress bars, and what its stages are kept by.
 
-    Without an `origin` nothing is kept.
+    Without an `origin` nothing is kept. The `meter` tells how much memory the run takes.
     """
 
     device: str = "cpu"
     progress: bool = False
     origin: Origin | None = None
     log: Log = field(default_factory=Log)
+    meter: Meter | None = None
 
     def stage(
         self, name: str, inputs: Mapping[str, object], compute: Callable[[], Values]
@@ -140,6 +145,7 @@ class Context:
         if path not in self.log.made:
             self.log.reused.add(path)
             self.log.earlier[path] = kept.get("seconds", math.nan)
+            self.log.peaks[path] = kept.get("memory", {})
         self.log.codes.update({kept["code"]} - {self.origin.code})
         value: Values = kept["value"]
         self.log.values[path.stem] = digest(value)
@@ -156,7 +162,8 @@ class Context:
             self.log.made.add(path)
             if writes:
                 done = {"value": made, "code": self.origin.code, "seconds": seconds}
-                checkpoint.save(path, done)
+                memory = self.meter.peak() if self.meter else {}
+                checkpoint.save(path, {**done, "memory": memory})
         unfinished.remove()
 
     def _keep_jointly(self, path: Path, compute: Resumable) -> None:

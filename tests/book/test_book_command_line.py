@@ -151,10 +151,15 @@ def test_a_chapter_tells_its_plan_before_and_its_figures_after(tiny, monkeypatch
 
 def test_the_plan_of_a_run_at_scale_names_experiments_and_what_they_took(tiny):
     source = tiny.source("tiny")
-    lines = "from rs_lib.experiments import attack_in_ball, certified_accuracy, noise_map\n"
+    lines = (
+        "from rs_lib.experiments import attack_in_ball, certified_accuracy, noise_map\n"
+        "if profile == 'full':\n"
+        "    for name in (attack_in_ball, certified_accuracy, noise_map):\n"
+        "        name.experiment.run('full')\n"
+    )
     source.write_text(source.read_text().replace("import sympy as sp\n", lines, 1))
     assert run_page.plan(tiny, "tiny", "full")[1:] == [
-        "  attack-in-ball: 10 min when last recorded",
-        "  certified-accuracy: 10 min when last recorded",
-        "  noise-map: of unknown time",
+        "  attack-in-ball: 10 min, on A processor, 2 cores, when last recorded",
+        "  certified-accuracy: 10 min, on A processor, 2 cores, when last recorded",
+        "  noise-map: not yet recorded",
     ]

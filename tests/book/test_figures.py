@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rs_lib.book import builds, figures, pictures, records, snippets, style
+from rs_lib.book import builds, citation, figures, pictures, records, snippets, style
 from rs_lib.book.drawings import neyman_pearson
 from rs_lib.book.house import CONTEXT_VARIABLE, ChapterContext, House
 from rs_lib.record import digests, machine
@@ -414,7 +414,8 @@ def test_the_files_of_a_recorded_figure_agree(figure_id):
         kind: digests.sha256((folder / f"{figure_id}.{kind}").read_bytes()) for kind in images
     }
     assert content["tolerance"] is None or content["tolerance"]["reason"]
-    assert (folder / f"{figure_id}.bib").read_text() == snippets.bibtex(record)
+    entry = snippets.bibtex(record, citation.load(House()))
+    assert (folder / f"{figure_id}.bib").read_text() == entry
     for kind in ("svg", "pdf"):
         data = (folder / f"{figure_id}.{kind}").read_bytes()
         assert b"CreationDate" not in data

@@ -6,7 +6,7 @@ import json
 import pandas as pd
 import pytest
 
-from rs_lib.book import figures, pictures, records, snippets
+from rs_lib.book import citation, figures, pictures, records, snippets
 from rs_lib.book.house import House
 from rs_lib.book.records import Record, Tolerance
 from rs_lib.record import digests
@@ -219,4 +219,5 @@ def test_words_cannot_leave_the_fences_of_a_snippet(folder):
     assert lines.count("```") == 4  # raw, two images, downloads; the caption has a longer fence
     assert sum(line.startswith((":name:", ":alt:")) for line in lines) == 4
     assert "<script" not in "".join(line for line in lines if "alt:" not in line).replace(r"\<", "")
-    assert snippets.bibtex(record).count("{") == snippets.bibtex(record).count("}")
+    entry = snippets.bibtex(record, citation.load(House()))
+    assert entry.count("{") == entry.count("}")

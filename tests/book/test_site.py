@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import CONTENTS, PUBLISHED
 
-from rs_lib.book import claims, contents, generated, site
+from rs_lib.book import builds, claims, contents, generated, site
 from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
 
@@ -149,6 +149,8 @@ def _with_evil_words(tiny):
         (folder / "fig-tiny.json").write_text(json.dumps(stored))
         for index in range(2):
             shutil.copy(folder / "fig-tiny.svg", folder / f"fig-tiny.{index:02d}.svg")
+    for name, entry in builds.cited_otherwise(tiny).items():
+        (tiny.figures / f"{name}.bib").write_text(entry)
     notebook = nbformat.read(tiny.executed("tiny"), as_version=4)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
