@@ -124,7 +124,7 @@ def macer(
     Source: Zhai et al. (2020).
     """
     logits = _logits(model, images, _noises(images, step, settings))
-    first: Tensor = nll_loss(_log_mean(log_softmax(logits, dim=-1)), labels)
+    first = nll_loss(_log_mean(log_softmax(logits, dim=-1)), labels)
     if step.progress < settings.warm_up:
         return first
     largest, answers = torch.softmax(settings.sharpness * logits, dim=-1).mean(0).topk(2, dim=-1)
@@ -137,7 +137,7 @@ def macer(
 
 def _spread(largest: Tensor) -> Tensor:
     """Return ξ from the largest two scores, [N, 2]."""
-    quantiles = torch.special.ndtri(largest)
+    quantiles: Tensor = torch.special.ndtri(largest)
     return quantiles[:, 0] - quantiles[:, 1]
 
 
