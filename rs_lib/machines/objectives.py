@@ -11,9 +11,7 @@ As in the authors' codes, targets made of the model's own scores are not cut off
 and attacks see the model in evaluation mode.
 """
 
-import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -22,41 +20,16 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from rs_lib.arguments import integer, nonnegative, positive, shown
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What an objective sees.
-
-    `images`: float32 [N, ...] in [0, 1]; `labels`: int64 [N]; `noises`: [m, N, ...], of standard
-    deviation `sigma`; `draw`: a generator on their device for what an objective draws itself;
-    `warm` in [0, 1]: the share of the warm-up that is over; `targets`: float32 [N, C], mean scores
-    of an earlier model, for CAT-RS.
-    """
-
-    images: Tensor
-    labels: Tensor
-    noises: Tensor
-    sigma: float
-    draw: torch.Generator
-    warm: float = 1.0
-    targets: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for shapes that do not fit."""
-        if self.noises.shape[1:] != self.images.shape or len(self.noises) == 0:
-            raise ValueError(
-                f"noises has shape {tuple(self.noises.shape)} but images "
-                f"{tuple(self.images.shape)}: give [m, *images]"
-            )
-        if self.labels.shape != self.images.shape[:1]:
-            raise ValueError(
-                f"labels has shape {tuple(self.labels.shape)} but there are {len(self.images)} "
-                "images: give one label per image"
-            )
-        positive("sigma", self.sigma)
-        if not 0 <= self.warm <= 1:
-            raise ValueError(f"warm is {shown(self.warm)}: give a share in [0, 1]")
+from rs_lib.machines.noisy_scores import (
+    Batch,
+    ascent,
+    divergence,
+    log_mean,
+    log_scores,
+    of_label,
+    under_attack,
+    within,
+)
 
 
 class Objective(Protocol):
@@ -76,76 +49,12 @@ class Objective(Protocol):
         """Return the losses, [N]."""
 
 
-def _log_scores(model: nn.Module, images: Tensor, noises: Tensor) -> Tensor:
-    """log F_i, [m, N, C]: scores of `images` [N, ...] under each of the noises, in one pass."""
-    noisy = (images + noises).flatten(0, 1)
-    logs = log_softmax(model(noisy), dim=1)
-    scores: Tensor = logs.view(len(noises), len(images), -1)
-    return scores
-
-
-def _log_mean(logs: Tensor) -> Tensor:
-    """log F-bar, [N, C]."""
-    return logs.logsumexp(dim=0) - math.log(len(logs))
-
-
-def _of_label(logs: Tensor, labels: Tensor) -> Tensor:
-    """Entries of the labels: [..., N] of [..., N, C]."""
-    chosen: Tensor = labels.view(-1, 1).expand(*logs.shape[:-1], 1)
-    return logs.gather(-1, chosen).squeeze(-1)
-
-
-def _divergence(target: Tensor, logs: Tensor) -> Tensor:
-    """KL(target || F) of log F, over the last axis."""
-    kept: Tensor = torch.special.xlogy(target, target) - target * logs
-    return kept.sum(dim=-1)
-
-
-@contextmanager
-def _attacked(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, without gradients of its weights."""
-    modes = [(module, module.training) for module in model.modules()]
-    wanted = [(weight, weight.requires_grad) for weight in model.parameters()]
-    model.eval()
-    for weight, _ in wanted:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        for weight, keeps in wanted:
-            weight.requires_grad_(keeps)
-
-
-def _norms(moves: Tensor) -> Tensor:
-    """The l2 norm of each of the leading entries, shaped to multiply them."""
-    norms: Tensor = torch.linalg.vector_norm(moves.flatten(1), dim=1)
-    return norms.view(-1, *[1] * (moves.ndim - 1))
-
-
-def _ascent(loss: Callable[[Tensor], Tensor], place: Tensor, length: float) -> Tensor:
-    """One step of that length up the gradient, for each of the leading entries of `place`.
-
-    Where the gradient vanishes there is no step.
-    """
-    place = place.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(place), place)
-    return place.detach() + gradient * (length / _norms(gradient).clamp_min(1e-12))
-
-
-def _within(place: Tensor, centre: Tensor, radius: float) -> Tensor:
-    """Nearest points of the l2 balls around `centre`."""
-    moved = place - centre
-    return centre + moved * (radius / _norms(moved).clamp_min(1e-12)).clamp_max(1.0)
-
-
 def _error_of_mean(model: nn.Module, batch: Batch) -> Callable[[Tensor], Tensor]:
     """The sum of -log F-bar_y at other images, under the noises of the batch."""
 
     def loss(images: Tensor) -> Tensor:
-        mean = _log_mean(_log_scores(model, images, batch.noises))
-        return -_of_label(mean, batch.labels).sum()
+        mean = log_mean(log_scores(model, images, batch.noises))
+        return -of_label(mean, batch.labels).sum()
 
     return loss
 
@@ -168,8 +77,8 @@ class Gaussian:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the losses, [N]."""
-        logs = _log_scores(model, batch.images, batch.noises)
-        return -_of_label(logs, batch.labels).mean(dim=0)
+        logs = log_scores(model, batch.images, batch.noises)
+        return -of_label(logs, batch.labels).mean(dim=0)
 
 
 @dataclass(frozen=True)
@@ -192,10 +101,10 @@ class Stability:
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the losses, [N]."""
         clean = log_softmax(model(batch.images), dim=1)
-        noisy = _log_scores(model, batch.images, batch.noises[:1])[0]
+        noisy = log_scores(model, batch.images, batch.noises[:1])[0]
         # Entropy and divergence together are the cross-entropy.
         drift = -(clean.exp() * noisy).sum(dim=1)
-        return -_of_label(clean, batch.labels) + self.weight * drift
+        return -of_label(clean, batch.labels) + self.weight * drift
 
 
 @dataclass(frozen=True)
@@ -228,16 +137,16 @@ class SmoothAdv:
         radius, place = self.radius * batch.warm, batch.images
         if radius == 0:
             return place
-        with _attacked(model):
+        with under_attack(model):
             for _ in range(self.steps):
-                place = _ascent(_error_of_mean(model, batch), place, 2 * radius / self.steps)
-                place = _within(place.clamp(0, 1), batch.images, radius)
+                place = ascent(_error_of_mean(model, batch), place, 2 * radius / self.steps)
+                place = within(place.clamp(0, 1), batch.images, radius)
         return place
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the losses, [N]."""
-        logs = _log_scores(model, self.attacked(model, batch), batch.noises)
-        return -_of_label(logs, batch.labels).mean(dim=0)
+        logs = log_scores(model, self.attacked(model, batch), batch.noises)
+        return -of_label(logs, batch.labels).mean(dim=0)
 
 
 @dataclass(frozen=True)
@@ -269,8 +178,8 @@ class Macer:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the losses, [N]."""
-        logs = _log_scores(model, batch.images, batch.noises)
-        loss = -_of_label(_log_mean(logs), batch.labels)
+        logs = log_scores(model, batch.images, batch.noises)
+        loss = -of_label(log_mean(logs), batch.labels)
         if batch.warm < 1 or self.weight == 0:
             return loss
         # Logits may be log scores: softmax does not see a summand common to all classes.
@@ -311,12 +220,12 @@ class Consistency:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the losses, [N]."""
-        logs = _log_scores(model, batch.images, batch.noises)
-        log_mean = _log_mean(logs)
-        mean = log_mean.exp()
-        spread = (mean * (log_mean - logs)).sum(dim=2).mean(dim=0)
-        entropy = -(mean * log_mean).sum(dim=1)
-        errors = -_of_label(logs, batch.labels).mean(dim=0)
+        logs = log_scores(model, batch.images, batch.noises)
+        log_average = log_mean(logs)
+        mean = log_average.exp()
+        spread = (mean * (log_average - logs)).sum(dim=2).mean(dim=0)
+        entropy = -(mean * log_average).sum(dim=1)
+        errors = -of_label(logs, batch.labels).mean(dim=0)
         return errors + self.weight * spread + self.entropy * entropy
 
 
@@ -352,25 +261,25 @@ class SmoothMix:
     def attacked(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return x0 and x~, of the shape of the images."""
         start = place = batch.images
-        with _attacked(model):
+        with under_attack(model):
             for turn in range(self.steps):
-                place = _ascent(_error_of_mean(model, batch), place, self.step).clamp(0, 1)
+                place = ascent(_error_of_mean(model, batch), place, self.step).clamp(0, 1)
                 if turn == 0 and self.one_step:
-                    start = _within(place, batch.images, self.step * batch.warm).clamp(0, 1)
+                    start = within(place, batch.images, self.step * batch.warm).clamp(0, 1)
         return start, place
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the losses, [N]."""
         start, end = self.attacked(model, batch)
-        logs = _log_scores(model, start, batch.noises)
-        mean = _log_mean(logs).exp()
+        logs = log_scores(model, start, batch.noises)
+        mean = log_mean(logs).exp()
         share = torch.rand(len(start), generator=batch.draw, device=start.device) / 2
         wide = share.view(-1, *[1] * (start.ndim - 1))
         target = (1 - share)[:, None] * mean + share[:, None] / mean.shape[1]
-        mixed = _log_scores(model, (1 - wide) * start + wide * end, batch.noises)
+        mixed = log_scores(model, (1 - wide) * start + wide * end, batch.noises)
         right = mean.argmax(dim=1) == batch.labels
-        second = right * _divergence(target, mixed).mean(dim=0)
-        errors = -_of_label(logs, batch.labels).mean(dim=0)
+        second = right * divergence(target, mixed).mean(dim=0)
+        errors = -of_label(logs, batch.labels).mean(dim=0)
         return errors + self.weight * batch.warm * second
 
 
@@ -410,14 +319,14 @@ class CatRs:
         size = batch.noises.shape
 
         def loss(noises: Tensor) -> Tensor:
-            logs = _log_scores(model, batch.images, noises.view(size))
-            return _divergence(targets, logs).sum() / size[0]
+            logs = log_scores(model, batch.images, noises.view(size))
+            return divergence(targets, logs).sum() / size[0]
 
         place = origin
-        with _attacked(model):
+        with under_attack(model):
             for _ in range(self.steps):
-                place = _ascent(loss, place, 2 * self.radius / self.steps)
-                place = renormalised(_within(place, origin, self.radius), origin)
+                place = ascent(loss, place, 2 * self.radius / self.steps)
+                place = renormalised(within(place, origin, self.radius), origin)
         return place.view(size)
 
     def _targets(self, batch: Batch) -> Tensor:
@@ -431,15 +340,15 @@ class CatRs:
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the losses, [N]."""
         targets, noises = self._targets(batch), self.attacked(model, batch)
-        logs = _log_scores(model, batch.images, batch.noises)
+        logs = log_scores(model, batch.images, batch.noises)
         m = len(logs)
         hits = (logs.argmax(dim=2) == batch.labels).sum(dim=0)
         coins = torch.rand(logs.shape[:2], generator=batch.draw, device=logs.device)
         kept = (coins < hits / m).sum(dim=0)
-        errors = (-_of_label(logs, batch.labels)).sort(dim=0).values
+        errors = (-of_label(logs, batch.labels)).sort(dim=0).values
         rank = torch.arange(m, device=logs.device)[:, None]
         low = (errors * (rank < kept.clamp_min(1))).sum(dim=0) / m
-        far = _divergence(targets, _log_scores(model, batch.images, noises)).amax(dim=0)
+        far = divergence(targets, log_scores(model, batch.images, noises)).amax(dim=0)
         return low + self.weight * (far * (kept == m))
 
 

@@ -11,10 +11,9 @@ import torch
 from scipy import special, stats
 from torch import nn
 
-from rs_lib.machines import objectives
+from rs_lib.machines.noisy_scores import Batch, log_scores
 from rs_lib.machines.objectives import (
     OBJECTIVES,
-    Batch,
     CatRs,
     Consistency,
     Gaussian,
@@ -305,7 +304,7 @@ def test_renormalised_noises_keep_the_mean_and_nearly_the_mean_square():
 def test_jensen_gaps_join_the_losses():
     """-log F-bar_y + J_y is the Gaussian loss; E KL(F-bar || F) is the F-bar-mean of the gaps."""
     model, batch = _model(), _batch(draws=4)
-    logs = objectives._log_scores(model, batch.images, batch.noises)
+    logs = log_scores(model, batch.images, batch.noises)
     mean = logs.exp().mean(dim=0)
     gaps = mean.log() - logs.mean(dim=0)
     assert (gaps >= 0).all()
