@@ -75,6 +75,16 @@ def test_moments_and_symmetry_of_k():
     assert distribution(3, 0.5) == distribution(3, "0.5")
 
 
+@pytest.mark.parametrize("votes", [1, 2, 4, 7])
+def test_images_without_hope_keep_a_weight_that_grows_with_p(votes):
+    """E max(K, 1) / M is 1/M at p = 0, and its slope there is (1 - 1/M)^M: not 0 for M > 1."""
+    p = Fraction(1, 10**12)
+    share = sum(max(k, 1) * q for k, q in enumerate(distribution(votes, p))) / votes
+    assert share == p + distribution(votes, p)[0] / votes
+    slope = (share - Fraction(1, votes)) / p
+    assert abs(slope - Fraction(votes - 1, votes) ** votes) < Fraction(votes**2, 10**11)
+
+
 @pytest.mark.parametrize(
     ("votes", "p", "message"),
     [
