@@ -21,6 +21,7 @@ from benchmarks import (
     hypotheses,
     imagenet,
     noise,
+    scores,
     sequential,
     soundness,
     training,
@@ -60,6 +61,14 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
     "hypotheses": (
         "All hypotheses on a cycle, smoothed with every radius, CPU seconds",
         lambda: hypotheses.measure(points=(12, 16, 20), repeats=3),
+    ),
+    "law-radius": (
+        "Law radii of 10,000 stored histograms of 1024 scores, bands included, CPU seconds",
+        lambda: [scores.law(10_000, 1024, samples=10_000, repeats=3, textbook_images=50)],
+    ),
+    "vector-radius": (
+        "Nearest of 5 prototypes with vector radii, 64 entries, CPU seconds",
+        lambda: [scores.vector(1_000, ways=5, repeats=3, textbook_pairs=4)],
     ),
     "ensembles": (
         "Models per CPU second, one thread: 784-64-10 perceptrons on 100 images of MNIST",

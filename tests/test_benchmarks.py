@@ -6,7 +6,7 @@ Seeded; a new seed puts a number of false certificates outside its band with pro
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import certify, clock, imagenet, noise, sequential, soundness, training
+from benchmarks import certify, clock, imagenet, noise, scores, sequential, soundness, training
 
 
 def test_false_certificates_stay_in_their_exact_band():
@@ -45,6 +45,14 @@ def test_training_is_set_beside_the_bare_passes():
 def test_imagenet_is_estimated_by_the_speed_of_the_engine():
     for row in imagenet.measure(tiles=1, device="cpu"):
         assert row["hours"] * 3600 * row["samples_per_second"] == pytest.approx(500 * 100_000)
+
+
+def test_radii_of_scores_agree_with_the_loop_over_roots():
+    law = scores.law(20, 64, samples=200, repeats=1, textbook_images=20)
+    vector = scores.vector(10, ways=3, repeats=1, textbook_pairs=2)
+    assert (law["images"], law["bins"], vector["queries"], vector["ways"]) == (20, 64, 10, 3)
+    for row in (law, vector):
+        assert row["ratio"] == row["textbook_seconds"] / row["seconds"] > 0
 
 
 def test_turns_alternate():

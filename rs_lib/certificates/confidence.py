@@ -15,8 +15,8 @@ it. Sources: Kumar, Levine, Feizi and Goldstein (2020), Theorems 1 and 2; psi is
 Wang (2000).
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import functools
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,49 +24,19 @@ from scipy import special
 
 from rs_lib import arguments
 from rs_lib.arguments import FloatArray, shown
+from rs_lib.certificates.sorted_scores import (
+    QUANTILE_ERROR,
+    TAIL_ERROR,
+    TAIL_ERROR_PER_SQUARE,
+    TINY,
+    UNIT,
+    blocks,
+    kept_beyond,
+    laws_of,
+    steps_to,
+)
 
-# In units of 2^-53, relative. Against 200-bit balls ndtri errs by at most 8, and ndtr at a < 0 by
-# 5 + 1.6 a^2 down to 1e-300, at a >= 0 by 2; we allow twice that or more. Sums along a contiguous
-# axis are taken pairwise: fewer than 40 roundings each up to 2^20 terms, and two in each term.
-_UNIT = 2.0**-53
-_QUANTILE = 16 * _UNIT
-_TAIL, _TAIL_PER_SQUARE = 24 * _UNIT, 3 * _UNIT
-_SUM = 48 * _UNIT
-_TINY = 1e-300
 _MOST_THRESHOLDS = 2**20
-
-_NOWHERE = -100.0
-"""Stands for Phi^-1(0): nothing is left of it in float64, and no infinity spoils a product."""
-
-_BLOCK = 2**16
-"""Numbers that are worked on at a time: they stay in the cache."""
-
-_CLOSE = 2.0**-45
-_ROUNDS = 80
-
-
-class _Law(NamedTuple):
-    """Laws of n scores: `base` [n] is kept at any distance, and beyond it the parts `widths` [m]
-    of the range while their tails last, of probabilities `masses` [n, m] (0 up to the base).
-    """
-
-    base: FloatArray
-    widths: FloatArray
-    masses: FloatArray
-
-    def quantiles(self) -> FloatArray:
-        """Return Phi^-1 of the masses, [n, m], lowered by what it and later differences err."""
-        z = np.where(self.masses > 0, special.ndtri(self.masses), _NOWHERE)
-        z -= _QUANTILE * np.abs(z)
-        return z
-
-    def at_once(self) -> FloatArray:
-        """Lower bound of what is kept beyond the base at distance 0, [n]."""
-        return np.asarray(np.add.reduce(self.masses * self.widths, axis=1) * (1 - _SUM))
-
-    def chosen(self, rows: npt.NDArray[np.bool_]) -> "_Law":
-        """Return the law of some of the scores."""
-        return _Law(self.base[rows], self.widths, self.masses[rows])
 
 
 def _checked(
@@ -103,38 +73,6 @@ def _checked(
     return cuts, masses, least
 
 
-def _law(cuts: FloatArray, rows: FloatArray, low: float) -> _Law:
-    """Return the laws of `rows` [n, m] of survival."""
-    base = np.concatenate([[low], cuts])[(rows == 1).sum(axis=1)]
-    return _Law(base, np.diff(cuts, prepend=low), np.where(rows < 1, rows, 0.0))
-
-
-def _kept(widths: FloatArray, quantiles: FloatArray, steps: FloatArray) -> tuple[FloatArray, ...]:
-    """Lower bounds of sum_i widths_i Phi(z_i - steps), [n], and minus its slope in `steps`."""
-    place = quantiles - (steps * (1 + _QUANTILE))[:, None]
-    tail = special.ndtr(place)
-    tail *= widths
-    square = np.multiply(place, place, out=place)
-    total = np.add.reduce(tail, axis=1)
-    slack = np.add.reduce(np.multiply(tail, square, out=tail), axis=1)
-    density = np.exp(np.multiply(square, -0.5, out=square), out=square)
-    density *= widths / np.sqrt(2 * np.pi)
-    slope = np.add.reduce(density, axis=1)
-    low = total * (1 - _TAIL - _SUM) - _TAIL_PER_SQUARE * slack - _TINY * widths.sum()
-    return np.maximum(low, 0.0), slope
-
-
-def _blocks(masses: FloatArray, shape: tuple[int, ...]) -> Iterator[tuple[slice, FloatArray]]:
-    """Parts of a flattened batch of that shape, and their rows of `masses` [..., m]."""
-    columns = masses.shape[-1]
-    flat = masses.reshape(-1, columns)
-    rows = np.broadcast_to(np.arange(len(flat)).reshape(masses.shape[:-1]), shape).ravel()
-    size = max(1, _BLOCK // columns)
-    for start in range(0, rows.size, size):
-        part = slice(start, start + size)
-        yield part, flat[rows[part]]
-
-
 def lower(
     thresholds: npt.ArrayLike,
     survival: npt.ArrayLike,
@@ -162,9 +100,9 @@ def lower(
     shape = _common(masses.shape[:-1], steps.shape)
     steps = np.broadcast_to(steps, shape).ravel()
     bound = np.empty(steps.size)
-    for part, rows in _blocks(masses, shape):
-        law = _law(cuts, rows, least)
-        far, _ = _kept(law.widths, law.quantiles(), steps[part])
+    for part, rows in blocks(masses, shape):
+        law = laws_of(cuts, rows, least)
+        far, _ = kept_beyond(law.widths, law.quantiles(), steps[part])
         kept = np.where(steps[part] == 0, law.at_once(), far)
         rounded = np.maximum(np.nextafter(law.base + kept, -np.inf), law.base)
         bound[part] = np.where(kept > 0, rounded, law.base)
@@ -211,67 +149,17 @@ def radius(
     _common(shape, scale.shape)
     aims = np.broadcast_to(aim, shape).ravel()
     steps = np.empty(aims.size)
-    for part, rows in _blocks(masses, shape):
-        law = _law(cuts, rows, least)
+    for part, rows in blocks(masses, shape):
+        law = laws_of(cuts, rows, least)
         missing = np.nextafter(aims[part] - law.base, np.inf)
         found = np.where(aims[part] <= law.base, np.inf, 0.0)
         open_ = (found == 0) & (law.at_once() >= missing)
-        found[open_] = _steps_to(law.widths, law.chosen(open_).quantiles(), missing[open_])
+        found[open_] = steps_to(law.widths, law.chosen(open_).quantiles(), missing[open_])
         steps[part] = found
     steps = steps.reshape(shape)
     with np.errstate(over="ignore"):
         rounded = np.maximum(np.nextafter(steps * scale, 0.0), 0.0)
     return np.where(np.isinf(steps), np.inf, np.minimum(rounded, np.finfo(float).max))[()]
-
-
-def _steps_to(widths: FloatArray, quantiles: FloatArray, missing: FloatArray) -> FloatArray:
-    """Largest steps [n], rounded down, at which sum_i widths_i Phi(z_i - steps) >= missing.
-
-    Newton's method on the logarithm's stand-in Phi^-1(sum / width), which is a straight line for a
-    law of two values, within a bracket. Whatever it proposes, only steps at which `_kept` has been
-    seen to reach `missing` are returned.
-    """
-    whole = widths.sum()
-    # What is kept is at most the whole range times Phi(largest quantile - steps).
-    least = np.zeros(len(missing))
-    most = quantiles.max(axis=1) - special.ndtri(np.minimum(missing / whole, 1.0)) + 1
-    most = np.maximum(most, 0.0)
-    guess = np.clip(_start(widths, quantiles, missing), least, most)
-    active = np.arange(len(missing))
-    for turn in range(_ROUNDS):
-        if active.size == 0:
-            break
-        # Aimed so far above `missing` that rounding seldom falls short of it.
-        above = 2.0 ** (turn // 2 - 50)
-        line = special.ndtri(np.minimum(missing[active] * (1 + above) / whole, 1.0))
-        steps = guess[active]
-        kept, slope = _kept(widths, quantiles[active], steps)
-        enough = kept >= missing[active]
-        least[active] = np.where(enough, steps, least[active])
-        most[active] = np.where(enough, most[active], steps)
-        with np.errstate(all="ignore"):
-            z = special.ndtri(np.minimum(kept / whole, 1.0))
-            rate = slope / whole * np.sqrt(2 * np.pi) * np.exp(z * z / 2)
-            proposed = steps + (z - line) / rate
-        middle = np.where(np.isinf(most[active]), 2 * steps + 1, (least[active] + most[active]) / 2)
-        inside = (proposed > least[active]) & (proposed < most[active])
-        guess[active] = np.where(inside, proposed, middle)
-        done = enough & (kept <= missing[active] * (1 + max(_CLOSE, 4 * above)))
-        done |= most[active] <= least[active] * (1 + 2 * _UNIT)
-        active = active[~done]
-    return least
-
-
-def _start(widths: FloatArray, quantiles: FloatArray, missing: FloatArray) -> FloatArray:
-    """First guess of `_steps_to`: its answer for every sixteenth level, or that for the mean."""
-    if widths.size > 64:
-        first = np.arange(0, widths.size, 16)
-        middle = np.minimum(first + 8, widths.size - 1)
-        return _steps_to(np.add.reduceat(widths, first), quantiles[:, middle], missing)
-    whole = widths.sum()
-    mean = np.add.reduce(special.ndtr(quantiles) * widths, axis=1) / whole
-    gap = special.ndtri(np.minimum(mean, 1.0)) - special.ndtri(np.minimum(missing / whole, 1.0))
-    return np.where(np.isfinite(gap) & (gap > 0), gap, 0.1)
 
 
 def mean_lower(
@@ -310,13 +198,13 @@ def mean_lower(
         )
     # The nearer end of the range, so that a mean next to `high` keeps its digits.
     share, rest = (centre - bottom) / span, (top - centre) / span
-    rest = np.minimum(rest * (1 + 8 * _UNIT), 1.0)
-    z = np.where(share < 0.5, special.ndtri(share * (1 - 8 * _UNIT)), -special.ndtri(rest))
+    rest = np.minimum(rest * (1 + 8 * UNIT), 1.0)
+    z = np.where(share < 0.5, special.ndtri(share * (1 - 8 * UNIT)), -special.ndtri(rest))
     with np.errstate(invalid="ignore"):  # infinite quantiles: settled below
-        place = (z - steps) - _QUANTILE * (np.abs(z) + steps)
+        place = (z - steps) - QUANTILE_ERROR * (np.abs(z) + steps)
         tail = special.ndtr(place)
-        error = _TAIL + _TAIL_PER_SQUARE * np.clip(place, -100.0, 0.0) ** 2
-        kept = span * (tail * (1 - error) - _TINY) * (1 - 4 * _UNIT)
+        error = TAIL_ERROR + TAIL_ERROR_PER_SQUARE * np.clip(place, -100.0, 0.0) ** 2
+        kept = span * (tail * (1 - error) - TINY) * (1 - 4 * UNIT)
         bound = np.clip(np.nextafter(bottom + kept, -np.inf), bottom, centre)
     bound = np.where((centre == top) | (steps == 0), centre, bound)
     return np.where(centre == bottom, bottom, bound)[()]
@@ -336,17 +224,22 @@ def pairs_radius(
 
     Source: ours; the margin: Kumar et al. (2020), section 4.
     """
-    if not isinstance(laws, Sequence) or len(laws) == 0:
+    try:
+        pairs = [(thresholds, survival) for thresholds, survival in laws]
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"laws is {shown(laws)}: give one pair (thresholds, survival) for each rival"
-        )
-    found: FloatArray | None = None
-    for law in laws:
-        if not isinstance(law, Sequence) or isinstance(law, str) or len(law) != 2:
-            raise ValueError(f"laws holds {shown(law)}: give pairs (thresholds, survival)")
-        own = strict_radius(*law, sigma, 0.0)
-        found = own if found is None else np.minimum(found, own)
-    return np.asarray(found)[()]
+        ) from error
+    if not pairs:
+        raise ValueError("laws is empty: give one pair (thresholds, survival) for each rival")
+    found = [strict_radius(thresholds, survival, sigma, 0.0) for thresholds, survival in pairs]
+    try:
+        return np.asarray(functools.reduce(np.minimum, found))[()]
+    except ValueError:
+        raise ValueError(
+            f"laws holds batches of shapes {[np.shape(own) for own in found]}: give shapes that "
+            "broadcast"
+        ) from None
 
 
 def strict_radius(

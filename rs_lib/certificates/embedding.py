@@ -231,8 +231,8 @@ def nearest_prototype(
     `g` [..., D] holds means of unit vectors, `prototypes` [K, D] with K >= 2 are any points,
     `sigma` broadcasts with [...], and `certificate` is "lipschitz", "mean" or "vector". The radius
     is the least over all rivals, not that of the second nearest, which another one can undercut by
-    any factor. It is tight as the certificate is, since the worst f for the binding rival respects
-    the same information, and rounded down; 0 at a tie. Of equal rivals the first is named. The
+    any factor. With "vector" it is tight given g (as `radius_vector` is): the worst f for the
+    binding rival has this mean. Rounded down; 0 at a tie. Of equal rivals the first is named. The
     mean is taken as known: with samples, put lower bounds into `radius_vector` instead.
 
     Raises ValueError for unequal dimensions, infinite entries, vectors g longer than 1 by more than

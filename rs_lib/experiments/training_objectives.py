@@ -15,8 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from rs_lib.machines import data, fast_training, models
-from rs_lib.machines.objectives import OBJECTIVES, Settings
+from rs_lib.machines import data, fast_training, models, objectives
 from rs_lib.machines.subsets import evenly
 from rs_lib.noise import Gaussian, Rounded
 from rs_lib.record.checkpoint import Checkpoint
@@ -27,27 +26,49 @@ from rs_lib.seeds import derive
 from rs_lib.smoothing import Executed, from_counts
 from rs_lib.smoothing.sampling import count_classes
 
-Method = tuple[str, int, int, float, float, float, float, float, float]
-"""Name of an objective, and of its settings: samples, steps, length, reach, weight, entropy,
-sharpness, warm-up."""
+NAMES = {
+    "gaussian": "Gaussian",
+    "stability": "Stability",
+    "smoothadv": "SmoothAdv",
+    "macer": "MACER",
+    "consistency": "Consistency",
+    "smoothmix": "SmoothMix",
+    "cat_rs": "CAT-RS",
+}
+"""What the methods are called, from the oldest to the newest."""
 
 CHUNK = 100
 """Images of a resumable stage."""
 
 
 @dataclass(frozen=True)
+class Methods:
+    """The objectives with their numbers."""
+
+    gaussian: objectives.Gaussian
+    stability: objectives.Stability
+    smoothadv: objectives.SmoothAdv
+    macer: objectives.Macer
+    consistency: objectives.Consistency
+    smoothmix: objectives.SmoothMix
+    cat_rs: objectives.CatRs
+
+
+@dataclass(frozen=True)
 class Parameters:
     """What to train and how much to sample.
 
-    The first `examples` training images, evenly spaced, train a network of `model` with each of
-    `methods` for `epochs`; the first method gives `votes` votes for each of them to those that ask.
-    `images` test images, evenly spaced, get `n0` samples that select a class and `n` that count.
+    `examples` training images, evenly spaced, train a network of `model` with each of `methods` for
+    `epochs`; what a method warms up comes in over the share `warm_up` of them. Gaussian training
+    gives each image `votes` votes for CAT-RS. `images` test images, evenly spaced, get `n0` samples
+    that select a class and `n` that count.
     """
 
     dataset: str
     model: str
     sigma: float
-    methods: tuple[Method, ...]
+    methods: Methods
+    warm_up: float
     examples: int
     epochs: int
     batch_size: int
@@ -67,15 +88,16 @@ PROFILES = {
         dataset="digits",
         model="small-cnn",
         sigma=0.5,
-        methods=(
-            ("Gaussian", 1, 1, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0),
-            ("Stability", 1, 1, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0),
-            ("SmoothAdv", 2, 6, 0.0, 0.5, 0.0, 0.0, 1.0, 0.1),
-            ("MACER", 8, 1, 0.0, 0.0, 1.0, 0.0, 16.0, 0.3),
-            ("Consistency", 2, 1, 0.0, 0.0, 5.0, 0.5, 1.0, 0.0),
-            ("SmoothMix", 2, 4, 0.5, 0.0, 0.0, 5.0, 1.0, 0.1),
-            ("CAT-RS", 4, 3, 0.0, 0.5, 1.0, 0.0, 1.0, 0.0),
+        methods=Methods(
+            objectives.Gaussian(),
+            objectives.Stability(weight=1.0),
+            objectives.SmoothAdv(draws=2, steps=6, radius=0.5),
+            objectives.Macer(draws=8, weight=1.0),
+            objectives.Consistency(weight=5.0),
+            objectives.SmoothMix(draws=2, step=0.5),
+            objectives.CatRs(steps=3, radius=0.5),
         ),
+        warm_up=0.2,
         examples=1_297,
         epochs=12,
         batch_size=64,
@@ -93,15 +115,16 @@ PROFILES = {
         dataset="mnist",
         model="lenet",
         sigma=0.5,
-        methods=(
-            ("Gaussian", 1, 1, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0),
-            ("Stability", 1, 1, 0.0, 0.0, 2.0, 0.0, 1.0, 0.0),
-            ("SmoothAdv", 4, 10, 0.0, 1.0, 0.0, 0.0, 1.0, 0.1),
-            ("MACER", 16, 1, 0.0, 0.0, 4.0, 0.0, 16.0, 0.3),
-            ("Consistency", 2, 1, 0.0, 0.0, 5.0, 0.5, 1.0, 0.0),
-            ("SmoothMix", 4, 4, 1.0, 0.0, 0.0, 5.0, 1.0, 0.1),
-            ("CAT-RS", 4, 4, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0),
+        methods=Methods(
+            objectives.Gaussian(),
+            objectives.Stability(),
+            objectives.SmoothAdv(),
+            objectives.Macer(weight=4.0),
+            objectives.Consistency(),
+            objectives.SmoothMix(),
+            objectives.CatRs(),
         ),
+        warm_up=0.2,
         examples=10_000,
         epochs=10,
         batch_size=128,
@@ -117,19 +140,17 @@ PROFILES = {
     ),
 }
 
-
-# not in the witness: it makes the witness
-def _short(method: Method) -> Method:
-    """Return a method with at most two samples and steps."""
-    name, samples, steps, *rest = method
-    length, reach, weight, entropy, sharpness, warm_up = rest
-    few = min(samples, 2), min(steps, 2)
-    return (name, *few, length, reach, weight, entropy, sharpness, warm_up)
-
-
 WITNESS = dataclasses.replace(
     PROFILES["quick"],
-    methods=tuple(map(_short, PROFILES["quick"].methods)),
+    methods=Methods(
+        objectives.Gaussian(),
+        objectives.Stability(weight=1.0),
+        objectives.SmoothAdv(draws=2, steps=2, radius=0.5),
+        objectives.Macer(draws=2, weight=1.0),
+        objectives.Consistency(),
+        objectives.SmoothMix(draws=2, steps=2, step=0.5),
+        objectives.CatRs(draws=2, steps=2, radius=0.5),
+    ),
     examples=192,
     epochs=2,
     votes=5,
@@ -137,22 +158,6 @@ WITNESS = dataclasses.replace(
     n0=10,
     n=50,
 )
-
-
-def settings(method: Method, sigma: float) -> Settings:
-    """Return the settings that a row of `methods` stands for."""
-    _, samples, steps, length, reach, weight, entropy, sharpness, warm_up = method
-    return Settings(
-        sigma=sigma,
-        samples=samples,
-        steps=steps,
-        length=length,
-        reach=reach,
-        weight=weight,
-        entropy=entropy,
-        sharpness=sharpness,
-        warm_up=warm_up,
-    )
 
 
 def _recipe(parameters: Parameters) -> fast_training.Recipe:
@@ -168,20 +173,22 @@ def _network(parameters: Parameters, dataset: data.Dataset) -> nn.Module:
 
 def trained(
     parameters: Parameters,
-    method: Method,
+    method: str,
     votes: Tensor | None,
     dataset: data.Dataset,
     context: Context,
 ) -> tuple[nn.Module, list[float]]:
-    """Return the network that `method` trains, in evaluation mode, and its losses by epoch.
+    """Return the network that a method, by its field, trains, and its losses by epoch.
 
     `votes`: float32 [examples, classes], shares of another network's votes.
     """
-    model = _network(parameters, dataset)
+    model, own = _network(parameters, dataset), getattr(parameters.methods, method)
     inputs = {
         **asdict(_recipe(parameters)),
-        **asdict(settings(method, parameters.sigma)),
-        "method": method[0],
+        **{f"objective {name}": value for name, value in asdict(own).items()},
+        "method": method,
+        "warm_up": parameters.warm_up,
+        "sigma": parameters.sigma,
         "examples": parameters.examples,
         "votes": parameters.votes,
         "network": models.fingerprint(model, dataset.image_shape),
@@ -196,7 +203,7 @@ def trained(
 
 def _train(
     parameters: Parameters,
-    method: Method,
+    method: str,
     votes: Tensor | None,
     dataset: data.Dataset,
     context: Context,
@@ -204,7 +211,7 @@ def _train(
     checkpoint: Checkpoint,
 ) -> dict[str, Any]:
     chosen = torch.from_numpy(evenly(len(dataset.train_labels), parameters.examples))
-    own = settings(method, parameters.sigma)
+    objective = getattr(parameters.methods, method)
     training = fast_training.Training(
         _network(parameters, dataset),
         dataset.train_images[chosen],
@@ -214,13 +221,13 @@ def _train(
         recipe=_recipe(parameters),
         seed=derive(parameters.seed, "train"),
         device=context.device,
-        goal=OBJECTIVES[method[0]].goal(own),
+        goal=fast_training.towards(objective, parameters.sigma, parameters.warm_up),
         votes=votes,
     )
 
     def report(line: str) -> None:
         if context.progress:  # not in the witness: shows how far it is
-            print(f"{method[0]}, {line}", flush=True)
+            print(f"{NAMES[method]}, {line}", flush=True)
 
     return fast_training.run(training, checkpoint, report)
 
@@ -273,7 +280,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     learned = torch.from_numpy(evenly(len(dataset.train_labels), parameters.examples))
     asked = torch.from_numpy(evenly(len(dataset.test_labels), parameters.images))
     images, votes, runs = dataset.test_images[asked], None, []
-    for method in parameters.methods:
+    for method in NAMES:
         model, losses = trained(parameters, method, votes, dataset, context)
         count = partial(counted, parameters, model, dataset=dataset, context=context)
         if votes is None:
@@ -283,7 +290,7 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
         counts = count(images, parameters.n, "estimate")
         runs.append(
             {
-                "method": method[0],
+                "method": NAMES[method],
                 "losses": losses,
                 "selected": selected.tolist(),
                 "counts": counts,

@@ -20,7 +20,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from rs_lib.arguments import integer, level, nonnegative, one_of, positive
 from rs_lib.machines.augmentation import augmented
 from rs_lib.machines.epochs import Epochs
-from rs_lib.machines.objectives import Goal, Step
+from rs_lib.machines.noisy_scores import Batch
+from rs_lib.machines.objectives import Objective
 from rs_lib.noise import Law
 from rs_lib.record import parallel
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
@@ -65,9 +66,44 @@ class Recipe:
         one_of("precision", self.precision, list(PRECISIONS))
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a training step brings beside inputs and labels.
+
+    `draw`, on their device, is what randomness comes from; `done`, from 0 to 1, is the share of the
+    training that is over; `votes`, float32 [N, classes], are shares of votes that another network
+    gives the images, where the training has them.
+    """
+
+    draw: torch.Generator
+    done: float = 1.0
+    votes: Tensor | None = None
+
+
+Goal = Callable[[nn.Module, Tensor, Tensor, Step], Tensor]
+"""Maps a model, its inputs, their labels and what a step brings to the mean loss."""
+
+
 def plain(model: nn.Module, inputs: Tensor, labels: Tensor, step: Step) -> Tensor:
     """Return the mean cross-entropy of `model` at `inputs` [N, C, H, W] with `labels` [N]."""
     return cross_entropy(model(inputs).float(), labels)
+
+
+def towards(objective: Objective, sigma: float, warm_up: float = 0.0) -> Goal:
+    """Return the goal of training for smoothing with N(0, sigma^2): the mean of an `objective`.
+
+    Its inputs are clean images. What the objective warms up comes in over the share `warm_up` of
+    the training.
+    """
+
+    def goal(model: nn.Module, inputs: Tensor, labels: Tensor, step: Step) -> Tensor:
+        shape = (objective.draws, *inputs.shape)
+        noises = torch.randn(shape, generator=step.draw, device=inputs.device).mul_(sigma)
+        warm = min(1.0, step.done / warm_up) if warm_up else 1.0
+        batch = Batch(inputs, labels, noises, sigma, step.draw, warm, step.votes)
+        return objective(model, batch).mean()
+
+    return goal
 
 
 def forward_backward(
@@ -94,8 +130,8 @@ class Training:
     """The training of one network, an epoch at a time.
 
     `images`: uint8 [N, C, H, W] with values up to `levels`; `labels`: int64 [N]; both are moved
-    to `device` as a whole. The loss is `goal`, such as one of `machines.objectives` with its
-    settings; by default cross-entropy, on images with fresh `noise` in every batch (Cohen et al.
+    to `device` as a whole. The loss is `goal`, such as `towards` makes of one of
+    `machines.objectives`; by default cross-entropy, on images with fresh `noise` in every batch (Cohen et al.
     2019, section 3.3; with None, on clean images). `votes`, float32 [N, classes], are handed to it
     in `Step`. `model` is trained in place. What is left of an epoch behind its last whole batch is
     dropped; the order is new in every epoch. Processes that torchrun started take equal shares of

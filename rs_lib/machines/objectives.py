@@ -1,325 +1,372 @@
-"""Losses that train a network for its smoothed version: seven published ones, of one signature.
+"""Losses of training for smoothed classifiers, in one notation and with one signature.
 
-Notation: x an image, y its label, δ_1 ... δ_m noises of N(0, σ²I), F_i the softmax at x + δ_i, F̄
-the mean of F_1 ... F_m, KL(q‖F) = Σ q log(q/F), H the entropy. Each function maps
+x is an image and y its label; delta_1 .. delta_m are noises of N(0, sigma^2 I) and F_i the softmax
+scores at x + delta_i. F-bar is the mean of the F_i, u the uniform distribution, H the entropy and
+KL(q || F) = sum q log(q / F), in nats. Each objective is a frozen dataclass of its numbers; called
+with a model and a `Batch` it returns the loss of each image, float32 [N], with its gradient.
+`draws` is the number m of noises that it asks for, and `passes` the forward and backward passes,
+of as many images as the batch holds, that one call and the backward pass after it take.
 
-    (model, images, labels, step, settings)
-
-to the mean loss of the images, with gradients: `model` gives logits [N, classes] of float32 images
-[N, C, H, W] in [0, 1], and `labels` are int64 [N]. What the losses are was read in the authors'
-programs. Attacks see the network as it is being trained.
+As in the authors' codes, targets made of the model's own scores are not cut off from the gradient,
+and attacks see the model in evaluation mode.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import log_softmax, nll_loss
+from torch.nn.functional import log_softmax
 
-from rs_lib.arguments import integer, nonnegative, positive
+from rs_lib.arguments import integer, nonnegative, positive, shown
+from rs_lib.machines.noisy_scores import (
+    Batch,
+    ascent,
+    divergence,
+    log_mean,
+    log_scores,
+    of_label,
+    under_attack,
+    within,
+)
+
+
+class Objective(Protocol):
+    """A loss of each image, the noises it asks for, and the passes that it takes."""
+
+    name: ClassVar[str]
+
+    @property
+    def draws(self) -> int:
+        """Number m of noises in a batch."""
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes per step."""
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the losses, [N]."""
+
+
+def _error_of_mean(model: nn.Module, batch: Batch) -> Callable[[Tensor], Tensor]:
+    """The sum of -log F-bar_y at other images, under the noises of the batch."""
+
+    def loss(images: Tensor) -> Tensor:
+        mean = log_mean(log_scores(model, images, batch.noises))
+        return -of_label(mean, batch.labels).sum()
+
+    return loss
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The numbers of a loss; each function says which it reads.
+class Gaussian:
+    """mean_i -log F_i,y: cross-entropy under noise. Source: Cohen et al. (2019), m = 1."""
 
-    `sigma`: σ; `samples`: m; `steps`: T, and `length`, of an attack; `reach`: its ε; `weight`: λ;
-    `entropy`: η; `sharpness`: β; `cap`: γ; `warm_up`: the share of the training that what the
-    function names takes to come in.
-
-    Raises ValueError for a number that cannot be.
-    """
-
-    sigma: float
-    samples: int = 1
-    steps: int = 1
-    length: float = 0.0
-    reach: float = 0.0
-    weight: float = 0.0
-    entropy: float = 0.0
-    sharpness: float = 1.0
-    cap: float = 8.0
-    warm_up: float = 0.0
+    name: ClassVar[str] = "gaussian"
+    draws: int = 1
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a number that cannot be."""
-        for name in ("sigma", "sharpness", "cap"):
-            positive(name, getattr(self, name))
-        for name in ("samples", "steps"):
-            integer(name, getattr(self, name), least=1)
-        for name in ("length", "reach", "weight", "entropy", "warm_up"):
-            nonnegative(name, getattr(self, name))
+        """Raise ValueError for a bad number."""
+        integer("draws", self.draws, least=1)
+
+    @property
+    def passes(self) -> int:
+        """One for each noise."""
+        return self.draws
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the losses, [N]."""
+        logs = log_scores(model, batch.images, batch.noises)
+        return -of_label(logs, batch.labels).mean(dim=0)
 
 
 @dataclass(frozen=True)
-class Step:
-    """What a training step brings beside images and labels.
+class Stability:
+    """-log F_y(x) + weight (H(F(x)) + KL(F(x) || F_1)), F(x) without noise; m = 1.
 
-    `draw`, on their device, is what randomness comes from; `progress`, from 0 to 1, is the share of
-    the training that is done; `votes`, float32 [N, classes], are shares of votes that another
-    network gives the images, where a loss asks for them.
+    Source: Li, Chen, Wang and Carin (2019), as coded by Jeong and Shin (2020): the first term is
+    that of the clean image.
     """
 
-    draw: torch.Generator
-    progress: float = 1.0
-    votes: Tensor | None = None
+    name: ClassVar[str] = "stability"
+    draws: ClassVar[int] = 1
+    passes: ClassVar[int] = 2
+    weight: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a bad number."""
+        nonnegative("weight", self.weight)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the losses, [N]."""
+        clean = log_softmax(model(batch.images), dim=1)
+        noisy = log_scores(model, batch.images, batch.noises[:1])[0]
+        # Entropy and divergence together are the cross-entropy.
+        drift = -(clean.exp() * noisy).sum(dim=1)
+        return -of_label(clean, batch.labels) + self.weight * drift
 
 
-Goal = Callable[[nn.Module, Tensor, Tensor, Step], Tensor]
-"""A loss with its settings: what a training takes."""
+@dataclass(frozen=True)
+class SmoothAdv:
+    """mean_i -log F_y(x* + delta_i), where x* makes -log F-bar_y large.
 
-Loss = Callable[[nn.Module, Tensor, Tensor, Step, Settings], Tensor]
-
-
-def gaussian(
-    model: nn.Module, images: Tensor, labels: Tensor, step: Step, settings: Settings
-) -> Tensor:
-    """−log F_1,y, averaged over m noises. Reads σ, m. m passes.
-
-    Source: Cohen et al. (2019), section 3.3.
+    x* takes `steps` normalised steps of 2 radius / steps, each cut to [0, 1] and then to the ball
+    of `radius` around x, under the same noises as the loss. The radius grows with the warm-up.
+    Source: Salman et al. (2019).
     """
-    logs = _log_scores(model, images, _noises(images, step, settings))
-    return -_of_label(logs, labels).mean()
+
+    name: ClassVar[str] = "smoothadv"
+    draws: int = 4
+    steps: int = 10
+    radius: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a bad number."""
+        integer("draws", self.draws, least=1)
+        integer("steps", self.steps, least=1)
+        positive("radius", self.radius)
+
+    @property
+    def passes(self) -> int:
+        """m (steps + 1)."""
+        return self.draws * (self.steps + 1)
+
+    def attacked(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return x*, of the shape of the images."""
+        radius, place = self.radius * batch.warm, batch.images
+        if radius == 0:
+            return place
+        with under_attack(model):
+            for _ in range(self.steps):
+                place = ascent(_error_of_mean(model, batch), place, 2 * radius / self.steps)
+                place = within(place.clamp(0, 1), batch.images, radius)
+        return place
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the losses, [N]."""
+        logs = log_scores(model, self.attacked(model, batch), batch.noises)
+        return -of_label(logs, batch.labels).mean(dim=0)
 
 
-def stability(
-    model: nn.Module, images: Tensor, labels: Tensor, step: Step, settings: Settings
-) -> Tensor:
-    """−log F_y(x) + λ [H(F(x)) + KL(F(x)‖F_1)], averaged over m noises. 1 + m passes.
+@dataclass(frozen=True)
+class Macer:
+    """-log F-bar_y + weight (sigma / 2) (gamma - xi)_+ where argmax F-bar^beta = y.
 
-    Reads σ, m, λ. Source: Li et al. (2019); the target F(x) takes part in the gradient.
+    F^beta = softmax(beta logits), and xi = Phi^-1(F-bar^beta_1) - Phi^-1(F-bar^beta_2) of its two
+    largest entries, the certified radius in units of sigma / 2; images of infinite xi have no
+    second term. That term starts when the warm-up is over. Source: Zhai et al. (2020).
     """
-    clean = log_softmax(model(images), dim=-1)
-    noisy = _log_scores(model, images, _noises(images, step, settings))
-    return nll_loss(clean, labels) - settings.weight * (clean.exp() * noisy).sum(-1).mean()
+
+    name: ClassVar[str] = "macer"
+    draws: int = 16
+    weight: float = 12.0
+    beta: float = 16.0
+    gamma: float = 8.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a bad number."""
+        integer("draws", self.draws, least=1)
+        nonnegative("weight", self.weight)
+        positive("beta", self.beta)
+        positive("gamma", self.gamma)
+
+    @property
+    def passes(self) -> int:
+        """One for each noise."""
+        return self.draws
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the losses, [N]."""
+        logs = log_scores(model, batch.images, batch.noises)
+        loss = -of_label(log_mean(logs), batch.labels)
+        if batch.warm < 1 or self.weight == 0:
+            return loss
+        # Logits may be log scores: softmax does not see a summand common to all classes.
+        sharp = (logs.double() * self.beta).softmax(dim=2).mean(dim=0)
+        (first, second), answers = (part.unbind(dim=1) for part in sharp.topk(2, dim=1))
+        with torch.no_grad():
+            xi = torch.special.ndtri(first) - torch.special.ndtri(second)
+            counted = (answers[0] == batch.labels) & xi.isfinite() & (xi <= self.gamma)
+        # Only of the images that count: the others have slopes that are not finite.
+        place = counted.nonzero().squeeze(1)
+        gap = torch.special.ndtri(first[place]) - torch.special.ndtri(second[place])
+        hinge = self.weight * batch.sigma / 2 * (self.gamma - gap)
+        return loss.index_add(0, place, hinge.to(loss.dtype))
 
 
-def smooth_adv(
-    model: nn.Module, images: Tensor, labels: Tensor, step: Step, settings: Settings
-) -> Tensor:
-    """Mean of −log F_y(x* + δ_i), x* about the largest −log F̄_y within ε of x. m (T + 1) passes.
-
-    x* is found in T steps of length 2ε/T along the gradient, each projected onto the ball and onto
-    [0, 1], under the noises of the loss. Reads σ, m, T, ε; ε grows from 0 over `warm_up`.
-    Source: Salman et al. (2019), SmoothAdv-PGD.
-    """
-    deltas = _noises(images, step, settings)
-    reach = settings.reach * _warm(step, settings)
-    moved = images
-    for _ in range(settings.steps):
-        ahead = _ascent(model, moved, deltas, labels) * (2 * reach / settings.steps)
-        moved = (images + _shortened(moved + ahead - images, reach)).clamp(0, 1)
-    return -_of_label(_log_scores(model, moved, deltas), labels).mean()
-
-
-def macer(
-    model: nn.Module, images: Tensor, labels: Tensor, step: Step, settings: Settings
-) -> Tensor:
-    """−log F̄_y + λ (σ/2) (γ − ξ) where F̄^β is right and ξ <= γ is finite. m passes.
-
-    F^β = softmax of β times the logits and ξ = Φ⁻¹(F̄^β_A) − Φ⁻¹(F̄^β_B), the largest two entries of
-    the mean. Reads σ, m, λ, β, γ; the second term is left out before `warm_up`.
-    Source: Zhai et al. (2020).
-    """
-    logits = _logits(model, images, _noises(images, step, settings))
-    first = nll_loss(_log_mean(log_softmax(logits, dim=-1)), labels)
-    if step.progress < settings.warm_up:
-        return first
-    largest, answers = torch.softmax(settings.sharpness * logits, dim=-1).mean(0).topk(2, dim=-1)
-    finite = _spread(largest.detach())
-    counted = (answers[:, 0] == labels) & finite.isfinite() & (finite <= settings.cap)
-    # Chosen before the quantiles: the slope of an infinite one would spoil all gradients.
-    hinge = (settings.cap - _spread(largest[counted])).sum() / len(labels)
-    return first + settings.weight * settings.sigma / 2 * hinge
-
-
-def _spread(largest: Tensor) -> Tensor:
-    """Return ξ from the largest two scores, [N, 2]."""
-    quantiles: Tensor = torch.special.ndtri(largest)
-    return quantiles[:, 0] - quantiles[:, 1]
-
-
-def consistency(
-    model: nn.Module, images: Tensor, labels: Tensor, step: Step, settings: Settings
-) -> Tensor:
-    """Mean of −log F_i,y + λ KL(F̄‖F_i), plus η H(F̄). Reads σ, m, λ, η. m passes.
+@dataclass(frozen=True)
+class Consistency:
+    """mean_i -log F_i,y + weight mean_i KL(F-bar || F_i) + entropy H(F-bar).
 
     Source: Jeong and Shin (2020).
     """
-    logs = _log_scores(model, images, _noises(images, step, settings))
-    mean = _log_mean(logs)
-    entropy = -(mean.exp() * mean).sum(-1).mean()
-    return (
-        -_of_label(logs, labels).mean()
-        + settings.weight * _divergence(mean, logs).mean()
-        + settings.entropy * entropy
-    )
 
+    name: ClassVar[str] = "consistency"
+    draws: int = 2
+    weight: float = 5.0
+    entropy: float = 0.5
 
-def smooth_mix(
-    model: nn.Module, images: Tensor, labels: Tensor, step: Step, settings: Settings
-) -> Tensor:
-    """Mean of −log F_i,y, and η KL(q_λ‖F(x_λ + δ_i)) where F̄ is right. m (T + 2) passes.
+    def __post_init__(self) -> None:
+        """Raise ValueError for a bad number."""
+        integer("draws", self.draws, least=2)
+        nonnegative("weight", self.weight)
+        nonnegative("entropy", self.entropy)
 
-    x̃ lies T steps of `length` along the gradient of −log F̄_y away, within [0, 1]; x_λ = (1 − λ) x +
-    λ x̃ and q_λ = (1 − λ) F̄ + λ/classes, with λ uniform on [0, ½] for each image. Reads σ, m, T,
-    `length`, η; η grows from 0 over `warm_up`. Source: Jeong et al. (2021), without their variant
-    that starts from an attacked x.
-    """
-    deltas = _noises(images, step, settings)
-    logs = _log_scores(model, images, deltas)
-    mean = _log_mean(logs).detach().exp()
-    moved = images
-    for _ in range(settings.steps):
-        moved = (moved + settings.length * _ascent(model, moved, deltas, labels)).clamp(0, 1)
-    part = torch.rand(len(images), generator=step.draw, device=images.device) / 2
-    mixed = torch.lerp(images, moved, part.view(-1, 1, 1, 1))
-    target = torch.lerp(mean, torch.full_like(mean, 1 / mean.shape[-1]), part[:, None])
-    right = mean.argmax(-1) == labels
-    apart = _divergence(_log(target), _log_scores(model, mixed, deltas)).mean(0)
-    share = settings.entropy * _warm(step, settings)
-    return -_of_label(logs, labels).mean() + share * (right * apart).mean()
+    @property
+    def passes(self) -> int:
+        """One for each noise."""
+        return self.draws
 
-
-def cat_rs(
-    model: nn.Module, images: Tensor, labels: Tensor, step: Step, settings: Settings
-) -> Tensor:
-    """The K⁺ smallest −log F_i,y over m, and λ max_i KL(ỹ‖F(x + δ_i*)) if K = m. m (T + 2) passes.
-
-    K is Bin(m, p̂) for the share p̂ of the m noisy answers that are right, K⁺ = max(K, 1), ỹ are
-    `step.votes`. δ_i* is found in T steps of length 2ε/T, each within ε of δ_i, brought back to its
-    mean and nearly its size. Reads σ, m, T, ε, λ. Source: Jeong, Kim and Shin (2023).
-
-    Raises ValueError without votes.
-    """
-    if step.votes is None:
-        raise ValueError("votes is None: give the votes of another network for each image")
-    deltas = _noises(images, step, settings)
-    logs = _log_scores(model, images, deltas)
-    count = settings.samples
-    right = (logs.argmax(-1) == labels).float().mean(0)
-    coins = torch.rand((count, len(images)), generator=step.draw, device=images.device)
-    kept = (coins < right).sum(0)
-    losses = (-_of_label(logs, labels)).sort(dim=0).values
-    places = torch.arange(count, device=images.device)[:, None]
-    low = (losses * (places < kept.clamp(min=1))).sum(0).mean() / count
-    certain = torch.nonzero(kept == count).flatten()
-    if not len(certain):
-        return low
-    target = _log(step.votes[certain])
-    found = _adversarial_noises(model, images[certain], deltas[:, certain], target, settings)
-    worst = _divergence(target, _log_scores(model, images[certain], found)).amax(0)
-    return low + settings.weight * worst.sum() / len(images)
-
-
-def _adversarial_noises(
-    model: nn.Module, images: Tensor, deltas: Tensor, target: Tensor, settings: Settings
-) -> Tensor:
-    """Return noises [m, N, C, H, W] within about ε of `deltas` at which KL(ỹ‖F) is large."""
-    axes = (-3, -2, -1)
-    mean = deltas.mean(axes, keepdim=True)
-    size = deltas.square().mean(axes, keepdim=True).sqrt()
-    found = deltas
-    for _ in range(settings.steps):
-        found = found.detach().requires_grad_()
-        apart = _divergence(target, _log_scores(model, images, found)).sum()
-        (slope,) = torch.autograd.grad(apart, found)
-        ahead = found.detach() + _unit(slope) * (2 * settings.reach / settings.steps)
-        found = deltas + _shortened(ahead - deltas, settings.reach)
-        centred = found - found.mean(axes, keepdim=True)
-        found = mean + centred * (size / found.square().mean(axes, keepdim=True).sqrt())
-    return found.detach()
-
-
-def _noises(images: Tensor, step: Step, settings: Settings) -> Tensor:
-    """Return m noises for each image, [m, N, C, H, W]."""
-    shape = (settings.samples, *images.shape)
-    drawn = torch.randn(shape, generator=step.draw, device=images.device)
-    return drawn.mul_(settings.sigma)
-
-
-def _logits(model: nn.Module, images: Tensor, deltas: Tensor) -> Tensor:
-    """Return the logits at each noisy image, [m, N, classes]."""
-    logits: Tensor = model((images + deltas).flatten(0, 1))
-    return logits.float().view(*deltas.shape[:2], -1)
-
-
-def _log_scores(model: nn.Module, images: Tensor, deltas: Tensor) -> Tensor:
-    return log_softmax(_logits(model, images, deltas), dim=-1)
-
-
-def _log(shares: Tensor) -> Tensor:
-    """Return finite logarithms: that of 0 is only ever multiplied by 0."""
-    return shares.clamp(min=torch.finfo(torch.float32).tiny).log()
-
-
-def _of_label(logs: Tensor, labels: Tensor) -> Tensor:
-    """Return the entries of the labels, [m, N]."""
-    return logs.gather(-1, labels.expand(logs.shape[:-1])[..., None]).squeeze(-1)
-
-
-def _log_mean(logs: Tensor) -> Tensor:
-    """Return log F̄, [N, classes], from log F_i, [m, N, classes]."""
-    return torch.logsumexp(logs, dim=0) - math.log(len(logs))
-
-
-def _divergence(target: Tensor, logs: Tensor) -> Tensor:
-    """Return KL(q‖F), [m, N], from log q [N, classes] and log F [m, N, classes]."""
-    return (target.exp() * (target - logs)).sum(-1)
-
-
-def _ascent(model: nn.Module, images: Tensor, deltas: Tensor, labels: Tensor) -> Tensor:
-    """Return the unit direction in which −log F̄_y rises fastest at each image."""
-    moved = images.detach().requires_grad_()
-    loss = nll_loss(_log_mean(_log_scores(model, moved, deltas)), labels, reduction="sum")
-    (slope,) = torch.autograd.grad(loss, moved)
-    return _unit(slope)
-
-
-def _unit(vectors: Tensor) -> Tensor:
-    return vectors / _length(vectors)
-
-
-def _shortened(vectors: Tensor, most: float) -> Tensor:
-    """Return vectors [..., C, H, W], the long ones cut to the length `most`."""
-    return vectors * (most / _length(vectors)).clamp(max=1)
-
-
-def _length(vectors: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(vectors, dim=(-3, -2, -1), keepdim=True)
-    return length.clamp(min=torch.finfo(torch.float32).tiny)
-
-
-def _warm(step: Step, settings: Settings) -> float:
-    """Return the share, from 0 to 1, to which a term has come in."""
-    return min(1.0, step.progress / settings.warm_up) if settings.warm_up else 1.0
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the losses, [N]."""
+        logs = log_scores(model, batch.images, batch.noises)
+        log_average = log_mean(logs)
+        mean = log_average.exp()
+        spread = (mean * (log_average - logs)).sum(dim=2).mean(dim=0)
+        entropy = -(mean * log_average).sum(dim=1)
+        errors = -of_label(logs, batch.labels).mean(dim=0)
+        return errors + self.weight * spread + self.entropy * entropy
 
 
 @dataclass(frozen=True)
-class Objective:
-    """A loss by its name. `passes`: forward and backward passes over the images in a step."""
+class SmoothMix:
+    """mean_i -log F_y(x0 + delta_i) + weight 1{argmax F-bar = y} mean_i KL(q || F(z + delta_i)).
 
-    name: str
-    loss: Loss
-    passes: Callable[[Settings], int] = field(repr=False)
+    z = (1 - l) x0 + l x~ and q = (1 - l) F-bar + l u with l uniform in [0, 1/2], F-bar at x0. x~ is
+    reached by `steps` normalised steps of length `step` up -log F-bar_y, within [0, 1] and no
+    ball; x0 is x, or with `one_step` the point after the first step, at most warm times `step`
+    from x. The weight grows with the warm-up. Source: Jeong et al. (2021).
+    """
 
-    def goal(self, settings: Settings) -> Goal:
-        """Return the loss with these settings."""
-        return lambda model, images, labels, step: self.loss(model, images, labels, step, settings)
+    name: ClassVar[str] = "smoothmix"
+    draws: int = 4
+    steps: int = 4
+    step: float = 1.0
+    weight: float = 5.0
+    one_step: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a bad number."""
+        integer("draws", self.draws, least=1)
+        integer("steps", self.steps, least=1)
+        positive("step", self.step)
+        nonnegative("weight", self.weight)
+
+    @property
+    def passes(self) -> int:
+        """m (steps + 2)."""
+        return self.draws * (self.steps + 2)
+
+    def attacked(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return x0 and x~, of the shape of the images."""
+        start = place = batch.images
+        with under_attack(model):
+            for turn in range(self.steps):
+                place = ascent(_error_of_mean(model, batch), place, self.step).clamp(0, 1)
+                if turn == 0 and self.one_step:
+                    start = within(place, batch.images, self.step * batch.warm).clamp(0, 1)
+        return start, place
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the losses, [N]."""
+        start, end = self.attacked(model, batch)
+        logs = log_scores(model, start, batch.noises)
+        mean = log_mean(logs).exp()
+        share = torch.rand(len(start), generator=batch.draw, device=start.device) / 2
+        wide = share.view(-1, *[1] * (start.ndim - 1))
+        target = (1 - share)[:, None] * mean + share[:, None] / mean.shape[1]
+        mixed = log_scores(model, (1 - wide) * start + wide * end, batch.noises)
+        right = mean.argmax(dim=1) == batch.labels
+        second = right * divergence(target, mixed).mean(dim=0)
+        errors = -of_label(logs, batch.labels).mean(dim=0)
+        return errors + self.weight * batch.warm * second
 
 
-OBJECTIVES = {
-    objective.name: objective
-    for objective in (
-        Objective("Gaussian", gaussian, lambda s: s.samples),
-        Objective("Stability", stability, lambda s: 1 + s.samples),
-        Objective("SmoothAdv", smooth_adv, lambda s: s.samples * (s.steps + 1)),
-        Objective("MACER", macer, lambda s: s.samples),
-        Objective("Consistency", consistency, lambda s: s.samples),
-        Objective("SmoothMix", smooth_mix, lambda s: s.samples * (s.steps + 2)),
-        Objective("CAT-RS", cat_rs, lambda s: s.samples * (s.steps + 2)),
-    )
+@dataclass(frozen=True)
+class CatRs:
+    """(1/m) sum of the K+ least -log F_i,y + weight 1{K = m} max_i KL(t || F(x + delta_i*)).
+
+    K ~ Bin(m, H / m), H of the m noises answered with y (`statistics.bottom_k`), K+ = max(K, 1);
+    t are the batch's `targets`, mean scores of a model trained under noise. delta_i* takes `steps`
+    normalised steps of 2 radius / steps up the mean of KL(t || F), each cut to the ball of `radius`
+    around delta_i and then moved and scaled: its mean becomes that of delta_i, and its scale
+    changes by the ratio of the root mean squares before. Source: Jeong, Kim and Shin (2023).
+    """
+
+    name: ClassVar[str] = "cat-rs"
+    draws: int = 4
+    steps: int = 4
+    radius: float = 1.0
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a bad number."""
+        integer("draws", self.draws, least=1)
+        integer("steps", self.steps, least=1)
+        positive("radius", self.radius)
+        nonnegative("weight", self.weight)
+
+    @property
+    def passes(self) -> int:
+        """m (steps + 2)."""
+        return self.draws * (self.steps + 2)
+
+    def attacked(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the noises delta_i*, of the shape of the noises."""
+        targets = self._targets(batch)
+        origin = batch.noises.flatten(0, 1)
+        size = batch.noises.shape
+
+        def loss(noises: Tensor) -> Tensor:
+            logs = log_scores(model, batch.images, noises.view(size))
+            return divergence(targets, logs).sum() / size[0]
+
+        place = origin
+        with under_attack(model):
+            for _ in range(self.steps):
+                place = ascent(loss, place, 2 * self.radius / self.steps)
+                place = renormalised(within(place, origin, self.radius), origin)
+        return place.view(size)
+
+    def _targets(self, batch: Batch) -> Tensor:
+        if batch.targets is None or batch.targets.shape[:1] != batch.labels.shape:
+            raise ValueError(
+                f"targets is {shown(batch.targets)}: give the mean scores [N, C] of a model that "
+                "was trained under noise"
+            )
+        return batch.targets
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the losses, [N]."""
+        targets, noises = self._targets(batch), self.attacked(model, batch)
+        logs = log_scores(model, batch.images, batch.noises)
+        m = len(logs)
+        hits = (logs.argmax(dim=2) == batch.labels).sum(dim=0)
+        coins = torch.rand(logs.shape[:2], generator=batch.draw, device=logs.device)
+        kept = (coins < hits / m).sum(dim=0)
+        errors = (-of_label(logs, batch.labels)).sort(dim=0).values
+        rank = torch.arange(m, device=logs.device)[:, None]
+        low = (errors * (rank < kept.clamp_min(1))).sum(dim=0) / m
+        far = divergence(targets, log_scores(model, batch.images, noises)).amax(dim=0)
+        return low + self.weight * (far * (kept == m))
+
+
+def renormalised(noises: Tensor, origin: Tensor) -> Tensor:
+    """Return `noises` [n, ...] moved to the means of `origin`, and scaled as it is.
+
+    With mean and root mean square mu0, s0 of an entry of `origin`, and mu, s of its noises, that is
+    mu0 + (noises - mu) s0 / s: the mean square becomes mu0^2 + s0^2 (1 - mu^2 / s^2).
+    """
+    flat, first = noises.flatten(1), origin.flatten(1)
+    mean, old_mean = flat.mean(dim=1, keepdim=True), first.mean(dim=1, keepdim=True)
+    size, old_size = (x.square().mean(dim=1, keepdim=True).sqrt() for x in (flat, first))
+    moved = old_mean + (flat - mean) * (old_size / size.clamp_min(1e-12))
+    return moved.view_as(noises)
+
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    kind.name: kind
+    for kind in (Gaussian, Stability, SmoothAdv, Macer, Consistency, SmoothMix, CatRs)
 }
-"""The losses, from the oldest to the newest."""
+"""The objectives by name."""

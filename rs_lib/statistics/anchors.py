@@ -56,27 +56,26 @@ def barrier(q: npt.ArrayLike) -> FloatArray:
     return np.maximum(np.nextafter(gap * (1 - _ERROR), 0.0), 0.0)[()]
 
 
-def _log_excess(a: FloatArray) -> FloatArray:
-    """a - log(1 + a) for a > -1, without cancellation at 0."""
-    w = a / (2 + a)  # log(1 + a) = 2 artanh w, and a - 2 w = a w
+def _log_excess(a: FloatArray, whole: FloatArray) -> FloatArray:
+    """a - log(1 + a) for a >= -1 and whole = 1 + a, without cancellation at 0 and at -1."""
     near = np.abs(a) < 0.25
-    square = np.where(near, w * w, 0.0)
-    series = np.zeros_like(square)
+    w = np.where(near, a / (2 + a), 0.0)  # log(1 + a) = 2 artanh w, and a - 2 w = a w
+    series = np.zeros_like(w)
     for k in range(21, 1, -2):
-        series = square * (series + 1 / k)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(near, a * w - 2 * w * series, a - np.log1p(a))
+        series = w * w * (series + 1 / k)
+    return np.where(near, a * w - 2 * w * series, a - np.log(whole))
 
 
 def _least_divergence(p: FloatArray, q: FloatArray) -> FloatArray:
     """Least E KL given that a share q of the noise has F_y = 1/2 and the mean is p > 1/2."""
     with np.errstate(divide="ignore", invalid="ignore"):
         shift = q * (p - 0.5) / (1 - q)
+        left = ((1 - p) - q / 2) / (1 - q)  # 1 - p - shift
         # KL of p from p + shift: the linear parts of the two logarithms cancel.
-        down = -np.minimum(shift / (1 - p), 1.0)
-        moved = p * _log_excess(shift / p) + (1 - p) * _log_excess(down)
+        moved = p * _log_excess(shift / p, (p + shift) / p)
+        moved = moved + (1 - p) * _log_excess(-shift / (1 - p), left / (1 - p))
         value = q * _entropy_gap(2 * p - 1) + (1 - q) * moved
-    return np.where(q < 2 * (1 - p), value, np.inf)
+    return np.where(left > 0, value, np.inf)
 
 
 def largest_error(p_bar: npt.ArrayLike, divergence: npt.ArrayLike) -> FloatArray:

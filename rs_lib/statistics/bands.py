@@ -32,7 +32,7 @@ _SHARE = 0.03
 MOST_SAMPLES = 2_000
 """Most samples of `exact_level`, whose integers have n times the digits of a level."""
 
-_MOST_PRODUCTS = 300_000
+_MOST_PRODUCTS = 2_000_000
 
 
 def _ranks(samples: int) -> IntArray:

@@ -15,9 +15,10 @@ def distribution(votes: Any, p: Any) -> tuple[Fraction, ...]:
 
     Of M = `votes` noisy copies, H ~ Bin(M, p) are classified correctly, and K ~ Bin(M, H / M) is
     drawn from this estimate, as the authors' code does it, with the same votes that the losses
-    come from. So E K = M p, but Var K = p (1 - p) (2M - 1), M^2 p (1 - p) / M from H and the rest
-    from the draw, and P(K = M) = E (H / M)^M lies above p^M. `p` is the probability of a correct
-    vote: a fraction, a decimal, or a float as it is.
+    come from. So E K = M p, but Var K = p (1 - p) (2M - 1), M p (1 - p) from H and the rest from
+    the draw, and P(K = M) = E (H / M)^M lies above p^M for M > 1. With one loss kept at least, the
+    mean share that is kept, p + P(K = 0) / M, leaves 1 / M at p = 0 with slope (1 - 1 / M)^M.
+    `p` is the probability of a correct vote: a fraction, a decimal, or a float as it is.
 
     Raises ValueError for votes outside 1 .. `MOST_VOTES` or p outside [0, 1].
 

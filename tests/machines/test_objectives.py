@@ -1,6 +1,6 @@
-"""Training losses: each against its formula written anew, image by image, and its attack's limits.
+"""The losses against plain formulas, image by image in float64, on a network with one layer.
 
-Seeded; equalities only, so no seed fails by chance but where a bound says so.
+Seeded; one test compares frequencies, and its failure probability stands there.
 """
 
 import math
@@ -8,238 +8,396 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import special, stats
 from torch import nn
 
-from rs_lib.machines import data, fast_training, models, objectives
-from rs_lib.machines.objectives import OBJECTIVES, Settings, Step
+from rs_lib.machines.noisy_scores import Batch, log_scores
+from rs_lib.machines.objectives import (
+    OBJECTIVES,
+    CatRs,
+    Consistency,
+    Gaussian,
+    Macer,
+    SmoothAdv,
+    SmoothMix,
+    Stability,
+    renormalised,
+)
+from rs_lib.statistics.bottom_k import distribution
 
-IMAGES = torch.rand((6, 1, 3, 3), generator=torch.Generator().manual_seed(1))
-LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
-VOTES = torch.softmax(torch.rand((6, 3), generator=torch.Generator().manual_seed(2)), -1)
-
-
-def _net():
-    torch.manual_seed(3)
-    return nn.Sequential(nn.Flatten(), nn.Linear(9, 8), nn.Tanh(), nn.Linear(8, 3)).double()
-
-
-def _loss(name, settings, progress=1.0, votes=VOTES, seed=4, net=None):
-    step = Step(torch.Generator().manual_seed(seed), progress, votes.double())
-    loss = OBJECTIVES[name].loss
-    return loss((net or _net()).float(), IMAGES, LABELS, step, settings)
+SHAPE, CLASSES, SIGMA = (1, 2, 3), 3, 0.5
 
 
-def _scores(settings, images=IMAGES, seed=4):
-    """F_i as numpy [m, N, 3], and the noises, drawn as the losses draw them."""
-    draw = torch.Generator().manual_seed(seed)
-    deltas = torch.randn((settings.samples, *images.shape), generator=draw) * settings.sigma
-    logits = _net().float()((images + deltas).flatten(0, 1)).view(settings.samples, len(images), 3)
-    return torch.softmax(logits, -1).detach().double().numpy(), deltas
+def _model(seed=0, scale=1.0):
+    layer = nn.Linear(6, CLASSES).double()
+    draw = np.random.default_rng(seed)
+    layer.weight.data = torch.from_numpy(scale * draw.normal(size=(CLASSES, 6)))
+    layer.bias.data = torch.from_numpy(0.1 * draw.normal(size=CLASSES))
+    return nn.Sequential(nn.Flatten(), layer)
 
 
-def _kl(q, soft):
-    return float(sum(a * math.log(a / b) for a, b in zip(q, soft, strict=True)))
+def _batch(images=5, draws=4, seed=1, **more):
+    draw = np.random.default_rng(seed)
+    targets = draw.dirichlet(np.ones(CLASSES), images)
+    return Batch(
+        images=torch.from_numpy(draw.uniform(0.2, 0.8, (images, *SHAPE))),
+        labels=torch.from_numpy(draw.integers(0, CLASSES, images)),
+        noises=torch.from_numpy(SIGMA * draw.normal(size=(draws, images, *SHAPE))),
+        sigma=SIGMA,
+        draw=torch.Generator().manual_seed(seed),
+        targets=torch.from_numpy(targets),
+        **more,
+    )
 
 
-def test_cross_entropies():
-    settings = Settings(0.5, samples=3, weight=2.0)
-    soft, _ = _scores(settings)
-    wanted = np.mean([-np.log(soft[i, j, y]) for i in range(3) for j, y in enumerate(LABELS)])
-    assert _loss("Gaussian", settings).item() == pytest.approx(wanted, abs=1e-6)
-    clean = torch.softmax(_net().float()(IMAGES), -1).detach().double().numpy()
-    entropy = -(clean * np.log(clean)).sum(-1)
-    added = np.mean([entropy[j] + _kl(clean[j], soft[i, j]) for i in range(3) for j in range(6)])
-    own = np.mean([-np.log(clean[j, y]) for j, y in enumerate(LABELS)])
-    assert _loss("Stability", settings).item() == pytest.approx(own + 2 * added, abs=1e-6)
+def _logits(model, image):
+    """Of one image, by NumPy."""
+    weight, bias = (part.detach().numpy() for part in (model[1].weight, model[1].bias))
+    return weight @ image.ravel() + bias
+
+
+def _scores(model, image):
+    return special.softmax(_logits(model, image))
+
+
+def _plain(formula, model, batch):
+    """The formula for each image: of x, y and the scores F_1 .. F_m, [m, C]."""
+    losses = []
+    for i, label in enumerate(batch.labels.tolist()):
+        x = batch.images[i].numpy()
+        noises = batch.noises[:, i].numpy()
+        scores = np.stack([_scores(model, x + noise) for noise in noises])
+        losses.append(formula(x, label, scores))
+    return np.array(losses)
+
+
+def _kl(q, f):
+    return float(special.rel_entr(q, f).sum())
+
+
+def _agree(objective, model, batch, formula):
+    found = objective(model, batch)
+    assert found.shape == batch.labels.shape
+    np.testing.assert_allclose(found.detach().numpy(), _plain(formula, model, batch), rtol=1e-9)
+    slope = torch.autograd.grad(found.mean(), model[1].weight)[0]
+    assert slope.isfinite().all()
+    assert slope.abs().max() > 0
+
+
+@pytest.mark.parametrize("draws", [1, 4])
+def test_gaussian(draws):
+    objective = Gaussian(draws)
+    _agree(objective, _model(), _batch(draws=draws), lambda x, y, f: -np.log(f[:, y]).mean())
+    assert objective.passes == draws
+
+
+def test_stability_starts_from_the_clean_image():
+    model = _model()
+
+    def formula(x, y, f):
+        clean = _scores(model, x)
+        entropy = -(clean * np.log(clean)).sum()
+        return -np.log(clean[y]) + 3.0 * (entropy + _kl(clean, f[0]))
+
+    _agree(Stability(weight=3.0), model, _batch(draws=1), formula)
 
 
 def test_consistency():
-    settings = Settings(0.5, samples=4, weight=3.0, entropy=0.5)
-    soft, _ = _scores(settings)
-    total = 0.0
-    for j, y in enumerate(LABELS):
-        mean = soft[:, j].mean(0)
-        total += np.mean([-np.log(soft[i, j, y]) + 3 * _kl(mean, soft[i, j]) for i in range(4)])
-        total += 0.5 * -(mean * np.log(mean)).sum()
-    assert _loss("Consistency", settings).item() == pytest.approx(total / 6, abs=1e-6)
+    def formula(x, y, f):
+        mean = f.mean(axis=0)
+        spread = np.mean([_kl(mean, row) for row in f])
+        entropy = -(mean * np.log(mean)).sum()
+        return -np.log(f[:, y]).mean() + 5.0 * spread + 0.5 * entropy
+
+    _agree(Consistency(draws=3), _model(), _batch(draws=3), formula)
 
 
-def test_macer_counts_right_images_below_the_cap_and_waits():
-    settings = Settings(0.5, samples=4, weight=3.0, sharpness=2.0, cap=1.0, warm_up=0.5)
-    draw = torch.Generator().manual_seed(4)
-    deltas = torch.randn((4, *IMAGES.shape), generator=draw) * 0.5
-    logits = _net().float()((IMAGES + deltas).flatten(0, 1)).view(4, 6, 3).detach()
-    even, sharp = (torch.softmax(b * logits, -1).mean(0).double().numpy() for b in (1, 2))
-    first = np.mean([-np.log(even[j, y]) for j, y in enumerate(LABELS)])
-    hinge, kinds = 0.0, set()
-    for j, y in enumerate(LABELS.tolist()):
-        _, second, top = np.sort(sharp[j])
-        spread = stats.norm.ppf(top) - stats.norm.ppf(second)
-        counted = sharp[j].argmax() == y and spread <= 1
-        kinds.add(counted)
-        hinge += (1 - spread) * counted
-    assert kinds == {True, False}
-    wanted = first + 3 * 0.25 * hinge / 6
-    assert _loss("MACER", settings).item() == pytest.approx(wanted, abs=1e-6)
-    assert _loss("MACER", settings, progress=0.4).item() == pytest.approx(first, abs=1e-6)
+def _macer(weight, beta, gamma, model, counted):
+    def formula(x, y, f):
+        sharp = f**beta / (f**beta).sum(axis=1, keepdims=True)
+        mean = sharp.mean(axis=0)
+        order = np.argsort(mean)[::-1]
+        xi = special.ndtri(mean[order[0]]) - special.ndtri(mean[order[1]])
+        second = 0.0
+        if order[0] == y and np.isfinite(xi) and xi <= gamma:
+            counted.append(xi)
+            second = weight * SIGMA / 2 * (gamma - xi)
+        return -np.log(f[:, y].mean()) + second
+
+    return formula
 
 
-def test_macer_has_finite_gradients_where_scores_are_one():
-    net = _net().float()
-    with torch.no_grad():
-        net[3].weight.mul_(1e4)
-    loss = _loss("MACER", Settings(0.5, samples=2, weight=1.0, sharpness=16.0), net=net)
-    loss.backward()
-    assert all(bool(weight.grad.isfinite().all()) for weight in net.parameters())
-
-
-def test_smooth_adv_attacks_within_the_ball_and_the_image(monkeypatch):
-    seen = []
-    real = objectives._log_scores
-    monkeypatch.setattr(
-        objectives, "_log_scores", lambda m, x, d: (seen.append(x.detach()), real(m, x, d))[1]
+@pytest.mark.parametrize(("scale", "gamma"), [(0.3, 8.0), (1.0, 8.0), (1.0, 1.0), (30.0, 8.0)])
+def test_macer(scale, gamma):
+    model, batch, counted = _model(scale=scale), _batch(images=30, draws=6), []
+    _agree(
+        Macer(draws=6, weight=2.0, beta=4.0, gamma=gamma),
+        model,
+        batch,
+        _macer(2.0, 4.0, gamma, model, counted),
     )
-    settings = Settings(0.5, samples=2, steps=3, reach=0.3, warm_up=0.5)
-    attacked = _loss("SmoothAdv", settings)
-    assert len(seen) == 4
-    moved = seen[-1] - IMAGES
-    assert torch.linalg.vector_norm(moved.flatten(1), dim=1).max() <= 0.3 + 1e-6
-    assert seen[-1].min() >= 0
-    assert seen[-1].max() <= 1
-    plain = Settings(0.5, samples=2)
-    assert attacked > _loss("Gaussian", plain)
-    assert _loss("SmoothAdv", settings, progress=0.0).item() == pytest.approx(
-        _loss("Gaussian", plain).item(), abs=1e-6
+    assert 0 < len(counted) < 30
+
+
+def test_macer_waits_for_the_end_of_the_warm_up():
+    batch = _batch(draws=6, warm=0.99)
+    _agree(Macer(draws=6), _model(), batch, lambda x, y, f: -np.log(f[:, y].mean()))
+
+
+def test_macer_has_finite_slopes_where_the_answer_is_unanimous():
+    model, batch = _model(scale=1e3), _batch(draws=2)
+    loss = Macer(draws=2, gamma=1e9)(model, batch).sum()
+    (slope,) = torch.autograd.grad(loss, model[1].weight)
+    assert slope.isfinite().all()
+
+
+def _away(model, label):
+    """The attack's direction on two classes of a linear model: from the label to the other."""
+    weight = model[1].weight.detach().numpy()
+    return (weight[1 - label] - weight[label]).reshape(SHAPE)
+
+
+def _two_classes(seed=3):
+    model = _model(seed)
+    model[1].weight.data = model[1].weight.data[:2]
+    model[1].bias.data = model[1].bias.data[:2]
+    batch = _batch(seed=seed)
+    labels = batch.labels % 2
+    return model, Batch(batch.images, labels, batch.noises, SIGMA, batch.draw, 1.0, None)
+
+
+@pytest.mark.parametrize("warm", [1.0, 0.5, 0.0])
+def test_smoothadv_reaches_the_sphere_of_a_linear_model(warm):
+    """Two classes: the gradient of every such loss has one direction, so x* is known."""
+    model, batch = _two_classes()
+    batch = Batch(batch.images, batch.labels, batch.noises, SIGMA, batch.draw, warm)
+    objective = SmoothAdv(draws=4, steps=3, radius=0.1)
+    losses = objective(model, batch).detach().numpy()
+    for i, label in enumerate(batch.labels.tolist()):
+        away = _away(model, label)
+        moved = batch.images[i].numpy() + 0.1 * warm * away / np.linalg.norm(away)
+        scores = [_scores(model, moved + noise) for noise in batch.noises[:, i].numpy()]
+        assert losses[i] == pytest.approx(-np.log([f[label] for f in scores]).mean(), rel=1e-9)
+    assert objective.passes == 16
+
+
+def test_smoothadv_stays_in_the_box_and_the_ball_and_hurts():
+    model, batch = _model(), _batch(images=40)
+    objective = SmoothAdv(steps=5, radius=0.7)
+    place = objective.attacked(model, batch)
+    assert place.min() >= 0
+    assert place.max() <= 1
+    moved = (place - batch.images).flatten(1).norm(dim=1)
+    assert moved.max() <= 0.7 + 1e-9
+    before = Gaussian(4)(model, batch)
+    assert (objective(model, batch) > before).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("one_step", [False, True])
+@pytest.mark.parametrize("warm", [1.0, 0.3])
+def test_smoothmix(one_step, warm):
+    model, batch = _two_classes()
+    batch = Batch(
+        batch.images, batch.labels, batch.noises, SIGMA, torch.Generator().manual_seed(5), warm
     )
+    objective = SmoothMix(steps=3, step=0.05, weight=5.0, one_step=one_step)
+    losses = objective(model, batch).detach().numpy()
+    share = (torch.rand(5, generator=torch.Generator().manual_seed(5)) / 2).numpy()
+    for i, label in enumerate(batch.labels.tolist()):
+        away = _away(model, label) / np.linalg.norm(_away(model, label))
+        x, noises = batch.images[i].numpy(), batch.noises[:, i].numpy()
+        start = x + (0.05 * warm * away if one_step else 0)
+        end = x + 0.15 * away
+        clean = np.stack([_scores(model, start + noise) for noise in noises])
+        mean = clean.mean(axis=0)
+        mixed = (1 - share[i]) * start + share[i] * end
+        target = (1 - share[i]) * mean + share[i] / 2
+        spread = np.mean([_kl(target, _scores(model, mixed + noise)) for noise in noises])
+        expected = -np.log(clean[:, label]).mean()
+        expected += 5.0 * warm * (mean.argmax() == label) * spread
+        assert losses[i] == pytest.approx(expected, rel=1e-6)  # the share is float32
+    assert objective.passes == 20
 
 
-def test_smooth_mix_against_its_formula(monkeypatch):
-    settings = Settings(0.5, samples=2, steps=2, length=0.4, entropy=3.0)
-    seen = []
-    real = objectives._log_scores
-    monkeypatch.setattr(
-        objectives, "_log_scores", lambda m, x, d: (seen.append(x.detach()), real(m, x, d))[1]
+def test_smoothmix_leaves_the_ball_but_not_the_box():
+    model, batch = _model(), _batch(images=20)
+    start, end = SmoothMix(steps=4, step=1.0).attacked(model, batch)
+    assert torch.equal(start, batch.images)
+    assert end.min() >= 0
+    assert end.max() <= 1
+    assert (end - start).flatten(1).norm(dim=1).max() > 0.5
+
+
+def test_cat_rs_given_its_count_and_its_noises():
+    """K by the same generator; the attack's noises as it says; the rest by the formula."""
+    model = _model()
+    objective = CatRs(draws=4, steps=2, radius=0.4, weight=0.7)
+    batch = _batch(images=60)
+    noises = objective.attacked(model, batch).numpy()
+    losses = objective(model, batch).detach().numpy()
+    coins = torch.rand((4, 60), generator=torch.Generator().manual_seed(1)).numpy()
+    seen = set()
+    for i, label in enumerate(batch.labels.tolist()):
+        x, target = batch.images[i].numpy(), batch.targets[i].numpy()
+        scores = np.stack([_scores(model, x + noise) for noise in batch.noises[:, i].numpy()])
+        hits = (scores.argmax(axis=1) == label).sum()
+        kept = int((coins[:, i] < hits / 4).sum())
+        seen.add(kept)
+        expected = np.sort(-np.log(scores[:, label]))[: max(kept, 1)].sum() / 4
+        if kept == 4:
+            far = [_kl(target, _scores(model, x + noise)) for noise in noises[:, i]]
+            expected += 0.7 * max(far)
+        assert losses[i] == pytest.approx(expected, rel=1e-9)
+    assert {0, 4} < seen
+    assert objective.passes == 16
+
+
+def test_the_count_of_cat_rs_follows_its_law():
+    """No image is far from 1/2: the second term shows how often K = 2; |z| > 6 in 2e-9 of seeds."""
+    images, model = 40_000, nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
+    nn.init.constant_(model[1].weight, 0.0)
+    model[1].weight.data[0] = 1.0
+    nn.init.constant_(model[1].bias, 0.0)
+    draw = torch.Generator().manual_seed(7)
+    noises = torch.randn((2, images, 1), generator=draw)
+    targets = torch.tensor([[1.0, 0.0]]).expand(images, 2)
+    batch = Batch(
+        torch.zeros(images, 1), torch.zeros(images).long(), noises, 1.0, draw, 1.0, targets
     )
-    loss = _loss("SmoothMix", settings).item()
-    monkeypatch.undo()
-    soft, deltas = _scores(settings)
-    draw = torch.Generator().manual_seed(4)
-    torch.randn((2, *IMAGES.shape), generator=draw)
-    part = (torch.rand(6, generator=draw) / 2).double().numpy()
-    mixed = seen[-1]
-    logits = _net().float()((mixed + deltas).flatten(0, 1)).view(2, 6, 3)
-    mixed_soft = torch.softmax(logits, -1).detach().double().numpy()
-    total, right = 0.0, 0
-    for j, y in enumerate(LABELS.tolist()):
-        mean = soft[:, j].mean(0)
-        target = (1 - part[j]) * mean + part[j] / 3
-        total += np.mean([-np.log(soft[i, j, y]) for i in range(2)])
-        right += mean.argmax() == y
-        total += (
-            3 * (mean.argmax() == y) * np.mean([_kl(target, mixed_soft[i, j]) for i in range(2)])
-        )
-    assert 0 < right < 6
-    assert loss == pytest.approx(total / 6, abs=1e-5)
-    assert ((mixed - IMAGES).flatten(1).norm(dim=1) <= 0.5 * 2 * 0.4 + 1e-6).all()
+    heavy, none = (CatRs(2, 1, 1e-3, weight)(model, batch) for weight in (1e6, 0.0))
+    share = float((heavy > 100 * (none + 1)).double().mean())
+    chance = float(distribution(2, "1/2")[2])  # 3/8
+    assert chance == 0.375
+    assert abs(share - chance) <= 6 * math.sqrt(chance * (1 - chance) / images)
+    assert stats.norm.sf(6) < 1e-9
 
 
-def _coins(settings):
-    """How many of the losses CAT-RS keeps of each image: K, drawn as it draws."""
-    soft, _ = _scores(settings)
-    right = (soft.argmax(-1) == LABELS.numpy()).mean(0)
-    draw = torch.Generator().manual_seed(4)
-    torch.randn((settings.samples, *IMAGES.shape), generator=draw)
-    coins = torch.rand((settings.samples, len(IMAGES)), generator=draw).numpy()
-    return (coins < right).sum(0)
+def test_the_first_step_of_cat_rs_moves_along_the_gradient_and_is_renormalised():
+    model, batch = _model(), _batch(images=3, draws=2)
+    found = CatRs(draws=2, steps=1, radius=0.4).attacked(model, batch)
+    origin = batch.noises.clone().requires_grad_()
+    loss = 0.0
+    for k in range(2):
+        logs = (model(batch.images + origin[k])).log_softmax(dim=1)
+        loss = loss + (batch.targets * (batch.targets.log() - logs)).sum() / 2
+    (gradient,) = torch.autograd.grad(loss, origin)
+    norm = gradient.flatten(2).norm(dim=2)[:, :, None, None, None]
+    # The step of 0.8 is cut to the ball of 0.4.
+    moved = batch.noises + 0.4 * gradient / norm
+    expected = renormalised(moved.flatten(0, 1), batch.noises.flatten(0, 1))
+    torch.testing.assert_close(found, expected.view_as(found))
 
 
-def test_cat_rs_against_its_formula():
-    """Without reach the attacked noises are the noises themselves."""
-    settings = Settings(0.5, samples=2, weight=3.0)
-    soft, _ = _scores(settings)
-    kept, total = _coins(settings), 0.0
-    for j, y in enumerate(LABELS.tolist()):
-        losses = sorted(-math.log(soft[i, j, y]) for i in range(2))
-        total += sum(losses[: max(kept[j], 1)]) / 2
-        if kept[j] == 2:
-            total += 3 * max(_kl(VOTES[j].double().numpy(), soft[i, j]) for i in range(2))
-    assert {0, 1, 2} == set(kept.tolist())
-    assert _loss("CAT-RS", settings).item() == pytest.approx(total / 6, abs=1e-5)
+def test_renormalised_noises_keep_the_mean_and_nearly_the_mean_square():
+    """The oracle 209/900: mu0, s0, mu, s = 1/10, 1/2, 1/5, 3/5."""
+    origin = torch.tensor([[0.1 + math.sqrt(0.24), 0.1 - math.sqrt(0.24)]], dtype=torch.float64)
+    moved = torch.tensor([[0.2 + math.sqrt(0.32), 0.2 - math.sqrt(0.32)]], dtype=torch.float64)
+    found = renormalised(moved, origin)
+    assert float(found.mean()) == pytest.approx(0.1)
+    assert float(found.square().mean()) == pytest.approx(209 / 900)
+    torch.testing.assert_close(renormalised(origin, origin), origin)
+    centred = origin - origin.mean()
+    # A step along the noise itself is undone.
+    torch.testing.assert_close(renormalised(3 * centred, centred), centred)
 
 
-def test_attacked_noises_keep_their_mean_and_nearly_their_size():
-    settings = Settings(0.5, samples=3, steps=4, reach=0.6)
-    _, deltas = _scores(settings)
-    net, target = _net().float(), VOTES.log()
-    found = objectives._adversarial_noises(net, IMAGES, deltas, target, settings)
-    axes = (-3, -2, -1)
-    torch.testing.assert_close(found.mean(axes), deltas.mean(axes), atol=1e-6, rtol=0)
-    size, before = (part.square().mean(axes) for part in (found, deltas))
-    assert ((size <= before + deltas.mean(axes).square() + 1e-6) & (size > 0.5 * before)).all()
-
-    def apart(noises):
-        logs = objectives._log_scores(net, IMAGES, noises)
-        return objectives._divergence(target, logs).mean()
-
-    assert apart(found) > 1.1 * apart(deltas)
+def test_jensen_gaps_join_the_losses():
+    """-log F-bar_y + J_y is the Gaussian loss; E KL(F-bar || F) is the F-bar-mean of the gaps."""
+    model, batch = _model(), _batch(draws=4)
+    logs = log_scores(model, batch.images, batch.noises)
+    mean = logs.exp().mean(dim=0)
+    gaps = mean.log() - logs.mean(dim=0)
+    assert (gaps >= 0).all()
+    own = gaps.gather(1, batch.labels[:, None]).squeeze(1)
+    macer = Macer(draws=4, weight=0.0)(model, batch)
+    torch.testing.assert_close(Gaussian(4)(model, batch), macer + own)
+    plain = Consistency(4, weight=0.0, entropy=0.0)(model, batch)
+    spread = Consistency(4, weight=1.0, entropy=0.0)(model, batch) - plain
+    torch.testing.assert_close(spread, (mean * gaps).sum(dim=1))
 
 
-def test_cat_rs_asks_for_votes():
-    step = Step(torch.Generator().manual_seed(1))
-    with pytest.raises(ValueError, match="votes is None: give the votes"):
-        objectives.cat_rs(_net().float(), IMAGES, LABELS, step, Settings(0.5))
+class _Counted(nn.Module):
+    """Counts the images that it sees."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.seen = model, 0
+
+    def forward(self, images):
+        self.seen += len(images)
+        assert self.training == any(weight.requires_grad for weight in self.parameters())
+        return self.model(images)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_passes_are_counted(name):
-    """Forward passes of images that carry a gradient to weights or images, in units of images."""
-    net = _net().float()
-    passed = []
-    net.register_forward_hook(lambda module, given, made: passed.append(len(given[0])))
-    settings = Settings(1e-6, samples=3, steps=2, reach=0.1, length=0.1, weight=1.0, entropy=1.0)
-    # Labels that the network gives, so that every term is active.
-    labels = net(IMAGES).argmax(-1)
-    passed.clear()
-    step = Step(torch.Generator().manual_seed(1), 1.0, VOTES)
-    OBJECTIVES[name].loss(net, IMAGES, labels, step, settings).backward()
-    assert sum(passed) == OBJECTIVES[name].passes(settings) * len(IMAGES)
+def test_passes_are_what_the_model_sees_and_the_model_is_left_as_it_was(name):
+    objective = OBJECTIVES[name]()
+    assert objective.name == name
+    model = _Counted(_model()).train()
+    batch = _batch(images=4, draws=objective.draws)
+    losses = objective(model, batch)
+    assert losses.shape == (4,)
+    assert model.seen == 4 * objective.passes
+    assert model.training
+    assert all(weight.requires_grad and weight.grad is None for weight in model.parameters())
+    torch.autograd.backward(losses.mean())
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_equal_batches_give_equal_losses_in_float32(name):
+    objective = OBJECTIVES[name]()
+    model = _model().float()
+    both = []
+    for _ in range(2):
+        batch = _batch(draws=objective.draws)
+        single = Batch(
+            batch.images.float(),
+            batch.labels,
+            batch.noises.float(),
+            SIGMA,
+            torch.Generator().manual_seed(3),
+            1.0,
+            batch.targets.float(),
+        )
+        both.append(objective(model, single))
+    assert both[0].dtype == torch.float32
+    assert torch.equal(*both)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("call", "message"),
     [
-        ({"sigma": 0.0}, "sigma is 0.0: give a positive"),
-        ({"samples": 0}, "samples is 0: give whole numbers"),
-        ({"steps": 1.5}, "steps is 1.5: give whole numbers"),
-        ({"reach": -1.0}, "reach is -1.0: give a finite number that is not negative"),
+        (lambda: Gaussian(0), "draws is 0"),
+        (lambda: Consistency(1), "draws is 1"),
+        (lambda: Stability(-1.0), "weight is"),
+        (lambda: SmoothAdv(radius=0.0), "radius is"),
+        (lambda: SmoothAdv(steps=0), "steps is 0"),
+        (lambda: Macer(beta=0.0), "beta is"),
+        (lambda: SmoothMix(step=-1.0), "step is"),
+        (lambda: CatRs(weight=float("nan")), "weight holds NaN"),
+        (lambda: _batch(warm=1.5), "warm is 1.5"),
+        (
+            lambda: Batch(torch.zeros(2, 1), torch.zeros(2), torch.zeros(3, 1), 1.0, None),
+            "noises has",
+        ),
+        (
+            lambda: Batch(torch.zeros(2, 1), torch.zeros(3), torch.zeros(1, 2, 1), 1.0, None),
+            "labels has",
+        ),
+        (
+            lambda: Batch(torch.zeros(2, 1), torch.zeros(2), torch.zeros(1, 2, 1), 0.0, None),
+            "sigma is",
+        ),
+        (
+            lambda: CatRs()(
+                _model(),
+                Batch(*[getattr(_batch(), k) for k in ("images", "labels", "noises")], 1, None),
+            ),
+            "targets is None",
+        ),
     ],
 )
-def test_settings_that_cannot_be_are_refused(changes, told):
-    with pytest.raises(ValueError, match=told):
-        Settings(**({"sigma": 0.5} | changes))
-
-
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_each_objective_trains_digits(name):
-    digits = data.load("digits")
-    settings = Settings(0.25, samples=2, steps=2, reach=0.1, length=0.1, weight=0.5, sharpness=8.0)
-    recipe = fast_training.Recipe(6, 64, 0.1, 1e-4, 0, False, 0.9)
-    votes = nn.functional.one_hot(digits.train_labels, 10).float()
-    training = fast_training.Training(
-        models.build("small-cnn", digits.image_shape, 10, 1),
-        digits.train_images,
-        digits.train_labels,
-        levels=16,
-        noise=None,
-        recipe=recipe,
-        seed=1,
-        goal=OBJECTIVES[name].goal(settings),
-        votes=votes,
-    )
-    fast_training.run(training)
-    images = digits.as_float(digits.test_images)
-    noisy = images + 0.25 * torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        right = (training.model.eval()(noisy).argmax(1) == digits.test_labels).float().mean()
-    assert right > 0.6
+def test_bad_numbers_and_shapes_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

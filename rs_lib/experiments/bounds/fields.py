@@ -24,7 +24,6 @@ from rs_lib.experiments.bounds.kinds import (
 )
 from rs_lib.geometry import grids
 from rs_lib.machines import bands, data, fast_training, models, triggers
-from rs_lib.machines.objectives import OBJECTIVES
 
 _SETS = one_of(data.NAMES)
 _CLASS = whole(0, 9)
@@ -225,19 +224,27 @@ _MARGINS: Fields = {
     "seed": SEED,
 }
 
-_METHOD = row(
-    one_of(tuple(OBJECTIVES)),
-    whole(1, 64),
-    whole(1, 64),
-    *[real(0, 1000)] * 4,
-    real(1e-6, 1000),
-    real(0, 1),
-)
+_FEW, _STRENGTH = whole(1, 64), real(1e-6, 1000)
+_METHODS: Fields = {
+    "gaussian": part({"draws": _FEW}),
+    "stability": part({"weight": _STRENGTH}),
+    "smoothadv": part({"draws": _FEW, "steps": _FEW, "radius": _STRENGTH}),
+    "macer": part({"draws": _FEW, "weight": _STRENGTH, "beta": _STRENGTH, "gamma": _STRENGTH}),
+    "consistency": part({"draws": whole(2, 64), "weight": _STRENGTH, "entropy": _STRENGTH}),
+    "smoothmix": part(
+        {
+            **{"draws": _FEW, "steps": _FEW, "step": _STRENGTH, "weight": _STRENGTH},
+            "one_step": truth,
+        }
+    ),
+    "cat_rs": part({"draws": _FEW, "steps": _FEW, "radius": _STRENGTH, "weight": _STRENGTH}),
+}
 _OBJECTIVES: Fields = {
     "dataset": _SETS,
     "model": one_of(models.NAMES),
     "sigma": SCALE,
-    "methods": each(_METHOD, distinct=True),
+    "methods": part(_METHODS),
+    "warm_up": real(1e-6, 1),
     "examples": IMAGES,
     "epochs": EPOCHS,
     "batch_size": BATCH,

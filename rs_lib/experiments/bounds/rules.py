@@ -242,8 +242,6 @@ def _training_objectives(p: Any) -> None:
     _network(p)
     _at_most("examples", p.examples, SIZES[p.dataset].train, f"the training images of {p.dataset}")
     _at_most("batch_size", p.batch_size, p.examples, "the examples")
-    if p.methods[0][0] == "CAT-RS":
-        raise refused("parameter methods", p.methods[0][0], "another one first, for its votes")
 
 
 def _weak_generators(p: Any) -> None:
