@@ -130,12 +130,12 @@ class Training:
     """The training of one network, an epoch at a time.
 
     `images`: uint8 [N, C, H, W] with values up to `levels`; `labels`: int64 [N]; both are moved
-    to `device` as a whole. The loss is `goal`, such as `towards` makes of one of
-    `machines.objectives`; by default cross-entropy, on images with fresh `noise` in every batch (Cohen et al.
-    2019, section 3.3; with None, on clean images). `votes`, float32 [N, classes], are handed to it
-    in `Step`. `model` is trained in place. What is left of an epoch behind its last whole batch is
-    dropped; the order is new in every epoch. Processes that torchrun started take equal shares of
-    each batch, with batch normalisations over a share.
+    to `device` as a whole. The loss is `goal`, such as `towards` makes of an objective; by default
+    cross-entropy, on images with fresh `noise` in every batch (Cohen et al. 2019, section 3.3; with
+    None, on clean images). `votes`, float32 [N, classes], are handed to it in `Step`. `model` is
+    trained in place. What is left of an epoch behind its last whole batch is dropped; the order is
+    new in every epoch. Processes that torchrun started take equal shares of each batch, with batch
+    normalisations over a share.
 
     Raises ValueError for images that are no uint8 images, or as many labels as there are none, or
     a batch that the processes cannot share.

@@ -36,7 +36,10 @@ def _changed(parameters: Any, name: str, path: str, value: object) -> Any:
             f"parameter {name} is {shown(value)}: give a {type(default).__name__}, "
             f"such as {shown(default)}"
         )
-    return dataclasses.replace(parameters, **{head: value})
+    try:
+        return dataclasses.replace(parameters, **{head: value})
+    except ValueError as error:  # a part that checks itself knows its own field only
+        raise ValueError(f"parameter {name.removesuffix(path)}{error}") from error
 
 
 def _same_type(value: object, default: object) -> bool:
