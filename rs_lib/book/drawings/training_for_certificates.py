@@ -12,7 +12,7 @@ from rs_lib.book.drawings import common
 
 
 def scores(data: pd.DataFrame) -> Figure:
-    """Training methods in one score a panel, a row of dots for each series.
+    """Training methods in one score a panel, a row of dots for each series, named if several.
 
     Columns: panel (its title), series, method, value, low, high.
     """
@@ -23,19 +23,20 @@ def scores(data: pd.DataFrame) -> Figure:
             places = pd.Series([methods.index(method) for method in rows["method"]])
             look = style.line(index) | {"linewidth": 0.8, "marker": style.MARKERS[index]}
             common.whiskers(axes, places, rows.reset_index(), "value", **look)
-            last = (float(places.iloc[-1]), float(rows["value"].iloc[-1]))
-            common.beside(axes, last, name, look["color"], "above")
+            if own["series"].nunique() > 1:
+                last = (float(places.iloc[-1]), float(rows["value"].iloc[-1]))
+                common.beside(axes, last, name, look["color"], "right")
         axes.set_xticks(range(len(methods)), methods, rotation=40, ha="right", fontsize=9)
-        axes.set(title=title, xlim=(-0.4, len(methods) - 0.3), ylim=(0, None))
+        axes.set(title=title, xlim=(-0.4, len(methods) + 0.4), ylim=(0, 1.08 * own["high"].max()))
     return figure
 
 
 NAMED: dict[str, tuple[float, str]] = {
-    "cross-entropy": (-1.2, "left"),
-    "worst case in a ball": (-0.3, "right"),
-    "certified radius": (3.2, "above"),
+    "cross-entropy": (-0.7, "right"),
+    "worst case in a ball": (-0.9, "below left"),
+    "certified radius": (4.4, "above"),
     "MACER": (2.6, "below"),
-    "vote margin": (1.5, "right"),
+    "vote margin": (0.0, "left above"),
 }
 """Where each curve of `slopes` is named: at which z, on which side."""
 
@@ -48,7 +49,8 @@ def slopes(data: pd.DataFrame) -> Figure:
         axes.plot(rows["z"], rows["slope"], **look)
         at, side = NAMED[name]
         point = rows.iloc[int((rows["z"] - at).abs().argmin())]
-        common.beside(axes, (point["z"], point["slope"]), name, look["color"], side)
+        text = name.replace("case in", "case\nin")
+        common.beside(axes, (point["z"], point["slope"]), text, look["color"], side)
     axes.set(xlabel="z = Φ⁻¹ of the probability of the label", ylabel="slope, 1 at z = ½")
     axes.set(xlim=(data["z"].min(), data["z"].max()), ylim=(-0.05, 3.2))
     return figure
@@ -64,8 +66,9 @@ def budgets(data: pd.DataFrame) -> Figure:
         look = style.line(index)
         axes.plot(rows["n"], rows["gain"], marker=style.MARKERS[index], label=name, **look)
         common.band(axes, rows, "n", look["color"], 0.15)
-        last = rows.iloc[-1]
-        common.beside(axes, (last["n"], last["gain"]), name, look["color"], "left above")
+        first = rows.iloc[0]
+        side = "right above" if first["gain"] > 0 else "right below"
+        common.beside(axes, (first["n"], first["gain"]), name, look["color"], side)
     axes.axhline(0, color=style.BLACK, linewidth=0.9)
     axes.set_xscale("log")
     axes.set(xlabel="samples n for each image", ylabel="CAT-RS over SmoothMix, ACR")
@@ -83,12 +86,12 @@ def gains(data: pd.DataFrame) -> Figure:
     cells = table.loc[methods, groups].to_numpy()
     figure, (axes,) = style.panels(height=3.4)
     most = float(np.abs(cells).max())
-    axes.imshow(cells, cmap="RdBu", vmin=-1.3 * most, vmax=1.3 * most, aspect="auto")
+    axes.imshow(cells, cmap="RdBu", vmin=-2 * most, vmax=2 * most, aspect="auto")
     _numbers(axes, cells)
     names = [group.replace(" ", "\n") for group in groups]
     axes.set_xticks(range(len(groups)), names, fontsize=7.5 if style.narrow() else 9)
     axes.set_yticks(range(len(methods)), methods)
-    axes.set_xlabel("images, by their radius under Gaussian training")
+    axes.set_xlabel("by the radius under Gaussian training")
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
