@@ -54,6 +54,10 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
         "Images per CPU second of training, beside forward and backward passes alone",
         lambda: training.measure(batches=6, repeats=5),
     ),
+    "objectives": (
+        "Passes per CPU second of training towards each objective, beside bare passes",
+        lambda: training.objectives(batch_size=128, repeats=9),
+    ),
     "imagenet": (
         "Hours for 500 images of ImageNet at n = 100,000, by ResNet-50; wants an idle machine",
         lambda: imagenet.measure(tiles=12),

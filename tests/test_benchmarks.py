@@ -42,6 +42,14 @@ def test_training_is_set_beside_the_bare_passes():
         assert row["training_over_bare"] == row["training_per_second"] / row["bare_per_second"] > 0
 
 
+def test_objectives_are_set_beside_as_many_bare_passes():
+    rows = training.objectives(batch_size=4, repeats=1)
+    assert [row["passes"] for row in rows] == [1, 2, 44, 16, 2, 24, 24]
+    for row in rows:
+        speeds = row["objective_per_second"], row["bare_per_second"]
+        assert row["objective_over_bare"] == speeds[0] / speeds[1] > 0
+
+
 def test_imagenet_is_estimated_by_the_speed_of_the_engine():
     for row in imagenet.measure(tiles=1, device="cpu"):
         assert row["hours"] * 3600 * row["samples_per_second"] == pytest.approx(500 * 100_000)
