@@ -135,6 +135,8 @@ class Paper(SphinxPostTransform):
         for statement in list(self.document.findall(nodes.Admonition)):
             # Else a link to a theorem leads to the head of its section.
             _before(statement, r"\phantomsection")
+        for table in list(self.document.findall(nodes.table)):
+            _keep_head(table)
         for caption in self.document.findall(nodes.caption):
             for link in list(caption.findall(raw_latex)):  # LaTeX takes no such link there
                 link.parent.remove(link)
@@ -151,6 +153,14 @@ def _classed(document: nodes.document, kind: type, name: str) -> list[Any]:
 
 def _before(node: nodes.Element, latex: str) -> None:
     node.parent.insert(node.parent.index(node), nodes.raw("", latex, format="latex"))
+
+
+def _keep_head(table: nodes.table) -> None:
+    """Keep a line in bold type on the page of the table below it."""
+    place = table.parent.index(table)
+    head = table.parent[place - 1] if place else None
+    if isinstance(head, nodes.paragraph) and isinstance(head[0], nodes.strong) and len(head) == 1:
+        _before(head, r"\needspace{8\baselineskip}")
 
 
 def _fold(cell: nodes.container, button: str) -> None:

@@ -17,8 +17,7 @@ from rs_lib.record import digests, files
 FILE = f"{paper.NAME}.pdf"
 PROGRAMS = ("xelatex", "latexmk")
 PACKAGES = (
-    "texlive-xetex texlive-latex-extra texlive-fonts-recommended latexmk lmodern "
-    "fonts-dejavu-core poppler-utils"
+    "texlive-xetex texlive-fonts-recommended latexmk fonts-lmodern fonts-dejavu-core poppler-utils"
 )
 """What Debian calls all that makes the PDF, and what the tests read it with."""
 WIDEST = 10.0
