@@ -24,8 +24,8 @@ from rs_lib.book import markup
 
 NAME = "randomized-smoothing"
 """The PDF's name, without its end."""
-LEFT_OUT = ("try-it", "chapters/claims", "chapters/figures")
-"""Pages of the contents that live on a screen."""
+LEFT_OUT = ("try-it", "chapters/claims", "chapters/figures", "chapters/published")
+"""Pages of the contents that stay on the screen: to play with, and to look things up."""
 SCREEN = ("rs-downloads", "rs-frames", "rs-phone")
 """Classes of what a page shows around its figures: downloads, frames, pictures for phones."""
 PREFACE = "About this book"
@@ -159,7 +159,10 @@ def _keep_head(table: nodes.table) -> None:
     """Keep a line in bold type on the page of the table below it."""
     place = table.parent.index(table)
     head = table.parent[place - 1] if place else None
-    if isinstance(head, nodes.paragraph) and isinstance(head[0], nodes.strong) and len(head) == 1:
+    if not isinstance(head, nodes.paragraph):
+        return
+    bold = next(head.findall(nodes.strong), None)
+    if bold is not None and bold.astext() == head.astext():
         _before(head, r"\needspace{8\baselineskip}")
 
 
