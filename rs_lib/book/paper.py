@@ -108,9 +108,9 @@ class Pictures(SphinxTransform):
         for image in self.document.findall(nodes.image):
             if image["uri"].endswith(".svg"):
                 image["uri"] = image["uri"].removesuffix(".svg") + ".pdf"
-        for contents in self.document.findall(addnodes.toctree):
-            numbered = _NUMBERED if contents.get("numbered") else _UNNUMBERED
-            contents.parent["rs_part"] = (contents.get("caption") or "", numbered)
+        for toctree in self.document.findall(addnodes.toctree):
+            depth = _NUMBERED if toctree.get("numbered") else _UNNUMBERED
+            toctree.parent["rs_part"] = (toctree.get("caption") or "", depth)
 
 
 class Paper(SphinxPostTransform):
