@@ -1,4 +1,4 @@
-# The two commands of the README: `make book` and `make test`. Both set up what they need.
+# The commands of the README: `make book`, `make test` and `make pdf` set up what they need, but for TeX.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter full serve record verify archive bench format lock clean
+.PHONY: help book pdf test chapter full serve record verify archive bench format lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,10 @@ $(READY): requirements.lock pyproject.toml
 
 book: $(READY)  ## execute the chapters (quick profile) and render the book into _build/html
 	@$(RUN) -m rs_lib.book build
+
+pdf: $(READY)  ## set the whole book as one PDF with XeLaTeX, beside the pages (makes those first)
+	@$(RUN) -m rs_lib.book build
+	@$(RUN) -m rs_lib.book pdf
 
 test: $(READY)  ## check style, types and floors, then run the tests (sets up the book first)
 	@$(RUN) -m pre_commit run --all-files

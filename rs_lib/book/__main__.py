@@ -17,6 +17,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("build", help="run every chapter that is not fresh, then render the pages")
+    commands.add_parser("pdf", help="make the rendered book a PDF, too (needs TeX)")
     chapter = commands.add_parser("chapter", help="run one chapter")
     chapter.add_argument("name", help="the file name in notebooks/ without .md")
     chapter.add_argument(
@@ -60,6 +61,15 @@ def _build(house: House) -> int:
         print("the book is up to date")
     print(builds.told(builds.compare(house)))
     print(f"open {(house.html / 'index.html').relative_to(house.root)}")
+    return 0
+
+
+def _pdf(house: House) -> int:
+    from rs_lib.book import pdf
+
+    print("the PDF is made" if pdf.render(house) else "the PDF is up to date")
+    size = pdf.made(house).stat().st_size / 1e6
+    print(f"open {pdf.made(house).relative_to(house.root)} ({size:.1f} MB)")
     return 0
 
 
@@ -192,6 +202,8 @@ def main(arguments: list[str] | None = None) -> int:
         match options.command:
             case "build":
                 return _build(house)
+            case "pdf":
+                return _pdf(house)
             case "chapter":
                 return _chapter(house, options.name, options.parameter)
             case "parameters":

@@ -67,6 +67,16 @@ def missing_pages(house: House) -> list[str]:
     return [page for page in contents.pages(house) if not (house.html / f"{page}.html").is_file()]
 
 
+def fresh(house: House) -> bool:
+    """Return whether the rendered pages are those of the present sources."""
+    stamp = _stamp(house)
+    return stamp.is_file() and stamp.read_text() == key(house) and not missing_pages(house)
+
+
+def _stamp(house: House) -> Path:
+    return house.html.parent / "site.key"
+
+
 def render(house: House) -> bool:
     """Build the HTML pages unless they are fresh; return whether Sphinx ran.
 
@@ -74,17 +84,31 @@ def render(house: House) -> bool:
     """
     check_sources(house)
     generated.write(house)
-    stamp = house.html.parent / "site.key"
-    wanted = key(house)
-    if stamp.is_file() and stamp.read_text() == wanted and not missing_pages(house):
+    if fresh(house):
         return False
+    stamp, wanted = _stamp(house), key(house)
     stamp.unlink(missing_ok=True)
     shutil.rmtree(house.html, ignore_errors=True)
+    sphinx(house)
+    absent = missing_pages(house)
+    if absent:
+        raise SiteError(f"the rendered book lacks {', '.join(absent)}")
+    offer_notebooks(house)
+    dressing.dress(house.html)
+    files.write_atomically(stamp, wanted)
+    return True
+
+
+def sphinx(house: House, *options: str) -> None:
+    """Run Sphinx on all pages; raise SiteError with its own words when it warns.
+
+    All it says is kept in `sphinx.log`.
+    """
     program = str(Path(sys.executable).with_name("jupyter-book"))
     done = subprocess.run(
         [
             *(program, "build", str(house.book), "--config", str(house.config)),
-            *("--path-output", str(house.root), "-W", "-n", "--keep-going", "--all"),
+            *("--path-output", str(house.root), "-W", "-n", "--keep-going", "--all", *options),
         ],
         capture_output=True,
         text=True,
@@ -97,13 +121,6 @@ def render(house: House) -> bool:
         raise SiteError(
             "Sphinx did not accept the book:\n" + "\n".join(told or log.splitlines()[-40:])
         )
-    absent = missing_pages(house)
-    if absent:
-        raise SiteError(f"the rendered book lacks {', '.join(absent)}")
-    offer_notebooks(house)
-    dressing.dress(house.html)
-    files.write_atomically(stamp, wanted)
-    return True
 
 
 def offer_notebooks(house: House) -> None:
