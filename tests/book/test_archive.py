@@ -155,7 +155,7 @@ def test_a_house_without_git_and_a_result_without_its_module_are_one_sentence(bu
     ):
         archive.make(built)
     shutil.rmtree(built.root / ".git")
-    with pytest.raises(SiteError, match="^git does not know the files of this checkout"):
+    with pytest.raises(SiteError, match=r"^git does not know the files of this checkout"):
         archive.make(built)
     assert not (built.built / "archive").exists()
 
