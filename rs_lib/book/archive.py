@@ -2,7 +2,7 @@
 
 It is an RO-Crate (https://w3id.org/ro/crate/1.2): `ro-crate-metadata.json` names each file, who
 made the book, each figure with its data and record, and each result with the experiment, the
-device and the date that made it. Equal files make equal bytes.
+device and the date that made it. Equal files make equal bytes with one version of zlib.
 """
 
 import subprocess

@@ -98,7 +98,7 @@ def _run(house: House, name: str) -> str:
     due = costs.at_scale(house, name)
     if due:
         took = costs.together(due)
-        known = f": {took}, when last recorded" if took and (took.time or took.space) else ""
+        known = f": {took}, when last recorded" if took else ""
         told += (
             f" `make chapter C={name} PROFILE=full`, with `DEVICE=cuda` on a GPU, makes its "
             f"experiments anew{known}."

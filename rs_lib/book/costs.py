@@ -14,20 +14,25 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds, None where lost; the most memory, as far as it is known; the device in words."""
+    """Seconds, None where lost; the most memory, as far as it is known; the device in words.
+
+    `more`: whether something took time besides that is not told.
+    """
 
     seconds: float | None
     memory: memory.Peak
     device: str
+    more: bool = False
 
     @property
     def time(self) -> str:
         """The time in words, or nothing."""
         if self.seconds is None:
             return ""
+        more = " and more" if self.more else ""
         if self.seconds < 60:
-            return f"{10 * max(1, round(self.seconds / 10))} s"
-        return f"{self.seconds / 60:.0f} min"
+            return f"{10 * max(1, round(self.seconds / 10))} s{more}"
+        return f"{self.seconds / 60:.0f} min{more}"
 
     @property
     def space(self) -> str:
@@ -82,15 +87,16 @@ def at_scale(house: House, chapter: str) -> dict[str, Cost | None]:
 
 
 def together(costs: dict[str, Cost | None]) -> Cost | None:
-    """Return what runs take one after the other, None unless all have run."""
+    """Return what runs take one after the other, None where none of them has run."""
     known = [cost for cost in costs.values() if cost is not None]
-    if not known or len(known) < len(costs):
+    if not known:
         return None
     seconds = [cost.seconds for cost in known if cost.seconds is not None]
     return Cost(
-        sum(seconds) if len(seconds) == len(known) else None,
-        memory.highest(cost.memory for cost in known),
+        sum(seconds) if seconds else None,
+        memory.highest(cost.memory if cost else {} for cost in costs.values()),
         " and ".join(sorted({cost.device for cost in known})),
+        more=bool(seconds) and len(seconds) < len(costs),
     )
 
 

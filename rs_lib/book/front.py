@@ -6,7 +6,7 @@ from typing import Any
 import nbformat
 import numpy as np
 
-from rs_lib.book import cards, citation, contents, markup, readable
+from rs_lib.book import cards, citation, contents, readable
 from rs_lib.book.house import House
 from rs_lib.certificates import gaussian
 from rs_lib.seeds import derive
@@ -57,9 +57,8 @@ def _findings(house: House) -> str:
 
 
 def _cite(house: House) -> str:
-    """Return who made the book, and the entry that cites it."""
-    cited = citation.load(house)
-    return f"By {markup.plain(cited.names)}.\n\n```bibtex\n{citation.bibtex(cited)}```\n"
+    """Return the entry that cites the book."""
+    return f"```bibtex\n{citation.bibtex(citation.load(house))}```\n"
 
 
 def _picture() -> str:

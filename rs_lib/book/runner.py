@@ -221,12 +221,16 @@ def _execute(
     finally:
         os.environ.clear()
         os.environ.update(saved)
+    _require_whole(chapter, executed)
+    told = (out["text"] for out in executed.cells.pop().outputs if out.get("name") == "stdout")
+    return executed, int("".join(told))
+
+
+def _require_whole(chapter: Chapter, executed: Any) -> None:
     # Papermill takes sys.exit() for success, although the cells below it never ran.
     for index, cell in enumerate(executed.cells):
         if cell.metadata["papermill"]["exception"]:
             raise ChapterError(f"{chapter.name}: cell {index} leaves the chapter by sys.exit()")
-    told = (out["text"] for out in executed.cells.pop().outputs if out.get("name") == "stdout")
-    return executed, int("".join(told))
 
 
 def _measured(notebook: Any) -> Any:

@@ -2,7 +2,8 @@
 
 Meant is resident memory, the interpreter and its libraries included. Linux can lower the mark to
 what is in use when a measurement begins; elsewhere a process that did something larger before
-cannot tell what came later.
+cannot tell what came later. No system lowers the mark of processes that ended: one counts if it
+took more than every one that was waited for before.
 """
 
 import re

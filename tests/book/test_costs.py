@@ -87,13 +87,16 @@ def test_costs_are_told_in_words(cost, told):
     assert str(cost) == told
 
 
-def test_what_runs_take_together_is_told_where_all_tell():
+def test_what_runs_take_together_is_told_as_far_as_they_tell():
     one, two = Cost(60, {"process": 3}, "A"), Cost(30, {"process": 2, "device": 9}, "B")
     assert costs.together({"one": one, "two": two}) == Cost(90, {"process": 3}, "A and B")
-    assert costs.together({"one": one, "two": None}) is None
     assert costs.together({}) is None
-    lost = costs.together({"one": one, "two": Cost(None, {}, "A")})
-    assert lost == Cost(None, {}, "A")
+    assert costs.together({"one": None}) is None
+    for lost in (None, Cost(None, {}, "A")):
+        some = costs.together({"one": one, "two": lost})
+        assert some == Cost(60, {}, "A", more=True)
+        assert str(some) == "1 min and more, on A"
+    assert str(costs.together({"two": lost})) == "unknown time, on A"
 
 
 def test_the_page_and_the_plan_tell_the_memory_of_recorded_runs_where_it_is_stored(tiny):

@@ -44,11 +44,25 @@ def test_where_the_mark_cannot_be_lowered_only_a_higher_one_tells(monkeypatch, t
     assert since.most() == 301 * MIB
 
 
+CHILD = """
+import subprocess, sys
+from rs_lib.record import memory
+since = memory.Since()
+before = since.most()
+subprocess.run([sys.executable, "-c", "import numpy; numpy.ones(500 << 20, 'u1')"], check=True)
+print(before, since.most(), memory.of_process())
+"""
+
+
 def test_a_process_that_was_waited_for_counts():
-    since = memory.Since()
-    before = since.most()
-    subprocess.run([sys.executable, "-c", "import numpy; numpy.ones(900 << 20, 'u1')"], check=True)
-    assert since.most() >= max(900 * MIB, before)
+    """Asked in a process of its own, which has waited for no larger one before."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD], cwd=places.HERE.root, capture_output=True, check=True
+    )
+    before, after, whole = map(int, done.stdout.split())
+    assert before < 200 * MIB
+    assert after >= 500 * MIB
+    assert whole == after
 
 
 @pytest.mark.parametrize(
