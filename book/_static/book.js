@@ -1,4 +1,4 @@
-/* Three small helpers; every page reads the same without them. */
+/* Four small helpers; every page reads the same without them. */
 document.addEventListener("DOMContentLoaded", () => {
   // Buttons that copy a citation or the address of the page.
   for (const button of document.querySelectorAll("button.rs-copy")) {
@@ -61,4 +61,13 @@ document.addEventListener("DOMContentLoaded", () => {
       });
     });
   }
+
+  // Paper shows the proofs, pictures and solutions that are folded; folded code stays away.
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("article details:not(.hide):not([open])")];
+    opened.forEach((fold) => (fold.open = true));
+    document.querySelectorAll("article img[loading='lazy']").forEach((img) => (img.loading = "eager"));
+  });
+  window.addEventListener("afterprint", () => opened.forEach((fold) => (fold.open = false)));
 });

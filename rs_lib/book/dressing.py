@@ -1,15 +1,23 @@
-"""The last hand on the rendered pages: pictures with their sizes, and no script that is not needed.
+"""The last hand on the rendered pages: pictures with their sizes, nothing that is not needed.
 
 The theme has its icons twice, as a font and as a script of 1.5 MB, and each page loads the whole
-index of the search, which only the page of the search reads.
+index of the search, which only the page of the search reads, and a script for tabs, which no page
+has. Code marks every name and comma, in the colour that it has anyway.
 """
 
 import re
+from collections.abc import Collection
 from pathlib import Path
+
+from rs_lib.book import stylesheets, tooltips
 
 _SCRIPT = r"\s*<(?:script|link)[^>]*{}[^>]*>(?:</script>)?"
 _ICONS = re.compile(_SCRIPT.format(r"scripts/fontawesome\.js"))
 _SEARCH = re.compile(_SCRIPT.format(r"(?:searchtools|language_data|searchindex)\.js"))
+_TABS = re.compile(_SCRIPT.format(r"design-tabs\.js"))
+_CODE = re.compile(r'<div class="highlight"><pre>.*?</pre>', re.DOTALL)
+_GROUND = re.compile(r"^(html\[[^]]*\]) \.highlight \{[^}]*?(?<!-)\bcolor: (#\w+)", re.MULTILINE)
+_COLOUR = re.compile(r"^(html\[[^]]*\]) \.highlight \.(\w+) \{ color: (#\w+) \}", re.MULTILINE)
 _PICTURE = re.compile(r'<img (?![^>]*\bwidth=)([^>]*src="([^"]*\.svg)"[^>]*)>')
 _SIZE = re.compile(
     r'<svg[^>]*?\bwidth="([\d.]+)pt"[^>]*?\bheight="([\d.]+)pt"|'
@@ -20,20 +28,40 @@ _PIXELS = 4 / 3
 
 
 def dress(html: Path) -> None:
-    """Dress all pages below `html` in place."""
-    for page in sorted(html.rglob("*.html")):
-        before = page.read_text()
-        after = dressed(before, page)
+    """Dress all pages below `html` in place, and their style sheets."""
+    colours = html / "_static" / "pygments.css"
+    plain = uncoloured(colours.read_text()) if colours.is_file() else set()
+    texts = {page: page.read_text() for page in sorted(html.rglob("*.html"))}
+    names = {page: page.relative_to(html).as_posix() for page in texts}
+    known = {names[page]: tooltips.targets(text) for page, text in texts.items()}
+    for page, before in texts.items():
+        after = tooltips.tell(dressed(before, page, plain), names[page], known)
         if after != before:
             page.write_text(after)
+    stylesheets.lighten(html)
 
 
-def dressed(text: str, page: Path) -> str:
+def uncoloured(css: str) -> set[str]:
+    """Return Pygments' classes whose colour is the ground's, in every theme that has one."""
+    ground = dict(_GROUND.findall(css))
+    same, other = set[str](), set[str]()
+    for theme, kind, colour in _COLOUR.findall(css):
+        (same if ground.get(theme, "").lower() == colour.lower() else other).add(kind)
+    return same - other
+
+
+def dressed(text: str, page: Path, plain: Collection[str] = ()) -> str:
     """Return the text of a page without needless scripts, its pictures with sizes, late ones lazy.
 
-    The sizes are those of the SVG files that stand beside `page`.
+    The sizes are those of the SVG files that stand beside `page`. Code loses the marks of the
+    classes that are `plain`.
     """
     lighter = _ICONS.sub("", text)
+    if "sd-tab-set" not in text:
+        lighter = _TABS.sub("", lighter)
+    if plain:
+        marked = re.compile(rf'<span class="(?:{"|".join(sorted(plain))})">([^<]*)</span>')
+        lighter = _CODE.sub(lambda code: marked.sub(r"\1", code[0]), lighter)
     if page.name != "search.html":
         lighter = _SEARCH.sub("", lighter)
     seen = 0

@@ -21,6 +21,7 @@ import nbformat
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from rs_lib.book import cards, claims, contents, folding, gallery, library, records, site, try_page
@@ -513,6 +514,27 @@ def test_paper_cuts_no_code(light: Visit) -> None:
     assert cut == []
 
 
+# What is folded on a page, code apart, and what of it is open.
+FOLDS = """() => [
+  ...document.querySelectorAll("article details:not(.hide), article .solution")
+].map(fold => fold.matches("details") ? fold.open : fold.lastElementChild.clientHeight > 1)"""
+
+
+def test_paper_shows_proofs_pictures_and_solutions_that_are_folded(name: str, light: Visit) -> None:
+    if name not in CHAPTERS:
+        return
+    page = light.page
+    before = page.evaluate(FOLDS)
+    assert before
+    assert not any(before)
+    page.evaluate(
+        f"() => addEventListener('beforeprint', () => {{ window.printed = ({FOLDS})(); }})"
+    )
+    page.pdf(format="A4")
+    assert page.evaluate("window.printed") == [True] * len(before)
+    assert page.evaluate(FOLDS) == before
+
+
 # The pictures of a slider that a reader sees, and whether the still figure is seen.
 FRAMES = """slider => ({
   shown: [...slider.querySelectorAll(".rs-wide > img")].map(img => img.checkVisibility()),
@@ -576,6 +598,64 @@ def test_pages_load_what_they_need() -> None:
         pictures = re.findall(r"<img [^>]*/fig-[^>]*>", text)
         assert all(re.search(r'width="\d+" height="\d+"', image) for image in pictures)
         assert all('loading="lazy"' in image for image in pictures[1:])
+
+
+MOST_BYTES = 1_500_000
+"""Of a page, with all that it loads but its pictures, as they are stored."""
+
+
+def test_a_page_is_light(light: Visit) -> None:
+    # What is not there is another test's matter: axe asks for imported style sheets in vain.
+    loaded = {_file(url) for url in light.requests if url.startswith("http")}
+    files = {file for file in loaded if file.is_file()}
+    pictures = {file for file in files if "_images" in file.parts}
+    assert len(files - pictures) > 10
+    assert sum(file.stat().st_size for file in files - pictures) <= MOST_BYTES
+
+
+def test_the_icons_font_has_every_icon_of_the_style_sheets() -> None:
+    static = HOUSE.html / "_static"
+    sheets = "".join(sheet.read_text() for sheet in (static / "styles").glob("*.css"))
+    (address,) = set(re.findall(r"url\(\.\./(vendor/[^)]*fa-solid[^)]*)\)", sheets))
+    icons = {int(code, 16) for code in re.findall(r'"\\(f[0-9a-f]{3})"', sheets)}
+    assert len(icons) > 10
+    assert icons <= set(TTFont(static / address).getBestCmap())
+
+
+def test_menus_and_the_contents_of_a_phone_open(address: str, browser: Browser) -> None:
+    with _context(browser) as context:
+        visit = Visit(context.new_page()).watch().open(f"{address}/{CHAPTERS[0]}.html")
+        menu = visit.page.locator(".dropdown-download-buttons")
+        assert not menu.locator(".dropdown-menu").is_visible()
+        menu.get_by_role("button").click()
+        assert menu.locator(".dropdown-menu").is_visible()
+        visit.page.keyboard.press("Control+k")
+        visit.page.wait_for_selector("#pst-search-dialog", state="visible")
+        assert visit.problems == []
+    with _context(browser, width=390) as context:
+        visit = Visit(context.new_page()).watch().open(f"{address}/{CHAPTERS[0]}.html")
+        link = visit.page.locator("#bd-docs-nav a, nav.bd-links a", has_text="Label flips").first
+        assert not link.is_visible()
+        visit.page.locator("button.primary-toggle:visible").click()
+        link.wait_for(state="visible")
+        assert visit.problems == []
+
+
+def test_a_reference_tells_what_it_leads_to(address: str, reader: Visit) -> None:
+    page = reader.open(f"{address}/{CHAPTERS[0]}.html").page
+    for selector, beginning in (
+        ("a[href$='#thm-radius']", "Theorem 1."),
+        ("a[href^='#fig-']:has(.std-numref)", "Fig. 1."),
+        ("a[href^='#equation-']:not(.headerlink)", "(1."),
+        ("a[href*='bibliography.html#']", ""),
+    ):
+        link = page.locator(f"article {selector}").first
+        title = link.get_attribute("title")
+        assert title
+        assert title.startswith(beginning)
+        assert not re.search(r"[\\<>]{2}|\\\w", title)
+        # The tooltip describes the link, and its words stay its name.
+        assert link.evaluate("link => link.textContent.trim().length") > 0
 
 
 def test_search_finds_the_half_space(address: str, reader: Visit) -> None:

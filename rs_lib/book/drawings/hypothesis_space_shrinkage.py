@@ -69,7 +69,7 @@ def intervals(data: pd.DataFrame) -> Figure:
         xlabel="place; the interval is [0, 1]",
         ylabel="probability of the interval",
         ylim=(-0.02, 1.02),
-        title="uniform noise on [−r, r]",
+        title="uniform noise on [−λ, λ]",
     )
     common.curves(right, data[data["panel"] == "length"], "x", "y")
     right.set(
