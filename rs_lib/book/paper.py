@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import yaml
 from docutils import nodes  # type: ignore[import-untyped]
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -20,7 +19,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import texescape
 from sphinxcontrib.bibtex.nodes import raw_latex
 
-from rs_lib.book import markup
+from rs_lib.book import citation, markup
+from rs_lib.book.house import House
 
 NAME = "randomized-smoothing"
 """The PDF's name, without its end."""
@@ -33,29 +33,14 @@ _SCREEN_SECTIONS = ("the-way-through",)  # a map of links
 _UNNUMBERED, _NUMBERED = -1, 3  # values of LaTeX's secnumdepth
 
 
-def cited(root: Path) -> dict[str, str]:
-    """Return what a title page tells, from CITATION.cff: title, authors, version and date."""
-    told = yaml.safe_load((root / "CITATION.cff").read_text())
-    people = [
-        person.get("name") or f"{person['given-names']} {person['family-names']}"
-        for person in told["authors"]
-    ]
-    return {
-        "title": told["title"],
-        "authors": ", ".join(people),
-        "version": str(told["version"]),
-        "date": str(told["date-released"]),
-    }
-
-
 def _title(app: Sphinx, env: BuildEnvironment) -> None:
     """Name the document and tell its title page; Jupyter Book takes these from its settings."""
     if not isinstance(app.builder, LaTeXBuilder):
         return
-    told = cited(Path(app.srcdir).parent)
-    title, authors = (texescape.escape(told[key], "xelatex") for key in ("title", "authors"))
+    told = citation.load(House(Path(app.srcdir).parent))
+    title, authors = (texescape.escape(text, "xelatex") for text in (told.title, told.names))
     app.config.latex_documents = [(app.config.root_doc, f"{NAME}.tex", title, authors, "manual")]
-    app.builder.context["date"] = f"Version {told['version']}, {told['date']}"
+    app.builder.context["date"] = f"Version {told.version}, {told.released}"
     for page in env.found_docs & set(LEFT_OUT):  # on purpose: no warning
         env.metadata[page]["orphan"] = True
 

@@ -70,13 +70,13 @@ def render(house: House) -> bool:
 def _key(house: House) -> str:
     """Return the digest of all that the PDF depends on."""
     code = digests.code_digest([paper.__name__, __name__])
-    citation = (house.root / "CITATION.cff").read_text()
-    return digests.sha256(digests.canonical_json([site.key(house), code, citation]))
+    cited = house.citation.read_text()
+    return digests.sha256(digests.canonical_json([site.key(house), code, cited]))
 
 
 def _typeset(house: House) -> None:
     """Run XeLaTeX until the references stand; raise SiteError with what it complains of."""
-    released = datetime.fromisoformat(paper.cited(house.root)["date"]).replace(tzinfo=UTC)
+    released = datetime.fromisoformat(citation.load(house).released).replace(tzinfo=UTC)
     done = subprocess.run(
         ["latexmk", "-xelatex", "-interaction=nonstopmode", "-file-line-error", paper.NAME],
         cwd=folder(house),
