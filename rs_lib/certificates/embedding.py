@@ -25,7 +25,7 @@ import numpy.typing as npt
 from scipy import special
 
 from rs_lib import arguments
-from rs_lib.arguments import FloatArray, IntArray, shown
+from rs_lib.arguments import FloatArray, IntArray, common_shape, shown
 from rs_lib.certificates import confidence, vector_dual
 from rs_lib.certificates.vector_dual import Point
 
@@ -48,22 +48,18 @@ def _scores(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return inner down, offset up and sigma down, broadcast."""
     mean = arguments.numbers("inner", inner, rounding="down")
-    if (np.abs(mean) > 1).any():
+    outside = (mean < -1) | (arguments.numbers("inner", inner, rounding="up") > 1)
+    if outside.any():
         raise ValueError(
-            f"inner is {mean[np.abs(mean) > 1].flat[0]}: give <g, u> in [-1, 1], for the mean g of "
-            "unit vectors and a unit vector u"
+            f"inner is {mean[outside].flat[0]}: give <g, u> in [-1, 1], for the mean g of unit "
+            "vectors and a unit vector u"
         )
     limit = arguments.numbers("offset", offset, rounding="up")
     if not np.isfinite(limit).all():
         raise ValueError(f"offset is {limit[~np.isfinite(limit)].flat[0]}: give a finite number")
     scale = arguments.positive("sigma", sigma, rounding="down")
-    try:
-        first, second, third = np.broadcast_arrays(mean, limit, scale)
-    except ValueError:
-        raise ValueError(
-            f"inner, offset and sigma have shapes {mean.shape}, {limit.shape} and {scale.shape}: "
-            "give shapes that broadcast"
-        ) from None
+    common_shape(inner=mean.shape, offset=limit.shape, sigma=scale.shape)
+    first, second, third = np.broadcast_arrays(mean, limit, scale)
     return first, second, third
 
 
@@ -141,13 +137,8 @@ def radius_vector(
     """
     mean, limit, scale = _scores(inner, offset, sigma)
     rest = arguments.probabilities("orthogonal", orthogonal, rounding="down")
-    try:
-        mean, rest, limit, scale = np.broadcast_arrays(mean, rest, limit, scale)
-    except ValueError:
-        raise ValueError(
-            f"orthogonal has shape {rest.shape} but the other arguments {mean.shape}: give shapes "
-            "that broadcast"
-        ) from None
+    common_shape(orthogonal=rest.shape, others=mean.shape)
+    mean, rest, limit, scale = np.broadcast_arrays(mean, rest, limit, scale)
     length = np.hypot(mean, rest)
     if (length > 1 + _BEYOND).any():
         raise ValueError(
@@ -244,12 +235,7 @@ def nearest_prototype(
     centre, points = _vectors(g, prototypes)
     scale = arguments.positive("sigma", sigma, rounding="down")
     batch = centre.shape[:-1]
-    try:
-        shape = np.broadcast_shapes(batch, scale.shape)
-    except ValueError:
-        raise ValueError(
-            f"sigma has shape {scale.shape} but g holds {batch} vectors: give shapes that broadcast"
-        ) from None
+    shape = common_shape(g=batch, sigma=scale.shape)
     rows = centre.reshape(-1, centre.shape[-1])
     predicted = np.argmax(rows @ points.T - (points * points).sum(axis=1) / 2, axis=1)
     steps = np.full((len(rows), len(points)), np.inf)
