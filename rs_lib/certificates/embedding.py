@@ -39,7 +39,7 @@ _BEYOND = 1e-9
 _INSIDE = 1 - 1e-6
 """Length up to which the vector certificate is tight."""
 
-_LARGEST_BLOCK = 2**12
+_LARGEST_BLOCK = 2**8
 _BACKWARD = 50
 
 
@@ -238,14 +238,11 @@ def nearest_prototype(
     shape = common_shape(g=batch, sigma=scale.shape)
     rows = centre.reshape(-1, centre.shape[-1])
     predicted = np.argmax(rows @ points.T - (points * points).sum(axis=1) / 2, axis=1)
-    steps = np.full((len(rows), len(points)), np.inf)
-    for own in range(len(points)):
-        mine = np.flatnonzero(predicted == own)
-        for rival in range(len(points)):
-            if mine.size and rival != own:
-                seen = _seen(rows[mine], points[own], points[rival])
-                steps[mine, rival] = _CERTIFICATES[certificate](*seen)
-    steps[np.arange(len(rows)), predicted] = np.nan  # no rival of itself
+    steps = np.full((len(rows), len(points)), np.nan)  # NaN: no rival of itself
+    for rival, point in enumerate(points):
+        others = np.flatnonzero(predicted != rival)
+        seen = _seen(rows[others], points[predicted[others]], point)
+        steps[others, rival] = _CERTIFICATES[certificate](*seen)
     binding = np.nanargmin(steps, axis=1)
     radius = _scaled(np.nanmin(steps, axis=1).reshape(batch), scale)
     named = (np.broadcast_to(part.reshape(batch), shape)[()] for part in (predicted, binding))
@@ -290,23 +287,22 @@ def _dot(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]
 
 
 def _seen(g: FloatArray, own: FloatArray, rival: FloatArray) -> tuple[FloatArray, ...]:
-    """Lower bounds of <g, u> and |g_orth|, an upper bound of b, for rows g [n, D]; each [n]."""
+    """Lower bounds of <g, u> and |g_orth|, an upper bound of b; [n], for g and own [n, D]."""
     between = own - rival
     # Scaled, so that squares of close prototypes do not vanish; a power of two changes no digit.
-    unit = 2.0 ** -np.ceil(np.log2(np.abs(between).max()))
-    between = between * unit
-    distance, _ = _dot(between, between)
-    distance = np.sqrt(distance)
-    error = (16 + own.size) * _UNIT
+    unit = 2.0 ** -np.ceil(np.log2(np.abs(between).max(axis=1)))
+    between = between * unit[:, None]
+    distance = np.sqrt(_dot(between, between)[0])
+    error = (16 + rival.size) * _UNIT
     along, slip = _dot(g, between)
     inner = along / distance
     inner_error = slip / distance + error * np.abs(inner)
     middle, slip = _dot(own + rival, between)
     offset = middle / distance / 2
     offset = offset + slip / distance + error * np.abs(offset)
-    across = g - inner[:, None] * (between / distance)
+    across = g - inner[:, None] * (between / distance[:, None])
     rest = np.sqrt((across * across).sum(axis=1))
     rest = rest - inner_error - error * (1 + np.abs(inner))
     low = np.clip(inner - inner_error, -1.0, 1.0)
     room = np.sqrt((1 - np.abs(low)) * (1 + np.abs(low))) * (1 - 8 * _UNIT)
-    return low, np.clip(rest, 0.0, room), np.broadcast_to(offset, low.shape)
+    return low, np.clip(rest, 0.0, room), offset

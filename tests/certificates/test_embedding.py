@@ -313,7 +313,9 @@ def test_the_geometry_is_rounded_to_the_safe_side():
                 own = rng.normal(size=8)
                 rival = own + scale * rng.normal(size=8)
                 g = rng.normal(size=8) / 10
-                low, rest, offset = (float(x[0]) for x in embedding._seen(g[None], own, rival))
+                low, rest, offset = (
+                    float(x[0]) for x in embedding._seen(g[None], own[None], rival)
+                )
                 a, b, c = ([mpmath.mpf(float(x)) for x in v] for v in (own, rival, g))
                 gap = [x - y for x, y in zip(a, b, strict=True)]
                 size = mpmath.sqrt(mpmath.fdot(gap, gap))
