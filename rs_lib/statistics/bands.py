@@ -32,7 +32,7 @@ _SHARE = 0.03
 MOST_SAMPLES = 2_000
 """Most samples of `exact_level`, whose integers have n times the digits of a level."""
 
-_MOST_PRODUCTS = 2_000_000
+_MOST_WORK = 500_000_000
 
 
 def _ranks(samples: int) -> IntArray:
@@ -125,10 +125,10 @@ def exact_level(n: Any, ranks: Iterable[Any], levels: Iterable[Any]) -> Fraction
     if limits != sorted(limits) or limits[0] < 0 or limits[-1] > 1:
         raise ValueError(f"levels is {shown(levels)}: give numbers in [0, 1] that do not decrease")
     most = wanted[-1]
-    if len(wanted) * most * most // 2 > _MOST_PRODUCTS:
+    if len(wanted) * most * most // 2 * count > _MOST_WORK:
         raise ValueError(
-            f"ranks is {shown(wanted)}: give fewer or smaller ranks, up to {_MOST_PRODUCTS} "
-            "products of long integers"
+            f"ranks is {shown(wanted)} of {count}: give fewer or smaller ranks, which take no more "
+            "than some seconds"
         )
     unit = math.lcm(*(level.denominator for level in limits))
     places = [int(level * unit) for level in limits]
