@@ -284,6 +284,15 @@ def require_channels_first(name: str, shape: Sequence[int]) -> None:
         )
 
 
+def common_shape(**shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape to which arguments of these shapes broadcast, or raise ValueError."""
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        named = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes are {named}: give shapes that broadcast") from None
+
+
 def one_of(name: str, value: str, choices: Sequence[str]) -> str:
     """Return `value`, or raise ValueError unless it is one of `choices`."""
     if not isinstance(value, str) or value not in choices:

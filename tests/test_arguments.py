@@ -66,3 +66,9 @@ def test_one_of_lists_the_choices():
     assert arguments.one_of("law", "gaussian", ["gaussian", "laplace"]) == "gaussian"
     with pytest.raises(ValueError, match="law is 'cauchy': give one of gaussian, laplace"):
         arguments.one_of("law", "cauchy", ["gaussian", "laplace"])
+
+
+def test_shapes_that_do_not_broadcast_are_named():
+    assert arguments.common_shape(first=(2, 1), second=(3,), third=()) == (2, 3)
+    with pytest.raises(ValueError, match=r"shapes are first \(2,\), second \(3,\): give shapes"):
+        arguments.common_shape(first=(2,), second=(3,))

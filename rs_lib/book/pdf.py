@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from rs_lib.book import contents, paper, site
+from rs_lib.book import citation, contents, paper, site
 from rs_lib.book.contents import SiteError
 from rs_lib.book.house import House
 from rs_lib.record import digests, files

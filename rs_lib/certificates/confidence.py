@@ -23,7 +23,7 @@ import numpy.typing as npt
 from scipy import special
 
 from rs_lib import arguments
-from rs_lib.arguments import FloatArray, shown
+from rs_lib.arguments import FloatArray, common_shape, shown
 from rs_lib.certificates.sorted_scores import (
     QUANTILE_ERROR,
     TAIL_ERROR,
@@ -97,7 +97,7 @@ def lower(
     scale = arguments.positive("sigma", sigma, rounding="down")
     distance = arguments.nonnegative("radius", radius, rounding="up")
     steps = _steps(distance, scale)
-    shape = _common(masses.shape[:-1], steps.shape)
+    shape = common_shape(survival=masses.shape[:-1], radius=distance.shape, sigma=scale.shape)
     steps = np.broadcast_to(steps, shape).ravel()
     bound = np.empty(steps.size)
     for part, rows in blocks(masses, shape):
@@ -111,19 +111,10 @@ def lower(
 
 def _steps(distance: FloatArray, scale: FloatArray) -> FloatArray:
     """Return distance / scale, rounded up and capped where nothing is left; broadcast."""
+    common_shape(radius=distance.shape, sigma=scale.shape)
     with np.errstate(over="ignore"):
         steps = np.nextafter(distance / scale, np.inf)
     return np.asarray(np.where(distance == 0, 0.0, np.minimum(steps, 1e6)))
-
-
-def _common(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
-    try:
-        return np.broadcast_shapes(first, second)
-    except ValueError:
-        raise ValueError(
-            f"survival is given for a batch of shape {first}, the other arguments have shape "
-            f"{second}: give shapes that broadcast"
-        ) from None
 
 
 def radius(
@@ -145,8 +136,8 @@ def radius(
     cuts, masses, least = _checked(thresholds, survival, low)
     scale = arguments.positive("sigma", sigma, rounding="down")
     aim = arguments.numbers("level", level, rounding="up")
-    shape = _common(masses.shape[:-1], aim.shape)
-    _common(shape, scale.shape)
+    shape = common_shape(survival=masses.shape[:-1], level=aim.shape)
+    common_shape(survival=masses.shape[:-1], level=aim.shape, sigma=scale.shape)
     aims = np.broadcast_to(aim, shape).ravel()
     steps = np.empty(aims.size)
     for part, rows in blocks(masses, shape):
@@ -183,13 +174,14 @@ def mean_lower(
     top = arguments.numbers("high", high, rounding="up")
     scale = arguments.positive("sigma", sigma, rounding="down")
     steps = _steps(arguments.nonnegative("radius", radius, rounding="up"), scale)
+    common_shape(mean=centre.shape, low=bottom.shape, high=top.shape, radius=steps.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         span = top - bottom
     if not ((span > 0) & np.isfinite(span)).all():
         raise ValueError(
             f"low is {shown(bottom)} and high {shown(top)}: give a finite range, low below high"
         )
-    outside = (centre < bottom) | (centre > top)
+    outside = (centre < bottom) | (arguments.numbers("mean", mean, rounding="up") > top)
     if outside.any():
         worst = np.broadcast_to(centre, outside.shape)[outside][0]
         raise ValueError(

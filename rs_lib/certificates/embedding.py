@@ -25,7 +25,7 @@ import numpy.typing as npt
 from scipy import special
 
 from rs_lib import arguments
-from rs_lib.arguments import FloatArray, IntArray, shown
+from rs_lib.arguments import FloatArray, IntArray, common_shape, shown
 from rs_lib.certificates import confidence, vector_dual
 from rs_lib.certificates.vector_dual import Point
 
@@ -39,7 +39,7 @@ _BEYOND = 1e-9
 _INSIDE = 1 - 1e-6
 """Length up to which the vector certificate is tight."""
 
-_LARGEST_BLOCK = 2**12
+_LARGEST_BLOCK = 2**8
 _BACKWARD = 50
 
 
@@ -48,22 +48,18 @@ def _scores(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return inner down, offset up and sigma down, broadcast."""
     mean = arguments.numbers("inner", inner, rounding="down")
-    if (np.abs(mean) > 1).any():
+    outside = (mean < -1) | (arguments.numbers("inner", inner, rounding="up") > 1)
+    if outside.any():
         raise ValueError(
-            f"inner is {mean[np.abs(mean) > 1].flat[0]}: give <g, u> in [-1, 1], for the mean g of "
-            "unit vectors and a unit vector u"
+            f"inner is {mean[outside].flat[0]}: give <g, u> in [-1, 1], for the mean g of unit "
+            "vectors and a unit vector u"
         )
     limit = arguments.numbers("offset", offset, rounding="up")
     if not np.isfinite(limit).all():
         raise ValueError(f"offset is {limit[~np.isfinite(limit)].flat[0]}: give a finite number")
     scale = arguments.positive("sigma", sigma, rounding="down")
-    try:
-        first, second, third = np.broadcast_arrays(mean, limit, scale)
-    except ValueError:
-        raise ValueError(
-            f"inner, offset and sigma have shapes {mean.shape}, {limit.shape} and {scale.shape}: "
-            "give shapes that broadcast"
-        ) from None
+    common_shape(inner=mean.shape, offset=limit.shape, sigma=scale.shape)
+    first, second, third = np.broadcast_arrays(mean, limit, scale)
     return first, second, third
 
 
@@ -141,13 +137,8 @@ def radius_vector(
     """
     mean, limit, scale = _scores(inner, offset, sigma)
     rest = arguments.probabilities("orthogonal", orthogonal, rounding="down")
-    try:
-        mean, rest, limit, scale = np.broadcast_arrays(mean, rest, limit, scale)
-    except ValueError:
-        raise ValueError(
-            f"orthogonal has shape {rest.shape} but the other arguments {mean.shape}: give shapes "
-            "that broadcast"
-        ) from None
+    common_shape(orthogonal=rest.shape, others=mean.shape)
+    mean, rest, limit, scale = np.broadcast_arrays(mean, rest, limit, scale)
     length = np.hypot(mean, rest)
     if (length > 1 + _BEYOND).any():
         raise ValueError(
@@ -244,22 +235,14 @@ def nearest_prototype(
     centre, points = _vectors(g, prototypes)
     scale = arguments.positive("sigma", sigma, rounding="down")
     batch = centre.shape[:-1]
-    try:
-        shape = np.broadcast_shapes(batch, scale.shape)
-    except ValueError:
-        raise ValueError(
-            f"sigma has shape {scale.shape} but g holds {batch} vectors: give shapes that broadcast"
-        ) from None
+    shape = common_shape(g=batch, sigma=scale.shape)
     rows = centre.reshape(-1, centre.shape[-1])
     predicted = np.argmax(rows @ points.T - (points * points).sum(axis=1) / 2, axis=1)
-    steps = np.full((len(rows), len(points)), np.inf)
-    for own in range(len(points)):
-        mine = np.flatnonzero(predicted == own)
-        for rival in range(len(points)):
-            if mine.size and rival != own:
-                seen = _seen(rows[mine], points[own], points[rival])
-                steps[mine, rival] = _CERTIFICATES[certificate](*seen)
-    steps[np.arange(len(rows)), predicted] = np.nan  # no rival of itself
+    steps = np.full((len(rows), len(points)), np.nan)  # NaN: no rival of itself
+    for rival, point in enumerate(points):
+        others = np.flatnonzero(predicted != rival)
+        seen = _seen(rows[others], points[predicted[others]], point)
+        steps[others, rival] = _CERTIFICATES[certificate](*seen)
     binding = np.nanargmin(steps, axis=1)
     radius = _scaled(np.nanmin(steps, axis=1).reshape(batch), scale)
     named = (np.broadcast_to(part.reshape(batch), shape)[()] for part in (predicted, binding))
@@ -304,23 +287,22 @@ def _dot(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]
 
 
 def _seen(g: FloatArray, own: FloatArray, rival: FloatArray) -> tuple[FloatArray, ...]:
-    """Lower bounds of <g, u> and |g_orth|, an upper bound of b, for rows g [n, D]; each [n]."""
+    """Lower bounds of <g, u> and |g_orth|, an upper bound of b; [n], for g and own [n, D]."""
     between = own - rival
     # Scaled, so that squares of close prototypes do not vanish; a power of two changes no digit.
-    unit = 2.0 ** -np.ceil(np.log2(np.abs(between).max()))
-    between = between * unit
-    distance, _ = _dot(between, between)
-    distance = np.sqrt(distance)
-    error = (16 + own.size) * _UNIT
+    unit = 2.0 ** -np.ceil(np.log2(np.abs(between).max(axis=1)))
+    between = between * unit[:, None]
+    distance = np.sqrt(_dot(between, between)[0])
+    error = (16 + rival.size) * _UNIT
     along, slip = _dot(g, between)
     inner = along / distance
     inner_error = slip / distance + error * np.abs(inner)
     middle, slip = _dot(own + rival, between)
     offset = middle / distance / 2
     offset = offset + slip / distance + error * np.abs(offset)
-    across = g - inner[:, None] * (between / distance)
+    across = g - inner[:, None] * (between / distance[:, None])
     rest = np.sqrt((across * across).sum(axis=1))
     rest = rest - inner_error - error * (1 + np.abs(inner))
     low = np.clip(inner - inner_error, -1.0, 1.0)
     room = np.sqrt((1 - np.abs(low)) * (1 + np.abs(low))) * (1 - 8 * _UNIT)
-    return low, np.clip(rest, 0.0, room), np.broadcast_to(offset, low.shape)
+    return low, np.clip(rest, 0.0, room), offset

@@ -51,9 +51,13 @@ class Batch:
 
 
 def log_scores(model: nn.Module, images: Tensor, noises: Tensor) -> Tensor:
-    """log F_i, [m, N, C]: scores of `images` [N, ...] under each of the noises, in one pass."""
-    noisy = (images + noises).flatten(0, 1)
-    logs = log_softmax(model(noisy), dim=1)
+    """log F_i, [m, N, C]: scores of `images` [N, ...] under each of the noises.
+
+    On a GPU in one pass; on a CPU noise by noise, so that what a layer works on stays in the cache.
+    """
+    if noises.device.type == "cpu":
+        return torch.stack([log_softmax(model(images + noise), dim=1) for noise in noises])
+    logs = log_softmax(model((images + noises).flatten(0, 1)), dim=1)
     scores: Tensor = logs.view(len(noises), len(images), -1)
     return scores
 

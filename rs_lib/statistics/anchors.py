@@ -95,6 +95,7 @@ def largest_error(p_bar: npt.ArrayLike, divergence: npt.ArrayLike) -> FloatArray
     budget = arguments.numbers("divergence", divergence, rounding="up")
     if (budget < 0).any():
         raise ValueError(f"divergence is {budget.min()}: give a number of at least 0")
+    arguments.common_shape(p_bar=mean.shape, divergence=budget.shape)
     p, most = np.broadcast_arrays(mean, budget)
     inside = np.where((p > 0.5) & (p < 1), p, 0.75)  # others are settled below
     whole = _entropy_gap(2 * inside - 1) * (1 - _ERROR)

@@ -15,7 +15,7 @@ Source: ours; for the joint level of such bands Steck (1971) and Noe (1972).
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -32,7 +32,7 @@ _SHARE = 0.03
 MOST_SAMPLES = 2_000
 """Most samples of `exact_level`, whose integers have n times the digits of a level."""
 
-_MOST_PRODUCTS = 2_000_000
+_MOST_WORK = 500_000_000
 
 
 def _ranks(samples: int) -> IntArray:
@@ -97,7 +97,7 @@ def survival_lower(counts: npt.ArrayLike, alpha: npt.ArrayLike) -> FloatArray:
     return bounds.reshape(given.shape)
 
 
-def exact_level(n: Any, ranks: Sequence[Any], levels: Sequence[Any]) -> Fraction:
+def exact_level(n: Any, ranks: Iterable[Any], levels: Iterable[Any]) -> Fraction:
     """Probability that U_(j) > u_j for at least one of the ranks j: the exact error of a band.
 
     U_(1) <= ... <= U_(n) are n independent uniform numbers in order; `ranks` increase within
@@ -111,6 +111,9 @@ def exact_level(n: Any, ranks: Sequence[Any], levels: Sequence[Any]) -> Fraction
     Source: Noe (1972), one-sided.
     """
     count = arguments.integer("n", n, least=1, most=MOST_SAMPLES)
+    for name, given in (("ranks", ranks), ("levels", levels)):
+        if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
+            raise ValueError(f"{name} is {shown(given)}: give a list of numbers")
     wanted = [arguments.integer("ranks", rank, least=1, most=count) for rank in ranks]
     limits = [arguments.as_fraction("levels", level) for level in levels]
     if not wanted or len(limits) != len(wanted):
@@ -122,10 +125,10 @@ def exact_level(n: Any, ranks: Sequence[Any], levels: Sequence[Any]) -> Fraction
     if limits != sorted(limits) or limits[0] < 0 or limits[-1] > 1:
         raise ValueError(f"levels is {shown(levels)}: give numbers in [0, 1] that do not decrease")
     most = wanted[-1]
-    if len(wanted) * most * most // 2 > _MOST_PRODUCTS:
+    if len(wanted) * most * most // 2 * count > _MOST_WORK:
         raise ValueError(
-            f"ranks is {shown(wanted)}: give fewer or smaller ranks, up to {_MOST_PRODUCTS} "
-            "products of long integers"
+            f"ranks is {shown(wanted)} of {count}: give fewer or smaller ranks, which take no more "
+            "than some seconds"
         )
     unit = math.lcm(*(level.denominator for level in limits))
     places = [int(level * unit) for level in limits]

@@ -3,6 +3,8 @@
 Nothing here is random but seeded draws of cases, each of which is checked for certain.
 """
 
+from fractions import Fraction
+
 import mpmath
 import numpy as np
 import pytest
@@ -311,7 +313,9 @@ def test_the_geometry_is_rounded_to_the_safe_side():
                 own = rng.normal(size=8)
                 rival = own + scale * rng.normal(size=8)
                 g = rng.normal(size=8) / 10
-                low, rest, offset = (float(x[0]) for x in embedding._seen(g[None], own, rival))
+                low, rest, offset = (
+                    float(x[0]) for x in embedding._seen(g[None], own[None], rival)
+                )
                 a, b, c = ([mpmath.mpf(float(x)) for x in v] for v in (own, rival, g))
                 gap = [x - y for x, y in zip(a, b, strict=True)]
                 size = mpmath.sqrt(mpmath.fdot(gap, gap))
@@ -339,14 +343,15 @@ def test_ties_and_batches():
     ("call", "message"),
     [
         (lambda: radius_mean(1.1, 0, 1), "inner is 1.1: give <g, u> in"),
+        (lambda: radius_mean(1 + Fraction(1, 10**30), 0, 1), "inner is 1.0: give <g, u> in"),
         (lambda: radius_mean(np.nan, 0, 1), "inner holds NaN"),
         (lambda: radius_mean(0.3, np.inf, 1), "offset is inf"),
         (lambda: radius_lipschitz(0.3, 0, 0), "sigma is"),
         (lambda: radius_lipschitz(0.3, 0, np.inf), "sigma is"),
-        (lambda: radius_mean([0.3, 0.2], [0, 0, 0], 1), "inner, offset and sigma have shapes"),
+        (lambda: radius_mean([0.3, 0.2], [0, 0, 0], 1), "shapes are inner"),
         (lambda: radius_vector(0.3, -0.1, 0, 1), "orthogonal is -0.1"),
         (lambda: radius_vector(0.8, 0.7, 0, 1), "make a vector of length 1.06"),
-        (lambda: radius_vector([0.3, 0.2], [0.1] * 3, 0, 1), "orthogonal has shape"),
+        (lambda: radius_vector([0.3, 0.2], [0.1] * 3, 0, 1), "shapes are orthogonal"),
         (lambda: radius_law([0.3, 1.2], [0.9, 0.1], 0, 1), "thresholds holds 1.2"),
         (lambda: radius_law([0.3, 0.5], [0.1, 0.9], 0, 1), "survival rises to 0.9"),
         (lambda: radius_law([-1.5], [0.9], 0, 1), "low is -1.0"),
@@ -360,7 +365,7 @@ def test_ties_and_batches():
         (lambda: nearest_prototype([0.3, 0.3], THREE + 1e200, 1), "prototypes holds"),
         (lambda: nearest_prototype([0.3, 0.3], THREE, -1), "sigma is"),
         (lambda: nearest_prototype([0.3, 0.3], THREE, [[1, 2]] * 2, "law"), "certificate is 'law'"),
-        (lambda: nearest_prototype(np.zeros((3, 2)), THREE, [1, 2]), "sigma has shape"),
+        (lambda: nearest_prototype(np.zeros((3, 2)), THREE, [1, 2]), "shapes are g"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call, message):

@@ -150,6 +150,8 @@ def test_rows_of_unequal_samples_are_like_single_rows():
         (lambda: survival_lower([1, 1], [0.1, 0.2]), "alpha is"),
         (lambda: exact_level(0, [1], [0.5]), "n is 0"),
         (lambda: exact_level(4, [], []), "levels has 0 entries"),
+        (lambda: exact_level(4, 1, 0.5), "ranks is 1: give a list"),
+        (lambda: exact_level(4, [1], 0.5), "levels is 0.5: give a list"),
         (lambda: exact_level(4, [1, 2], [0.5]), "levels has 1 entries but ranks 2"),
         (lambda: exact_level(4, [2, 1], [0.5, 0.6]), "ranks is"),
         (lambda: exact_level(4, [1, 5], [0.5, 0.6]), "ranks is 5"),

@@ -230,6 +230,7 @@ def test_largest_errors_at_the_ends():
         (lambda: largest_error(1.2, 0.1), "p_bar is 1.2"),
         (lambda: largest_error(0.9, -0.1), "divergence is -0.1"),
         (lambda: largest_error(0.9, np.nan), "divergence holds NaN"),
+        (lambda: largest_error([0.9, 0.8], [0.1] * 3), "shapes are p_bar"),
     ],
 )
 def test_bad_anchors_are_refused(call, message):
