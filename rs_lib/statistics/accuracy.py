@@ -106,6 +106,8 @@ def vote_margin(p: npt.ArrayLike, correct: npt.ArrayLike) -> float:
     False.
 
     Source: ours.
+
+    In the book: thm-tc-neutral.
     """
     share, right = _votes(p, correct)
     return math.fsum(2 * np.maximum(share - 0.5, 0.0)[right]) / share.size
@@ -140,6 +142,8 @@ def average_certified_radius_bounds(
     outside [0, 1] or below some p that counts.
 
     Source: ours.
+
+    In the book: prop-tc-bounds.
     """
     share, right = _votes(p, correct)
     unit, largest = (

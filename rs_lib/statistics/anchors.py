@@ -40,6 +40,8 @@ def barrier(q: npt.ArrayLike) -> FloatArray:
     Raises ValueError for entries outside [0, 1], one class, or rows whose sum is not 1.
 
     Source: ours.
+
+    In the book: thm-tc-anchor, eq-tc-barrier.
     """
     weights = arguments.probabilities("q", q, rounding="nearest")
     if weights.ndim == 0 or weights.shape[-1] < 2:
@@ -90,6 +92,8 @@ def largest_error(p_bar: npt.ArrayLike, divergence: npt.ArrayLike) -> FloatArray
     Raises ValueError for p_bar outside [0, 1] or a divergence that is negative or NaN.
 
     Source: ours.
+
+    In the book: thm-tc-sharp, eq-tc-sharp.
     """
     mean = arguments.probabilities("p_bar", p_bar, rounding="down")
     budget = arguments.numbers("divergence", divergence, rounding="up")

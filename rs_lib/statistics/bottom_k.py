@@ -23,6 +23,8 @@ def distribution(votes: Any, p: Any) -> tuple[Fraction, ...]:
     Raises ValueError for votes outside 1 .. `MOST_VOTES` or p outside [0, 1].
 
     Source: Jeong, Kim and Shin (2023), section 3.2, and their code; the law is ours.
+
+    In the book: prop-tc-bottom, eq-tc-bottom.
     """
     count = arguments.integer("votes", votes, least=1, most=MOST_VOTES)
     share = arguments.as_fraction("p", p)
