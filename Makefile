@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter full serve record verify bench format lock clean
+.PHONY: help book test chapter full serve record verify proofs proofs-audit bench format lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo; echo "chapter:  make chapter C=neyman-pearson-radii PROFILE=full DEVICE=cuda"
 	@echo "          make chapter C=neyman-pearson-radii P='sigma=0.5 epochs=3'"
 
@@ -46,6 +46,14 @@ record: $(READY)  ## take what the last build drew into the record of figures, o
 verify: $(READY)  ## run the chapters again and compare every figure with its record
 	@$(RUN) -m rs_lib.book verify
 
+proofs:  ## check the Coq proofs, their statements, and numbers of the library (needs Coq)
+	@$(MAKE) --no-print-directory -C proofs statements
+	@$(MAKE) --no-print-directory $(READY)
+	@$(MAKE) --no-print-directory -C proofs instances PYTHON=$(abspath $(RUN))
+
+proofs-audit:  ## let Coq's kernel alone check the compiled proofs again (coqchk)
+	@$(MAKE) --no-print-directory -C proofs audit
+
 bench: $(READY)  ## measure the engine against the textbook loop and the bare forward pass
 	@OMP_NUM_THREADS=1 $(RUN) -m benchmarks
 
@@ -59,5 +67,5 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 	  --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what is generated, but not the environment nor the stages of long runs
-	rm -rf book/chapters
+	rm -rf book/chapters proofs/*.vo* proofs/*.glob proofs/.*.aux
 	@if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name stages -exec rm -rf {} +; fi

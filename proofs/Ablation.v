@@ -1,0 +1,134 @@
+(* Randomized ablation: k of d pixels are kept, rho are changed.
+   Book: thm-ra-coupling, thm-ra-radius (one-sided form), the example that attains Delta. *)
+From mathcomp Require Import all_ssreflect all_algebra.
+Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
+Import Order.Theory GRing.Theory Num.Theory.
+Local Open Scope ring_scope.
+
+Section Coupling.
+
+(* A uniform draw from a finite set of views; two functions that agree outside a bad set. *)
+Variables (R : realFieldType) (T : finType).
+Implicit Types (omega bad : {set T}) (f : pred T).
+
+Definition prob omega f : R := #|[set t in omega | f t]|%:R / #|omega|%:R.
+
+Lemma coupling omega bad f f' : (forall t, t \in omega -> t \notin bad -> f t = f' t) ->
+  `|prob omega f - prob omega f'| <= #|omega :&: bad|%:R / #|omega|%:R.
+Proof.
+move=> same; wlog le : f f' same / (#|[set t in omega | f' t]| <= #|[set t in omega | f t]|)%N.
+  move=> wl; case: (leqP #|[set t in omega | f' t]| #|[set t in omega | f t]|) => [|/ltnW] le.
+    exact: wl.
+  by rewrite distrC; apply: wl => // t to tb; rewrite same.
+rewrite /prob -mulrBl -natrB // normrM normr_nat ger0_norm ?invr_ge0 ?ler0n //.
+rewrite ler_wpmul2r ?invr_ge0 ?ler0n // ler_nat leq_subLR.
+have -> : [set t in omega | f t] = [set t in omega :&: bad | f t] :|: [set t in omega :\: bad | f t].
+  by apply/setP => t; rewrite !inE; case: (t \in omega); case: (t \in bad); rewrite ?orbF.
+apply: leq_trans (leq_card_setU _ _) _; rewrite addnC leq_add //.
+  apply: subset_leq_card; apply/subsetP => t; rewrite !inE => /andP[/andP[tb to] ft].
+  by rewrite to -(same t to tb).
+by apply: subset_leq_card; apply/subsetP => t; rewrite !inE => /andP[].
+Qed.
+
+End Coupling.
+
+Section Ablation.
+
+Variables (R : realFieldType) (d k : nat) (pixel : eqType).
+
+Definition image := 'I_d -> pixel.
+Definition kept := [set T : {set 'I_d} | #|T| == k].
+Definition view (x : image) (T : {set 'I_d}) : 'I_d -> option pixel :=
+  fun i => if i \in T then Some (x i) else None.
+Definition changed (x x' : image) := [set i | x i != x' i].
+
+(* Delta(rho) = 1 - C(d - rho, k) / C(d, k). *)
+Definition delta (rho : nat) : R := 1 - 'C(d - rho, k)%:R / 'C(d, k)%:R.
+
+Lemma card_kept : #|kept| = 'C(d, k).
+Proof. by rewrite -[in RHS](card_ord d) -card_draws. Qed.
+
+Lemma card_missing (D : {set 'I_d}) :
+  #|[set T in kept | [disjoint T & D]]| = 'C(d - #|D|, k).
+Proof.
+have -> : (d - #|D|)%N = #|~: D| by [rewrite [RHS]cardsCs setCK card_ord].
+rewrite -cards_draws; apply: eq_card => T.
+by rewrite !inE andbC disjoints_subset.
+Qed.
+
+Lemma share_meeting (D : {set 'I_d}) : (k <= d)%N ->
+  #|kept :&: [set T : {set 'I_d} | ~~ [disjoint T & D]]|%:R / #|kept|%:R = delta #|D|.
+Proof.
+move=> kd; rewrite /delta card_kept -card_missing.
+have C0 : 'C(d, k)%:R != 0 :> R by rewrite pnatr_eq0 -lt0n bin_gt0.
+rewrite -[X in X - _](divff C0) -mulrBl; congr (_ / _).
+rewrite -card_kept -(cardsID [set T : {set 'I_d} | [disjoint T & D]] kept) natrD.
+have -> : [set T in kept | [disjoint T & D]] = kept :&: [set T : {set 'I_d} | [disjoint T & D]].
+  by apply/setP => T; rewrite !inE.
+rewrite addrAC subrr add0r; congr (_%:R); apply: eq_card => T.
+by rewrite !inE andbC.
+Qed.
+
+Lemma delta_le rho rho' : (rho <= rho')%N -> delta rho <= delta rho'.
+Proof.
+move=> le; rewrite /delta ler_add2l ler_opp2 ler_wpmul2r ?invr_ge0 ?ler0n // ler_nat.
+by rewrite leq_bin2l // leq_sub2l.
+Qed.
+
+Section Classifier.
+
+(* Any base classifier: it sees a view and says A or not. *)
+Variable base : ('I_d -> option pixel) -> bool.
+Hypothesis base_ext : forall v v', v =1 v' -> base v = base v'.
+
+Definition g (x : image) : R := prob R kept (fun T => base (view x T)).
+
+(** If x and x' differ in at most rho of d pixels, the shares of the views of k pixels on which a base
+    classifier says A differ by at most Delta(rho) = 1 - C(d - rho, k) / C(d, k).
+    Book: thm-ra-coupling. *)
+Theorem ablation_coupling x x' rho : (k <= d)%N -> (#|changed x x'| <= rho)%N ->
+  `|g x - g x'| <= delta rho.
+Proof.
+move=> kd few; apply: le_trans (delta_le few); rewrite -share_meeting //.
+apply: coupling => T _; rewrite inE negbK => apart; apply: base_ext => i; rewrite /view.
+case: ifP => // iT; congr Some; apply/eqP; have := disjointFr apart iT.
+by rewrite inE => /negbFE.
+Qed.
+
+(** If more than 1/2 + Delta(rho) of the views of x say A, more than 1/2 of the views of every x' that
+    differs from x in at most rho pixels do.
+    Book: thm-ra-radius. *)
+Theorem ablation_certificate x x' rho : (k <= d)%N -> (#|changed x x'| <= rho)%N ->
+  2%:R^-1 + delta rho < g x -> 2%:R^-1 < g x'.
+Proof.
+move=> kd few big; have := ablation_coupling kd few.
+rewrite ler_distl => /andP[_]; rewrite -ler_subl_addr => /(lt_le_trans _); apply.
+by rewrite ltr_subr_addr.
+Qed.
+
+End Classifier.
+
+(** Some base classifier says A on all views of x and on the share 1 - Delta(rho) of those of x', rho the
+    number of pixels where they differ.
+    Book: prop-ra-tight. *)
+Theorem ablation_tight (x x' : image) : (k <= d)%N ->
+  exists base, [/\ forall v v', v =1 v' -> base v = base v', g base x = 1
+                 & g base x' = 1 - delta #|changed x x'|].
+Proof.
+move=> kd; pose base (v : 'I_d -> option pixel) := [forall i, (v i == None) || (v i == Some (x i))].
+have C0 : #|kept|%:R != 0 :> R by rewrite card_kept pnatr_eq0 -lt0n bin_gt0.
+exists base; split.
+- by move=> v v' vv; apply: eq_forallb => i; rewrite vv.
+- rewrite /g /prob (_ : [set _ in _ | _] = kept) ?divff //.
+  apply/setP => T; rewrite !inE andbC /base (_ : [forall i, _] = true) //; apply/forallP => i.
+  by rewrite /view; case: ifP => _; rewrite !eqxx ?orbT.
+rewrite /delta subKr /g /prob card_kept -card_missing; congr (_%:R / _).
+apply: eq_card => T; rewrite !inE; congr (_ && _).
+apply/idP/idP => [/forallP all|apart]; last (apply/forallP => i).
+  rewrite disjoints_subset; apply/subsetP => i iT; have := all i.
+  by rewrite /view iT !inE /= => /eqP[->]; rewrite eqxx.
+rewrite /view; case: ifP => // iT; have := disjointFr apart iT.
+by rewrite inE => /negbFE/eqP->; rewrite eqxx orbT.
+Qed.
+
+End Ablation.
