@@ -67,5 +67,5 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 	  --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what is generated, but not the environment nor the stages of long runs
-	rm -rf book/chapters proofs/*.vo* proofs/*.glob proofs/.*.aux
+	rm -rf book/chapters proofs/*.vo* proofs/*.glob proofs/.*.aux proofs/.*.cache
 	@if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name stages -exec rm -rf {} +; fi
