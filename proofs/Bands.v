@@ -65,6 +65,22 @@ rewrite !inE; apply/(meets_arc (ltn_ord q))/imsetP.
 case=> i _ ->; exists i => //; apply: leq_trans (ltn_ord i) (geq_minr _ _).
 Qed.
 
+(** If bands do not wrap, so that they start at 0 ... W - s only, the patch meets at most
+    min(W - s + 1, s + m - 1) of them.
+    Book: thm-dp-bands. *)
+Theorem card_meets_inside : s <= W ->
+  #|[set q : 'I_W | (q <= W - s) && meets q]| <= minn (W - s + 1) (s + m - 1).
+Proof.
+move=> sW; rewrite leq_min; apply/andP; split; last first.
+  apply: (@leq_trans #|[set q : 'I_W | meets q]|); last by rewrite card_meets geq_minr.
+  by apply: subset_leq_card; apply/subsetP => q; rewrite !inE => /andP[].
+have le : W - s + 1 <= W by lia.
+rewrite -[X in _ <= X]card_ord -cardsT.
+apply: leq_trans (leq_imset_card (widen_ord le) _); apply: subset_leq_card; apply/subsetP => q.
+rewrite inE => /andP[qs _]; have q_lt : q < W - s + 1 by lia.
+by apply/imsetP; exists (Ordinal q_lt) => //; apply: val_inj.
+Qed.
+
 End Bands.
 
 Section Blocks.

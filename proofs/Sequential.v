@@ -53,6 +53,25 @@ case: (leqP a (c + b)) => // ca; rewrite leqNgt (leq_trans ca aa) /=.
 case: (leqP r' (c + b)) => // rc; rewrite ltnNge (leq_trans rr rc) /=; exact: IH.
 Qed.
 
+(* The larger of two boundaries at each look: a step of the running maximum over tests. *)
+Definition larger (s s' : option (nat * nat)) := match s, s' with
+  | Some (a, r), Some (a', r') => Some (maxn a a', maxn r r')
+  | _, _ => s'
+  end.
+Definition same_looks (s s' : option (nat * nat)) := isSome s == isSome s'.
+
+(** Of two tests with the same looks, replacing the second by the larger of both at each look makes the
+    boundaries nested, and only raises those of the second.
+    Book: prop-nested. *)
+Theorem running_maximum (steps steps' : plan) : all2 same_looks steps steps' ->
+  let top := [seq larger s.1 s.2 | s <- zip steps steps'] in
+  all2 raised steps top /\ all2 raised steps' top.
+Proof.
+elim: steps steps' => [|s steps IH] [|s' steps'] //= /andP[ss /IH[up up']].
+case: s s' ss => [[a r]|] [[a' r']|] //= _; rewrite up up' ?andbT //.
+by rewrite !leq_maxl !leq_maxr.
+Qed.
+
 Section Errors.
 
 Variable R : realFieldType.
@@ -84,6 +103,17 @@ apply: le_trans (level s); apply: le_trans (error_mono _ x0 xs (p1 s)).
 rewrite /error sizes; apply: Pr_sub; first by rewrite x0 (le_trans xs).
 move=> w _ /existsP[j /andP[xj cj]].
 have [_ up] := nest s j (small j xj); exact: raised_sub up cj.
+Qed.
+
+Lemma raised_size steps steps' : all2 raised steps steps' -> size steps = size steps'.
+Proof. by elim: steps steps' => [|s steps IH] [|s' steps'] //= /andP[_ /IH->]. Qed.
+
+(** A test whose boundaries are raised, at the same looks, certifies with no larger probability.
+    Book: prop-nested. *)
+Theorem raised_error steps steps' p : 0 <= p <= 1 -> all2 raised steps steps' ->
+  error steps' p <= error steps p.
+Proof.
+move=> p01 up; rewrite /error -(raised_size up); apply: Pr_sub => // w _; exact: raised_sub.
 Qed.
 
 (* The walk: what one vote does. *)

@@ -221,3 +221,61 @@ by rewrite card_meets.
 Qed.
 
 End Images.
+
+Section Blocks.
+
+(* The same for blocks of s x s pixels and a patch of a x b. *)
+Variables (pixel : eqType) (H W s a b i0 j0 K : nat).
+Hypotheses (s_gt0 : 0 < s) (a_gt0 : 0 < a) (b_gt0 : 0 < b).
+Hypotheses (rows : i0 + a <= H) (columns : j0 + b <= W).
+
+Definition block_view (x : image pixel H W) (q : 'I_H * 'I_W) : 'I_H -> 'I_W -> option pixel :=
+  fun i j => if in_band H s q.1 i && in_band W s q.2 j then Some (x i j) else None.
+
+Variable base : 'I_H * 'I_W -> ('I_H -> 'I_W -> option pixel) -> nat -> bool.
+Hypothesis base_ext : forall q v v', (forall i j, v i j = v' i j) -> base q v =1 base q v'.
+
+Definition block_votes (x : image pixel H W) (q : 'I_H * 'I_W) := base q (block_view x q).
+
+(** Any base classifier that sees one block at a time: if c leads every class at x by twice the number
+    min(H, s + a - 1) min(W, s + b - 1) of blocks that a patch meets, and by one more where that class
+    has the smaller index, then the answer is c at every x' that differs from x in a patch of a x b.
+    Book: thm-dp-counts. *)
+Theorem block_certificate (x x' : image pixel H W) c : c < K ->
+  (forall (i : 'I_H) (j : 'I_W), ~~ (in_patch a i0 i && in_patch b j0 j) -> x i j = x' i j) ->
+  (forall k, k < K -> k != c -> count (block_votes x) k + (k < c)
+     + 2 * (minn H (s + a - 1) * minn W (s + b - 1)) <= count (block_votes x) c) ->
+  ans K (block_votes x') = c.
+Proof.
+move=> cK same; apply: (@counts_sound _ _ [set q | block_meets s a b i0 j0 q]) => //.
+  move=> q k; rewrite inE => apart; apply: base_ext => i j; rewrite /block_view.
+  case: ifP => // qij; rewrite same //; apply: contra apart => ij.
+  by apply/existsP; exists (i, j); rewrite qij.
+by rewrite card_block_meets.
+Qed.
+
+End Blocks.
+
+(** Any two tables of votes f and f' that agree on the bands that miss the patch are cast by one base
+    classifier, f at x and f' at x', where x and x' differ at every pixel of the patch.  So what
+    positions_tight and counts_tight say of votes holds of base classifiers and images.
+    Book: thm-dp-positions, prop-dp-tight. *)
+Theorem base_exists (pixel : eqType) H W s m p (x x' : image pixel H W) (f f' : 'I_W -> nat -> bool) :
+  0 < H -> (forall i (j : 'I_W), in_patch m p j -> x i j != x' i j) ->
+  agree [set q : 'I_W | meets W s m p q] f f' ->
+  exists base, [/\ forall q v v', (forall i j, v i j = v' i j) -> base q v =1 base q v',
+    forall q k, votes s base x q k = f q k & forall q k, votes s base x' q k = f' q k].
+Proof.
+move=> H0 differ same.
+pose base (q : 'I_W) (v : 'I_H -> 'I_W -> option pixel) k :=
+  if [forall i, forall j, v i j == view s x q i j] then f q k else f' q k.
+exists base; split.
+- move=> q v v' vv k; rewrite /base; congr (if _ then _ else _).
+  by apply: eq_forallb => i; apply: eq_forallb => j; rewrite vv.
+- move=> q k; rewrite /votes /base; case: ifP => // /negP[].
+  by apply/forallP => i; apply/forallP => j.
+move=> q k; rewrite /votes /base; case: ifP => // /forallP seen.
+apply: same; rewrite inE; apply/negP => /existsP[j /andP[qj pj]].
+have /forallP/(_ j) := seen (Ordinal H0); rewrite /view qj => /eqP[] e.
+by have := differ (Ordinal H0) j pj; rewrite e eqxx.
+Qed.
