@@ -1,4 +1,4 @@
-# The two commands of the README: `make book` and `make test`. Both set up what they need.
+# The commands of the README: `make book`, `make test`, `make proofs`. They set up what they need, but for Coq.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python

@@ -110,7 +110,9 @@ def _spoken(house: House, file: str) -> dict[str, Theorem]:
     for match in _THEOREM.finditer(source):
         words, labels, name = match.groups()
         start = match.start() + match.group().rindex("Theorem")
-        end = source.index("Qed.", start)
+        end = source.find("Qed.", start)
+        if end < 0:
+            raise ValueError(f"proofs/{file}.v does not prove {name}: finish it by Qed")
         first, last = (source.count("\n", 0, place) + 1 for place in (start, end))
         named = tuple(re.split(r",\s*", labels)) if labels else ()
         found[name] = Theorem(file, name, " ".join(words.split()), named, "", (), first, last)
