@@ -114,10 +114,8 @@ def _state(outputs: list[Any], proved: Mapping[str, Theorem]) -> None:
     """Put the theorems of formal claims below them: words, statement, axioms, place."""
     for output in outputs:
         names = output.get("metadata", {}).get(METADATA, {}).get("theorems", [])
-        for name in names:
-            if name not in proved:
-                raise ValueError(f"a claim names {name}: no theorem of proofs/statements.txt")
-            output["data"]["text/html"] += formal.disclosure(proved[name])
+        for theorem in formal.named(names, proved):
+            output["data"]["text/html"] += formal.disclosure(theorem)
 
 
 def _hidden_or_claim(output: Any) -> bool:

@@ -5,6 +5,7 @@ Nothing here runs Coq. `make proofs` does, and fails unless Coq prints that file
 
 import html
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rs_lib.book.house import House
@@ -92,6 +93,14 @@ def theorems(house: House) -> dict[str, Theorem]:
             *(spoken.first, spoken.last),
         )
     return found
+
+
+def named(names: Sequence[str], proved: Mapping[str, Theorem]) -> list[Theorem]:
+    """Return the theorems of these names; ValueError for one that is not there (any more)."""
+    for name in names:
+        if name not in proved:
+            raise ValueError(f"a claim names {name}: no theorem of proofs/statements.txt")
+    return [proved[name] for name in names]
 
 
 def _printed(text: str) -> tuple[str, tuple[str, ...] | None]:

@@ -80,7 +80,7 @@ def _ledger_row(
     """Return a line of the ledger: the statement, how it was checked, the check and the code."""
     anchor = folding.anchor(claim.label)
     links = [_link(f"{chapter}.html#{anchor}", "check")] if anchor and claim.count else []
-    links += [_link(proved[name].page, name) for name in claim.theorems]
+    links += [_link(t.page, t.shown) for t in formal.named(claim.theorems, proved)]
     if not claim.theorems:
         links += [_link(f.page, f.shown) for f in functions.get(claim.label, [])]
     how = proofs_page.words(claim, proved) if claim.theorems else claim.how

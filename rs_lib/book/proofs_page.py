@@ -91,7 +91,7 @@ def _row(theorem: Theorem, found: Sequence[Claim]) -> str:
 
 def words(claim: Claim, proved: Mapping[str, Theorem]) -> str:
     """Return what the theorems of a formal claim say, on one line, and which part they cover."""
-    said = " ".join(proved[name].words for name in claim.theorems)
+    said = " ".join(theorem.words for theorem in formal.named(claim.theorems, proved))
     return f"Proved in Coq{claim.part}: {said}"
 
 
