@@ -24,7 +24,7 @@ have := leq_pmulr s W_gt0; rewrite /first; move: (s * W) => K; lia.
 Qed.
 
 (** A band q meets the patch exactly if it starts on the arc of the s + m - 1 columns from p - s + 1 to
-    p + m - 1, around the circle. (`first` is p - s + 1, moved up by s rounds to be a natural number.)
+    p + m - 1, around the circle. (The statement moves p - s + 1 up by s rounds: a natural number.)
     Book: thm-dp-bands, eq-dp-reach. *)
 Theorem meets_arc q : q < W ->
   reflect (exists2 i, i < s + m - 1 & (first + i) %% W = q) (meets q).

@@ -47,7 +47,7 @@ def pages(house: House, ledger: Mapping[str, Sequence[Claim]]) -> dict[str, str]
         return {}
     places = library.label_places(house)
     found = [claim for claims in ledger.values() for claim in claims if claim.theorems]
-    made = {"proofs": f"{HEAD}\n{_tables(proved, found)}"}
+    made = {"proofs": f"{HEAD}\n{_axioms(proved)}\n{_tables(proved, found)}"}
     for file in dict.fromkeys(theorem.file for theorem in proved.values()):
         source = (house.proofs / f"{file}.v").read_text()
         name = f"{formal.FOLDER}/{file}"
@@ -55,6 +55,20 @@ def pages(house: House, ledger: Mapping[str, Sequence[Claim]]) -> dict[str, str]
             f"{file}.v", source, get_lexer_by_name("coq"), _NAMED, places
         )
     return made
+
+
+def _axioms(proved: Mapping[str, Theorem]) -> str:
+    """Return a list of all axioms by name, each set with the files whose theorems rest on it."""
+    resting: dict[tuple[str, ...], list[str]] = {}
+    for theorem in proved.values():
+        if theorem.axioms and theorem.file not in resting.setdefault(theorem.axioms, []):
+            resting[theorem.axioms].append(theorem.file)
+    lines = [
+        f"- {', '.join(places)}: {', '.join(f'`{name}`' for name in axioms)}."
+        for axioms, places in resting.items()
+    ]
+    told = "Most theorems rest on no axioms. Those of these files rest on the ones named:"
+    return "\n".join(["## Axioms\n", f"{told}\n", *lines, ""])
 
 
 def _tables(proved: Mapping[str, Theorem], found: Sequence[Claim]) -> str:

@@ -145,6 +145,7 @@ def test_the_page_of_proofs_lists_all_in_words_and_says_what_is_missing():
     page = made["proofs"].replace("\\", "")
     for theorem in PROVED.values():
         assert f'<a href="{theorem.page}">{theorem.name}</a>\n  - {theorem.words}\n' in page
+        assert all(f"`{name}`" in page for name in theorem.axioms)
     assert "{prf:ref}`thm-dp-bands` in part (bands that wrap)" in page
     for missing in ("network", "generator", "independent", "floats", "d dimensions"):
         assert missing in proofs_page.HEAD
