@@ -1,4 +1,4 @@
-# The commands of the README: `make book`, `make test` and `make pdf` set up what they need, but for TeX.
+# The commands of the README: `make book`, `make test`, `make pdf`, `make proofs` set up what they need, but for TeX and Coq.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test chapter full serve record verify archive bench format lock clean
+.PHONY: help book pdf test chapter full serve record verify archive proofs proofs-audit bench format lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo; echo "chapter:  make chapter C=neyman-pearson-radii PROFILE=full DEVICE=cuda"
 	@echo "          make chapter C=neyman-pearson-radii P='sigma=0.5 epochs=3'"
 
@@ -53,6 +53,14 @@ verify: $(READY)  ## run the chapters again and compare every figure with its re
 archive: $(READY)  ## put sources, record, results, lock and the built book into one RO-Crate, for a DOI
 	@$(RUN) -m rs_lib.book archive
 
+proofs:  ## check the Coq proofs, their statements, and numbers of the library (needs Coq)
+	@$(MAKE) --no-print-directory -C proofs statements
+	@$(MAKE) --no-print-directory $(READY)
+	@$(MAKE) --no-print-directory -C proofs instances PYTHON=$(abspath $(RUN))
+
+proofs-audit:  ## let Coq's kernel alone check the compiled proofs again (coqchk)
+	@$(MAKE) --no-print-directory -C proofs audit
+
 bench: $(READY)  ## measure the engine against the textbook loop and the bare forward pass
 	@OMP_NUM_THREADS=1 $(RUN) -m benchmarks
 
@@ -66,5 +74,5 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 	  --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what is generated, but not the environment nor the stages of long runs
-	rm -rf book/chapters
+	rm -rf book/chapters proofs/*.vo* proofs/*.glob proofs/.*.aux proofs/.*.cache
 	@if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name stages -exec rm -rf {} +; fi

@@ -21,6 +21,7 @@ from IPython.display import display
 
 from rs_lib.arguments import shown
 from rs_lib.book import comparisons, outputs
+from rs_lib.book.formal import theorems as read_theorems
 from rs_lib.book.house import House
 
 METADATA = "rs_claim"
@@ -28,6 +29,7 @@ KINDS = {
     "symbolic": "computer algebra proves the identities named",
     "exact": "checked in exact arithmetic or by exhaustive search, in the cases named",
     "numeric": "checked to the stated precision, in the cases named",
+    "formal": "proved in Coq; where not the whole statement is, the part is named",
     "definition": "nothing to check",
     "cited": "taken from the cited source, not checked here",
 }
@@ -37,6 +39,7 @@ UNITS = {
     "symbolic": ("identity", "identities"),
     "exact": ("comparison", "comparisons"),
     "numeric": ("comparison", "comparisons"),
+    "formal": ("theorem", "theorems"),
 }
 """What the checks of a kind count."""
 
@@ -52,15 +55,19 @@ class Claim:
     label: str
     kind: str
     how: str
-    count: int = 0  # identities or comparisons that were checked
+    count: int = 0  # identities, comparisons or theorems that were checked
+    theorems: tuple[str, ...] = ()  # of Coq, which `formal` reads; `how` then names a part
 
     def _ipython_display_(self) -> None:
         """Show nothing: `_register` has done so, wherever in its cell the claim was made."""
 
     def page(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what the page shows of the claim, and the metadata that the ledger reads."""
-        meaning = ", ".join(filter(None, (KINDS[self.kind], counted(self.kind, self.count))))
-        note = f"{meaning}: {self.how}" if self.how else meaning
+        if self.kind == "formal":
+            note = f"proved in Coq{self.part}: {', '.join(self.theorems)}"
+        else:
+            meaning = ", ".join(filter(None, (KINDS[self.kind], counted(self.kind, self.count))))
+            note = f"{meaning}: {self.how}" if self.how else meaning
         text = f"✓ {self.label} ({self.kind}). {note}"
         page = (
             f'<p class="rs-claim rs-claim-{self.kind}"><span class="rs-claim-kind">'
@@ -68,7 +75,13 @@ class Claim:
             f"{html.escape(note)}</p>"
         )
         record = {"label": self.label, "kind": self.kind, "how": self.how, "count": self.count}
+        record |= {"theorems": list(self.theorems)} if self.theorems else {}
         return {"text/html": page, "text/plain": text}, {METADATA: record}
+
+    @property
+    def part(self) -> str:
+        """Return which part of the statement a formal claim covers, in brackets; "" for all."""
+        return f" in part ({self.how})" if self.how else ""
 
 
 def counted(kind: str, count: int) -> str:
@@ -178,6 +191,22 @@ def at_most(label: str, smaller: npt.ArrayLike, larger: npt.ArrayLike, *, how: s
     return _register(Claim(label, "numeric", how, holds.size))
 
 
+def formal(label: str, *theorems: str, part: str = "") -> Claim:
+    """Register `label`, which the Coq theorems named, such as "Bands.card_meets", prove together.
+
+    `part` says which part of the statement they are, if it is not the whole. They are looked up in
+    `proofs/statements.txt`, which `make proofs` compares with what Coq prints. Raises ClaimError
+    for a name that does not stand there, and for none.
+    """
+    known = _asked(label, read_theorems, House())
+    for name in theorems:
+        if name not in known:
+            raise ClaimError(f"{label}: no theorem {shown(name)} in proofs/statements.txt")
+    if not theorems:
+        raise ClaimError(f"{label}: name at least one theorem of proofs/statements.txt")
+    return _register(Claim(label, "formal", part, len(theorems), theorems))
+
+
 def definition(label: str) -> Claim:
     """Register `label` as a definition."""
     return _register(Claim(label, "definition", ""))
@@ -219,14 +248,18 @@ def collect(notebook: dict[str, Any]) -> list[Claim]:
 def _claim(record: object) -> Claim:
     fields = record if isinstance(record, dict) else {}
     texts = [fields.get(name) for name in ("label", "kind", "how")]
+    names = fields.get("theorems", [])
     if not (
-        set(fields) == {"label", "kind", "how", "count"}
+        set(fields) - {"theorems"} == {"label", "kind", "how", "count"}
         and all(isinstance(text, str) for text in texts)
         and fields["kind"] in KINDS
         and isinstance(fields["count"], int)
+        and isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and bool(names) == (fields["kind"] == "formal")
     ):
         raise ValueError(f"claim is {shown(record)}: run the chapter again")
-    return Claim(**fields)
+    return Claim(**{**fields, "theorems": tuple(names)})
 
 
 def disagreements(source: str, claims: Iterable[Claim]) -> list[str]:

@@ -4,11 +4,12 @@ Executed notebooks keep all of it; a page shows the code that is part of the arg
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rs_lib.book import claims, scoreboard
+from rs_lib.book import claims, formal, scoreboard
 from rs_lib.book.claims import METADATA, Claim
+from rs_lib.book.formal import Theorem
 from rs_lib.book.records import SHOWN
 
 LONGEST = 15
@@ -29,19 +30,25 @@ def summary(found: Iterable[Claim]) -> str:
     given = list(found)
     parts = []
     for kind in claims.KINDS:
-        count = sum(claim.count for claim in given if claim.kind == kind)
-        if kind in claims.UNITS and count:
+        mine = [claim for claim in given if claim.kind == kind]
+        count = sum(claim.count for claim in mine)
+        if kind == "formal":
+            whole = {claim.label for claim in mine if not claim.how}
+            parted = {claim.label for claim in mine} - whole
+            parts += ["in part proved in Coq" if parted else "proved in Coq"] if mine else []
+        elif kind in claims.UNITS and count:
             parts.append(f"{kind}, {claims.counted(kind, count)}")
-        elif kind == "cited" and any(claim.kind == kind for claim in given):
+        elif kind == "cited" and mine:
             parts.append("cited, not checked here")
     return " · ".join(parts)
 
 
-def fold(notebook: dict[str, Any]) -> dict[str, list[Claim]]:
+def fold(notebook: dict[str, Any], proved: Mapping[str, Theorem]) -> dict[str, list[Claim]]:
     """Fold the cells of an executed notebook in place, and return its claims by label.
 
     A cell that shows nothing but claims becomes one line that opens; where it holds definitions
     alone the page drops it. The first line that tells of a label can be linked (see `anchor`).
+    Below a formal claim stand its theorems of `proved`; ValueError for one that is not there.
     Code of more than `LONGEST` lines is hidden, and so are parameters; a cell with hidden code
     that shows nothing is dropped.
     Outputs that pages show elsewhere, figures and headlines, and definitions are dropped.
@@ -56,6 +63,7 @@ def fold(notebook: dict[str, Any]) -> dict[str, list[Claim]]:
             every.setdefault(claim.label, []).append(claim)
         if found:
             _link(cell["outputs"], linked)
+            _state(cell["outputs"], proved)
             if all(map(_hidden_or_claim, cell["outputs"])):
                 _fold(cell["metadata"], summary(found))
         _hide(cell)
@@ -93,13 +101,21 @@ def _link(outputs: list[Any], linked: set[str]) -> None:
         record = output.get("metadata", {}).get(METADATA)
         if not record or record["kind"] == "definition":
             continue
+        page = output["data"]["text/html"]
+        output["data"]["text/html"] = page if isinstance(page, str) else "".join(page)
         if record["label"] not in linked and anchor(record["label"]):
             linked.add(record["label"])
-            page = output["data"]["text/html"]
-            text = page if isinstance(page, str) else "".join(page)
-            output["data"]["text/html"] = text.replace(
+            output["data"]["text/html"] = output["data"]["text/html"].replace(
                 "<p ", f'<p id="{anchor(record["label"])}" ', 1
             )
+
+
+def _state(outputs: list[Any], proved: Mapping[str, Theorem]) -> None:
+    """Put the theorems of formal claims below them: words, statement, axioms, place."""
+    for output in outputs:
+        names = output.get("metadata", {}).get(METADATA, {}).get("theorems", [])
+        for theorem in formal.named(names, proved):
+            output["data"]["text/html"] += formal.disclosure(theorem)
 
 
 def _hidden_or_claim(output: Any) -> bool:

@@ -1,7 +1,6 @@
 """Pages that the build writes: the ledger of claims, published values, and all that is included."""
 
 import html
-import re
 
 import nbformat
 
@@ -11,10 +10,12 @@ from rs_lib.book import (
     claims,
     contents,
     folding,
+    formal,
     front,
     gallery,
     library,
     markup,
+    proofs_page,
     run_page,
     symbols,
     try_page,
@@ -30,9 +31,14 @@ def write(house: House) -> None:
     builds.write_snippets(house, verdicts)
     parts = run_page.parts(house) | cards.parts(house) | front.parts(house)
     parts |= try_page.parts(house) | symbols.parts(house)
+    ledger = {
+        name: claims.collect(nbformat.read(house.executed(name), as_version=4))
+        for name in cards.load(house)
+    }
     made = {
-        "claims": _claims_page(house),
+        "claims": _claims_page(house, ledger),
         "published": _published_page(house),
+        **proofs_page.pages(house, ledger),
         **gallery.pages(house, verdicts),
         **{f"{library.FOLDER}/{name}": text for name, text in library.pages(house).items()},
         **{f"figures/{name}": text for name, text in parts.items()},
@@ -41,24 +47,22 @@ def write(house: House) -> None:
         path = house.chapters / f"{name}.md"
         if not path.is_file() or path.read_text() != text:
             files.write_atomically(path, text)
-    for folder in (library.FOLDER, gallery.FOLDER):
+    for folder in (library.FOLDER, gallery.FOLDER, formal.FOLDER):
         for path in (house.chapters / folder).glob("*.md"):
             if f"{folder}/{path.stem}" not in made:
                 path.unlink()
 
 
-def _claims_page(house: House) -> str:
+def _claims_page(house: House, ledger: dict[str, list[claims.Claim]]) -> str:
     kinds = "\n".join(f"- **{kind}**: {meaning}." for kind, meaning in claims.KINDS.items())
     parts = [
         "# The claims ledger\n\nEvery labelled theorem and equation of the book, in its order, and "
         "how the build checked it. A check that fails stops the build, so each line below held "
         f"when these pages were made.\n\n{kinds}\n"
     ]
-    functions = library.functions(house)
-    for name in cards.load(house):
-        notebook = nbformat.read(house.executed(name), as_version=4)
-        found = claims.collect(notebook)
-        rows = [row for claim in found for row in _ledger_row(name, claim, functions)]
+    functions, proved = library.functions(house), formal.theorems(house)
+    for name, found in ledger.items():
+        rows = [row for claim in found for row in _ledger_row(name, claim, functions, proved)]
         table = "\n".join(["* - Claim", "  - Kind", "  - How", "  - Where", *rows])
         parts.append(
             f"## {contents.chapter_title(house, name)}\n\n{len(found)} checks.\n\n"
@@ -69,29 +73,29 @@ def _claims_page(house: House) -> str:
 
 
 def _ledger_row(
-    chapter: str, claim: claims.Claim, functions: dict[str, list[library.Function]]
+    chapter: str,
+    claim: claims.Claim,
+    functions: dict[str, list[library.Function]],
+    proved: dict[str, formal.Theorem],
 ) -> list[str]:
     """Return a line of the ledger: the statement, how it was checked, the check and the code."""
     anchor = folding.anchor(claim.label)
     links = [_link(f"{chapter}.html#{anchor}", "check")] if anchor and claim.count else []
-    links += [_link(f.page, f.shown) for f in functions.get(claim.label, [])]
+    links += [_link(t.page, t.shown) for t in formal.named(claim.theorems, proved)]
+    if not claim.theorems:
+        links += [_link(f.page, f.shown) for f in functions.get(claim.label, [])]
+    how = proofs_page.words(claim, proved) if claim.theorems else claim.how
     kind = ", ".join(filter(None, (claim.kind, claims.counted(claim.kind, claim.count))))
     return [
-        f"* - {_reference(claim.label)}",
+        f"* - {proofs_page.reference(claim.label)}",
         f"  - {kind}",
-        f"  - {markup.plain(claim.how) or '–'}",
+        f"  - {markup.plain(how) or '–'}",
         f"  - {' · '.join(links) or '–'}",
     ]
 
 
 def _link(place: str, text: str) -> str:
     return f'<a href="{html.escape(place)}">{html.escape(text)}</a>'
-
-
-def _reference(label: str) -> str:
-    if not re.fullmatch(r"[\w:.-]+", label):
-        return markup.plain(label)
-    return f"{{eq}}`{label}`" if label.startswith("eq-") else f"{{prf:ref}}`{label}`"
 
 
 def _published_page(house: House) -> str:

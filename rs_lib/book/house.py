@@ -59,6 +59,16 @@ class House(Places):
         return self.book / "references.bib"
 
     @property
+    def proofs(self) -> Path:
+        """Coq sources."""
+        return self.root / "proofs"
+
+    @property
+    def statements(self) -> Path:
+        """Every definition and theorem of the proofs, as Coq prints it."""
+        return self.proofs / "statements.txt"
+
+    @property
     def lock(self) -> Path:
         """The pinned environment."""
         return self.root / "requirements.lock"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pygments import highlight  # type: ignore[import-untyped]
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+from pygments.lexer import Lexer  # type: ignore[import-untyped]
 from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
 
 from rs_lib.book import claims
@@ -69,16 +70,16 @@ def _modules(house: House) -> list[tuple[str, Path]]:
 def pages(house: House) -> dict[str, str]:
     """Return a page, as Markdown, for each module with a function that a theorem links to."""
     wanted = {found.module for every in functions(house).values() for found in every}
-    places = _places(house)
+    places = label_places(house)
     return {
-        module: _page(module, path.read_text(), places)
+        module: source_page(module, path.read_text(), PythonLexer(), _NAMED, places)
         for module, path in _modules(house)
         if module in wanted
     }
 
 
-def _places(house: House) -> dict[str, str]:
-    """Return for each label of the book where it stands, seen from a page of the library."""
+def label_places(house: House) -> dict[str, str]:
+    """Return for each label of the book where it stands, seen from a folder beside the chapters."""
     return {
         label: f"../{name}.html#{'equation-' if label.startswith('eq-') else ''}{label}"
         for name in house.chapter_names()
@@ -86,16 +87,22 @@ def _places(house: House) -> dict[str, str]:
     }
 
 
-def _page(module: str, source: str, places: dict[str, str]) -> str:
+def source_page(
+    name: str, source: str, lexer: Lexer, named: re.Pattern[str], places: dict[str, str]
+) -> str:
+    """Return a page that shows a source with its lines numbered.
+
+    Where the pattern `named` matches, each label of the book is a link to its place in `places`.
+    """
     formatter = HtmlFormatter(
         linenos="inline", lineanchors="L", anchorlinenos=True, cssclass="highlight"
     )
-    made = highlight(source, PythonLexer(), formatter)
-    made = made.replace("<pre>", f'<pre tabindex="0" aria-label="source of {module}">', 1)
-    linked = _NAMED.sub(lambda match: _with_links(match.group(0), places), made)
+    made = highlight(source, lexer, formatter)
+    made = made.replace("<pre>", f'<pre tabindex="0" aria-label="source of {name}">', 1)
+    linked = named.sub(lambda match: _with_links(match.group(0), places), made)
     return (
-        f"---\norphan: true\n---\n\n# `{module}`\n\n"
-        "The source, as it ran for these pages. A label in a docstring leads to what it names.\n\n"
+        f"---\norphan: true\n---\n\n# `{name}`\n\n"
+        "The source, as it stood for these pages. A label in it leads to what it names.\n\n"
         f'```````{{raw}} html\n<div class="rs-source">{linked}</div>\n```````\n'
     )
 

@@ -27,7 +27,7 @@ def check_sources(house: House) -> None:
         if page.startswith("chapters/")
     }
     written = set(house.chapter_names())
-    made = {"claims", "figures", "published"}
+    made = {"claims", "figures", "proofs", "published"}
     wrong = [f"chapter {name} is not in book/_toc.yml" for name in sorted(written - listed)]
     wrong += [
         f"book/_toc.yml names chapters/{name}, but notebooks/{name}.md does not exist"
@@ -52,6 +52,7 @@ def key(house: House) -> str:
     """Return the digest of all that the rendered pages depend on."""
     files = [house.config, house.citation, house.lock]
     files += [path for path in sorted(house.book.rglob("*")) if path.is_file()]
+    files += [*sorted(house.proofs.glob("*.v")), *house.proofs.glob(house.statements.name)]
     listing = {
         str(path.relative_to(house.root)): digests.sha256(path.read_bytes())
         for path in files

@@ -23,7 +23,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
-from rs_lib.book import citation, folding, library
+from rs_lib.book import citation, folding, formal, library
 from rs_lib.book.claims import Claim
 from rs_lib.book.house import House
 
@@ -43,7 +43,8 @@ def _read(app: Sphinx, name: str, source: list[str]) -> None:
     if not app.env.doc2path(name).endswith(".ipynb"):
         return
     notebook = json.loads(source[0])
-    app.env.temp_data[_CLAIMS] = folding.fold(notebook)
+    proved = formal.theorems(House(Path(app.srcdir).parent))
+    app.env.temp_data[_CLAIMS] = folding.fold(notebook, proved)
     source[0] = json.dumps(notebook)
 
 

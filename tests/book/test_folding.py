@@ -28,7 +28,7 @@ def _cell(found, extra=(), tags=(), source=""):
 
 def _folded(*cells):
     notebook = {"cells": copy.deepcopy(list(cells))}
-    return notebook["cells"], folding.fold(notebook)
+    return notebook["cells"], folding.fold(notebook, {})
 
 
 def test_a_line_counts_each_kind():
@@ -134,7 +134,7 @@ def test_a_page_of_sources_links_its_lines_and_its_theorems():
 
 def test_the_chapters_fold_to_lines(tiny):
     notebook = nbformat.read(tiny.executed("tiny"), as_version=4)
-    every = folding.fold(notebook)
+    every = folding.fold(notebook, {})
     assert set(every) == {"thm-square", "eq-one"}
     folded = [cell.metadata.get("mystnb") for cell in notebook.cells if "mystnb" in cell.metadata]
     assert [line["code_prompt_show"] for line in folded] == [
