@@ -24,7 +24,13 @@ from rs_lib.book.house import House
 
 NAME = "randomized-smoothing"
 """The PDF's name, without its end."""
-LEFT_OUT = ("try-it", "chapters/claims", "chapters/figures", "chapters/published")
+LEFT_OUT = (
+    "try-it",
+    "chapters/claims",
+    "chapters/proofs",
+    "chapters/figures",
+    "chapters/published",
+)
 """Pages of the contents that stay on the screen: to play with, and to look things up."""
 SCREEN = ("rs-downloads", "rs-frames", "rs-phone")
 """Classes of what a page shows around its figures: downloads, frames, pictures for phones."""
@@ -61,12 +67,16 @@ def _read(app: Sphinx, name: str, source: list[str]) -> None:
 def markdown(page: str) -> str:
     """Return an output of ours, a paragraph or a table, as Markdown that shows the same text.
 
-    Raises ValueError for other HTML.
+    What is folded beside it stays on the screen. Raises ValueError for other HTML.
     """
     try:
-        tree = ElementTree.fromstring(page)  # noqa: S314  # written by our own cells
+        whole = ElementTree.fromstring(f"<div>{page}</div>")  # noqa: S314  # of our own cells
     except ElementTree.ParseError as error:
         raise ValueError(f"an output is {page[:60]!r}, which is no HTML of ours") from error
+    shown = [part for part in whole if part.tag != "details"]
+    if len(shown) != 1:
+        raise ValueError(f"an output is {page[:60]!r}: give one paragraph or table")
+    (tree,) = shown
     table = next(tree.iter("table"), None)
     if table is not None:
         rows = [["".join(cell.itertext()) for cell in row] for row in table.iter("tr")]
