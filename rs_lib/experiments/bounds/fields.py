@@ -47,6 +47,15 @@ _CERTIFIED: Fields = {
     "attack_steps": STEPS,
 }
 
+_CONFIDENCE: Fields = {
+    **_TRAINING,
+    "sigmas": each(SCALE, distinct=True),
+    "n0": SAMPLES,
+    "rivals": whole(1, 8),
+    "levels": whole(2, 2**16),
+    "alpha": level,
+}
+
 _CIFAR: Fields = {
     "dataset": _SETS,
     "widths": each(whole(1, 1024), most=4),
@@ -307,6 +316,7 @@ FIELDS: dict[str, Fields] = {
     "backdoors": _BACKDOORS,
     "certified-accuracy": _CERTIFIED,
     "certified-cifar10": _CIFAR,
+    "certified-confidence": _CONFIDENCE,
     "certified-test-set": _TEST_SET,
     "feasible-labels": _FEASIBLE,
     "label-flips": _FLIPS,

@@ -77,6 +77,12 @@ def _certified_cifar10(p: Any) -> None:
     _reaching(p, p.alpha)
 
 
+def _certified_confidence(p: Any) -> None:
+    _certified_accuracy(p)
+    if p.alpha > 0.5:
+        raise refused("parameter alpha", p.alpha, "a level of at most 0.5, which bands need")
+
+
 def _compact_residual(p: Any) -> None:
     """The training of a compact residual network must fit its data."""
     size = SIZES[p.dataset]
@@ -259,6 +265,7 @@ RULES: dict[str, Rule] = {
     "backdoors": _backdoors,
     "certified-accuracy": _certified_accuracy,
     "certified-cifar10": _certified_cifar10,
+    "certified-confidence": _certified_confidence,
     "certified-test-set": _certified_test_set,
     "feasible-labels": _feasible_labels,
     "label-flips": _label_flips,
