@@ -28,7 +28,7 @@ from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.statistics import bands, clopper_pearson_lower, clopper_pearson_upper
 
-TILE = 1_000
+TILE = 250
 """Rows of every forward pass."""
 
 CHUNK = 25

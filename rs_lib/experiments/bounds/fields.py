@@ -223,6 +223,16 @@ _LOGS: Fields = {
     "seed": SEED,
 }
 
+_CONFIDENCE_LOGS: Fields = {
+    "trials": SAMPLES,
+    "thresholds": SAMPLES,
+    "alpha": level,
+    "made": each(row(real(-5, 5), real(0.01, 5)), least=0, most=10),
+    "images": whole(0, 100_000),
+    "sigma": zero_or(SCALE),
+    "seed": SEED,
+}
+
 _MARGINS: Fields = {
     "trials": SAMPLES,
     "alpha": level,
@@ -318,6 +328,7 @@ FIELDS: dict[str, Fields] = {
     "certified-cifar10": _CIFAR,
     "certified-confidence": _CONFIDENCE,
     "certified-test-set": _TEST_SET,
+    "confidence-logs": _CONFIDENCE_LOGS,
     "feasible-labels": _FEASIBLE,
     "label-flips": _FLIPS,
     "label-flips-learned": _LEARNED,

@@ -230,6 +230,14 @@ def _logs(p: Any) -> None:
         raise refused("parameter made", p.made, "logs to make, or leave images and sigma at 0")
 
 
+def _confidence_logs(p: Any) -> None:
+    _logs(p)
+    if p.trials % p.thresholds:
+        raise refused("parameter thresholds", p.thresholds, f"a divisor of {p.trials}, the trials")
+    if p.alpha > 0.5:
+        raise refused("parameter alpha", p.alpha, "a level of at most 0.5, which bands need")
+
+
 def _rab(p: Any) -> None:
     if p.target == p.other:
         raise refused("parameter other", p.other, "a class that is not the target")
@@ -267,6 +275,7 @@ RULES: dict[str, Rule] = {
     "certified-cifar10": _certified_cifar10,
     "certified-confidence": _certified_confidence,
     "certified-test-set": _certified_test_set,
+    "confidence-logs": _confidence_logs,
     "feasible-labels": _feasible_labels,
     "label-flips": _label_flips,
     "label-flips-learned": _label_flips_learned,
