@@ -186,10 +186,10 @@ def least(goal: FloatArray, laws: Table, low: FloatArray, high: FloatArray, aim:
             if best > aim or found <= aim or found - best < _CLOSE:
                 break
             columns = np.union1d(columns, np.argsort(left)[:_MORE])
-        elif len(columns) == len(goal):  # not in the witness: rows that cannot be, a test has one
-            break
-        else:
-            # The weights that fit lie between those that were tried.
+        else:  # not in the witness: rows that cannot be, a test has one
+            if len(columns) == len(goal):
+                break
+            # The weights that fit may lie between those that were tried.
             columns = np.arange(len(goal))
     return best
 
