@@ -93,7 +93,7 @@ PROFILES = {
 }
 
 # Logs that are made: the published ones are not to be had everywhere.
-WITNESS = dataclasses.replace(PROFILES["quick"], images=12)
+WITNESS = dataclasses.replace(PROFILES["quick"], thresholds=10_000, images=12)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,8 @@ def least(goal: FloatArray, laws: Table, low: FloatArray, high: FloatArray, aim:
     """Lower bound of goal w over all weights w that print as the row; -inf if none are found.
 
     `goal` [m + 1]; `low` and `high` as from `limits`. Any multipliers give a bound; it is made
-    better, by weights that they ask for, until it is above `aim` or the least value is not.
+    better, by weights that they ask for, until it is above `aim` or the least value is not; with
+    NaN for `aim`, until the two meet.
     """
     scale = 1 / np.maximum(high, 1e-12)
     rows, bottom, top = laws.printed * scale[:, None], low * scale, high * scale
@@ -177,20 +178,20 @@ def least(goal: FloatArray, laws: Table, low: FloatArray, high: FloatArray, aim:
             b_eq=[laws.span],
             method="highs",
         )
-        if solved.x is not None:
-            pull = solved.ineqlin.marginals[:8] - solved.ineqlin.marginals[8:]
-            left = goal - pull @ rows
-            bound = np.where(pull > 0, pull * bottom, pull * top).sum() + laws.span * left.min()
-            best = max(best, float(bound))
-            found = float(goal[columns] @ solved.x)
-            if best > aim or found <= aim or found - best < _CLOSE:
-                break
-            columns = np.union1d(columns, np.argsort(left)[:_MORE])
-        else:  # not in the witness: rows that cannot be, a test has one
+        if solved.x is None:  # not in the witness: rows that cannot be, a test has one
             if len(columns) == len(goal):
                 break
             # The weights that fit may lie between those that were tried.
             columns = np.arange(len(goal))
+            continue
+        pull = solved.ineqlin.marginals[:8] - solved.ineqlin.marginals[8:]
+        left = goal - pull @ rows
+        bound = np.where(pull > 0, pull * bottom, pull * top).sum() + laws.span * left.min()
+        best = max(best, float(bound))
+        found = float(goal[columns] @ solved.x)
+        if best > aim or found <= aim or found - best < _CLOSE:
+            break
+        columns = np.union1d(columns, np.argsort(left)[:_MORE])
     return best
 
 

@@ -49,9 +49,8 @@ def test_what_the_same_samples_certify_lies_between(made):
         truth = confidence.lower(own, survival, SETTINGS.sigma, np.array(confidence_logs.RADII))
         low, high = confidence_logs.limits(row, laws, SETTINGS)
         for place, value in enumerate(truth):
-            # A goal that is never reached makes the bounds as sharp as they get.
-            least = confidence_logs.least(laws.band[place], laws, low, high, np.inf)
-            most = -confidence_logs.least(-laws.band[place], laws, low, high, np.inf)
+            least = confidence_logs.least(laws.band[place], laws, low, high, np.nan)
+            most = -confidence_logs.least(-laws.band[place], laws, low, high, np.nan)
             assert least - 1e-9 <= value <= most + 1e-9
         least, most = confidence_logs.certified(row, laws, 0.5, SETTINGS)
         assert least <= (truth > 0.5).sum() <= most
