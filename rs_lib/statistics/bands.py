@@ -70,7 +70,7 @@ def survival_lower(counts: npt.ArrayLike, alpha: npt.ArrayLike) -> FloatArray:
     Raises ValueError for counts that are no whole numbers, an empty histogram, more than
     `MAX_TRIALS` samples, or alpha outside (0, 1).
 
-    Source: ours (see the module).
+    Source: ours (see the module). In the book: thm-cc-band.
     """
     given = arguments.integers("counts", counts)
     level = arguments.single("alpha", arguments.level("alpha", alpha))
@@ -108,7 +108,7 @@ def exact_level(n: Any, ranks: Iterable[Any], levels: Iterable[Any]) -> Fraction
     Raises ValueError for other ranks or levels, lists of unequal length, or more than
     `MOST_SAMPLES` numbers.
 
-    Source: Noe (1972), one-sided.
+    Source: Noe (1972), one-sided. In the book: thm-cc-band.
     """
     count = arguments.integer("n", n, least=1, most=MOST_SAMPLES)
     for name, given in (("ranks", ranks), ("levels", levels)):

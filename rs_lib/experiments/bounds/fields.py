@@ -47,6 +47,15 @@ _CERTIFIED: Fields = {
     "attack_steps": STEPS,
 }
 
+_CONFIDENCE: Fields = {
+    **_TRAINING,
+    "sigmas": each(SCALE, distinct=True),
+    "n0": SAMPLES,
+    "rivals": whole(1, 8),
+    "levels": whole(2, 2**16),
+    "alpha": level,
+}
+
 _CIFAR: Fields = {
     "dataset": _SETS,
     "widths": each(whole(1, 1024), most=4),
@@ -214,6 +223,16 @@ _LOGS: Fields = {
     "seed": SEED,
 }
 
+_CONFIDENCE_LOGS: Fields = {
+    "trials": SAMPLES,
+    "thresholds": SAMPLES,
+    "alpha": level,
+    "made": each(row(real(-5, 5), real(0.01, 5)), least=0, most=10),
+    "images": whole(0, 100_000),
+    "sigma": zero_or(SCALE),
+    "seed": SEED,
+}
+
 _MARGINS: Fields = {
     "trials": SAMPLES,
     "alpha": level,
@@ -307,7 +326,9 @@ FIELDS: dict[str, Fields] = {
     "backdoors": _BACKDOORS,
     "certified-accuracy": _CERTIFIED,
     "certified-cifar10": _CIFAR,
+    "certified-confidence": _CONFIDENCE,
     "certified-test-set": _TEST_SET,
+    "confidence-logs": _CONFIDENCE_LOGS,
     "feasible-labels": _FEASIBLE,
     "label-flips": _FLIPS,
     "label-flips-learned": _LEARNED,

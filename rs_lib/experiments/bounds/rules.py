@@ -77,6 +77,12 @@ def _certified_cifar10(p: Any) -> None:
     _reaching(p, p.alpha)
 
 
+def _certified_confidence(p: Any) -> None:
+    _certified_accuracy(p)
+    if p.alpha > 0.5:
+        raise refused("parameter alpha", p.alpha, "a level of at most 0.5, which bands need")
+
+
 def _compact_residual(p: Any) -> None:
     """The training of a compact residual network must fit its data."""
     size = SIZES[p.dataset]
@@ -224,6 +230,14 @@ def _logs(p: Any) -> None:
         raise refused("parameter made", p.made, "logs to make, or leave images and sigma at 0")
 
 
+def _confidence_logs(p: Any) -> None:
+    _logs(p)
+    if p.trials % p.thresholds:
+        raise refused("parameter thresholds", p.thresholds, f"a divisor of {p.trials}, the trials")
+    if p.alpha > 0.5:
+        raise refused("parameter alpha", p.alpha, "a level of at most 0.5, which bands need")
+
+
 def _rab(p: Any) -> None:
     if p.target == p.other:
         raise refused("parameter other", p.other, "a class that is not the target")
@@ -259,7 +273,9 @@ RULES: dict[str, Rule] = {
     "backdoors": _backdoors,
     "certified-accuracy": _certified_accuracy,
     "certified-cifar10": _certified_cifar10,
+    "certified-confidence": _certified_confidence,
     "certified-test-set": _certified_test_set,
+    "confidence-logs": _confidence_logs,
     "feasible-labels": _feasible_labels,
     "label-flips": _label_flips,
     "label-flips-learned": _label_flips_learned,
