@@ -34,7 +34,7 @@ EVERY = [
 ZERO_IS_FINE = {
     *("seed", "base.seed", "shift", "sacrifice", "listed", "target", "other", "nearest.norm"),
     *("attack_radii", "base.attack_radii", "multiples", "margins", "train_sigmas", "test_sigmas"),
-    *("gaps", "train", "test", "pair", "two.digits", "ten.digits", "sigma"),
+    *("gaps", "train", "test", "pair", "learned", "two.digits", "ten.digits", "sigma"),
     *("pairs", "base.train_sigmas", "base.test_sigmas", "base.shift"),
 }
 EMPTY_IS_FINE = {"ten.swept_flips", "two.swept_flips"}
