@@ -49,8 +49,9 @@ def ladder(data: pd.DataFrame) -> Figure:
     for index, (name, rows) in enumerate(common.parts(data)):
         look = style.line(index)
         axes.plot(rows["rest"], rows["times"], **look)
-        point = common.at_height(rows, "rest", "times", (3.3, 2.5, 1.7)[index])
-        common.beside(axes, point, name, look["color"], "left")
+        height, side = ((1.3, "right below"), (2.5, "left"), (1.7, "left"))[index]
+        point = common.at_height(rows, "rest", "times", height)
+        common.beside(axes, point, name, look["color"], side)
     axes.set(xlabel="|g⊥|", ylabel="radius, over that of the mean", xlim=(0, 1), ylim=(0.9, 4))
     return figure
 
@@ -62,7 +63,7 @@ def worst(data: pd.DataFrame) -> Figure:
     for index, (name, rows) in enumerate(common.parts(data)):
         look = style.line(index)
         axes.plot(rows["z"], rows["score"], **look)
-        place, _ = common.at_height(rows, "z", "score", 0.0)
+        place = float(rows.loc[rows["score"] > 0, "z"].max())
         height, side = ((-0.6, "left"), (0.0, "right above"))[index]
         common.beside(axes, (place, height), name.replace(": ", ":\n"), look["color"], side)
     axes.set(xlabel="place along the shift, in units of σ", ylabel="score ⟨f, u⟩")
