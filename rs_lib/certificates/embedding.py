@@ -73,6 +73,8 @@ def radius_lipschitz(
     ValueError for inner outside [-1, 1], an infinite offset, or sigma not positive.
 
     Source: Pautov et al. (2022), Theorems 1 to 3.
+
+    In the book: thm-se-lipschitz.
     """
     mean, limit, scale = _scores(inner, offset, sigma)
     with np.errstate(over="ignore"):
@@ -112,6 +114,8 @@ def radius_mean(inner: npt.ArrayLike, offset: npt.ArrayLike, sigma: npt.ArrayLik
     errors: as for `radius_lipschitz`.
 
     Source: ours, after Kumar et al. (2020), Theorem 1.
+
+    In the book: thm-se-mean, eq-se-mean.
     """
     mean, limit, scale = _scores(inner, offset, sigma)
     return _scaled(_mean_steps(mean, limit), scale)
@@ -134,6 +138,8 @@ def radius_vector(
     orthogonal^2 above 1 by more than rounding.
 
     Source: ours.
+
+    In the book: thm-se-vector, prop-se-samples.
     """
     mean, limit, scale = _scores(inner, offset, sigma)
     rest = arguments.probabilities("orthogonal", orthogonal, rounding="down")
@@ -195,6 +201,8 @@ def radius_law(
     scores. Raises ValueError as `confidence.radius` does, and for a threshold beyond 1.
 
     Source: ours, after Kumar et al. (2020), Theorem 2.
+
+    In the book: thm-se-law, eq-se-law.
     """
     return confidence.strict_radius(thresholds, survival, sigma, offset)
 
@@ -230,6 +238,8 @@ def nearest_prototype(
     rounding, prototypes that coincide, sigma not positive, or another certificate.
 
     Source: ours, after Pautov et al. (2022).
+
+    In the book: thm-se-all.
     """
     arguments.one_of("certificate", certificate, list(_CERTIFICATES))
     centre, points = _vectors(g, prototypes)

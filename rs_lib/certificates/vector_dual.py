@@ -122,6 +122,8 @@ def bound(point: Point, inner: FloatArray, orthogonal: FloatArray) -> FloatArray
 
     Valid for every `point`, made `upright` first. The rounding of a node counts by the slope of
     the integrand, at most L (|z| + r) times the weight, that of the exponents by their size.
+
+    In the book: eq-se-dual.
     """
     point = point.upright()
     alpha, beta = point.multipliers
@@ -194,6 +196,8 @@ def solve(
     """Multipliers and distance at which W = offset, by Newton's method; each [n].
 
     `start` guesses the distance. No promise that it converges: `bound` decides what it is worth.
+
+    In the book: eq-se-worst.
     """
     lean = orthogonal / np.sqrt(np.maximum(1 - orthogonal**2, 1e-12))
     start = np.minimum(start, _FARTHEST)

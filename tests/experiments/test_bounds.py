@@ -34,7 +34,7 @@ EVERY = [
 ZERO_IS_FINE = {
     *("seed", "base.seed", "shift", "sacrifice", "listed", "target", "other", "nearest.norm"),
     *("attack_radii", "base.attack_radii", "multiples", "margins", "train_sigmas", "test_sigmas"),
-    *("gaps", "train", "test", "pair", "two.digits", "ten.digits", "sigma"),
+    *("gaps", "train", "test", "pair", "learned", "two.digits", "ten.digits", "sigma"),
     *("pairs", "base.train_sigmas", "base.test_sigmas", "base.shift"),
 }
 EMPTY_IS_FINE = {"ten.swept_flips", "two.swept_flips"}
@@ -134,6 +134,11 @@ def test_a_bad_value_of_any_field_is_refused_at_once(name, path, value):
         ("rab", {"other": 0}, "other is 0: give a class that is not the target"),
         ("rab", {"poisoned": 1001}, "poisoned is 1001: give at most 1000"),
         ("rab", {"nearest.neighbours": (301,)}, "nearest.neighbours is 301: give at most 300"),
+        ("smoothed-embeddings", {"asked": (1, 2)}, "give classes that are not learned"),
+        ("smoothed-embeddings", {"asked_dataset": "mnist"}, "images of shape [1, 8, 8]"),
+        ("smoothed-embeddings", {"shots": 98}, "shots is 98: give at most 97"),
+        ("smoothed-embeddings", {"queries": 8}, "queries is 8: give at most 7"),
+        ("smoothed-embeddings", {"batch_size": 487}, "batch_size is 487: give at most 486"),
         ("weak-generators", {"attacks": (("alpha", 0.4),)}, "give a strength of at least 0.5"),
         ("weak-generators", {"attacks": (("beta", 1.5),)}, "give a whole number as strength"),
     ],

@@ -278,6 +278,24 @@ _OBJECTIVES: Fields = {
     "seed": SEED,
 }
 
+_EMBEDDINGS: Fields = {
+    **{name: kind for name, kind in _TRAINING.items() if name != "images"},
+    "learned": each(_CLASS, least=2, most=10, distinct=True),
+    "asked_dataset": _SETS,
+    "asked": each(_CLASS, least=2, most=10, distinct=True),
+    "dimension": whole(2, 4096),
+    "sigma": SCALE,
+    "scale": _STRENGTH,
+    "weight_decay": real(1e-9, 1),
+    "average": real(1e-9, 1 - 1e-9),
+    "episodes": whole(1, 1000),
+    "shots": whole(1, 1000),
+    "queries": whole(1, 1000),
+    "n0": SAMPLES,
+    "bins": whole(2, 2**16),
+    "alpha": level,
+}
+
 _NEIGHBOURS: Fields = {
     "datasets": each(row(one_of((*data.NAMES, "spambase")), IMAGES), distinct=True),
     "tests": IMAGES,
@@ -337,6 +355,7 @@ FIELDS: dict[str, Fields] = {
     "placed-balls": _BALLS,
     "published-logs": _LOGS,
     "rab": _RAB,
+    "smoothed-embeddings": _EMBEDDINGS,
     "training-objectives": _OBJECTIVES,
     "vote-margins": _MARGINS,
     "weak-generators": _GENERATORS,

@@ -35,6 +35,9 @@ SIZES = {
 }
 """The data sets have fixed contents (see `rs_lib.machines.data.DIGESTS`), hence fixed sizes."""
 
+_LEAST_SHARE = 0.075
+"""Every class of these sets has at least this share of the images."""
+
 _MOST_PIXELS = 10**9
 
 
@@ -250,6 +253,21 @@ def _rab(p: Any) -> None:
         _at_most("nearest.neighbours", max(p.nearest.neighbours), examples, f"those of {name}")
 
 
+def _smoothed_embeddings(p: Any) -> None:
+    size, other = SIZES[p.dataset], SIZES[p.asked_dataset]
+    if size.shape != other.shape:
+        told = f"one with images of shape {list(size.shape)}, as {p.dataset} has"
+        raise refused("parameter asked_dataset", p.asked_dataset, told)
+    if p.dataset == p.asked_dataset and set(p.learned) & set(p.asked):
+        raise refused("parameter asked", p.asked, "classes that are not learned")
+    models.build(p.model, size.shape, p.dimension, 0)
+    few = f"about what a class of {p.asked_dataset} has"
+    _at_most("shots", p.shots, int(_LEAST_SHARE * other.train), few)
+    _at_most("queries", p.queries, int(_LEAST_SHARE * other.tests) // p.episodes, few)
+    examples = int(_LEAST_SHARE * size.train * len(p.learned))
+    _at_most("batch_size", p.batch_size, examples, "the examples of the classes learned")
+
+
 def _training_objectives(p: Any) -> None:
     _images(p)
     _certifying(p)
@@ -284,6 +302,7 @@ RULES: dict[str, Rule] = {
     "placed-balls": _placed_balls,
     "published-logs": _logs,
     "rab": _rab,
+    "smoothed-embeddings": _smoothed_embeddings,
     "training-objectives": _training_objectives,
     "vote-margins": _logs,
     "weak-generators": _weak_generators,
