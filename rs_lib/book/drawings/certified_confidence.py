@@ -99,9 +99,8 @@ def logs(data: pd.DataFrame) -> Figure:
     figure, every = common.tiles(len(named), 2, height=2.5)
     for axes, (title, own) in zip(every, named, strict=True):
         for index, (name, rows) in enumerate(common.parts(own)):
-            look: dict[str, Any] = {"color": style.COLOURS[index]}
-            look |= {"marker": style.MARKERS[index], "markersize": 2.5}
-            axes.plot(rows["radius"], rows["published"], linestyle="--", **look)
+            look: dict[str, Any] = style.points(index) | {"linestyle": "-", "markersize": 2.5}
+            axes.plot(rows["radius"], rows["published"], **{**look, "linestyle": "--"})
             axes.plot(rows["radius"], rows["low"], linewidth=0.9, **look)
             common.band(axes, rows, "radius", look["color"], 0.35)
             place, side = ((0.12, 0.05), "right")

@@ -227,7 +227,7 @@ _CONFIDENCE_LOGS: Fields = {
     "trials": SAMPLES,
     "thresholds": SAMPLES,
     "alpha": level,
-    "made": each(row(real(-5, 5), real(0.01, 5)), least=0, most=10),
+    "made": each(row(real(0.01, 5), real(0.01, 5)), least=0, most=10),
     "images": whole(0, 100_000),
     "sigma": zero_or(SCALE),
     "seed": SEED,
