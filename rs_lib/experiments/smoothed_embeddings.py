@@ -107,8 +107,7 @@ PROFILES["full"] = dataclasses.replace(
     batch_size=128,
     learning_rate=0.05,
     average=0.99,
-    episodes=20,
-    queries=10,
+    queries=40,
     n0=1_000,
 )
 PROFILES["fashion"] = dataclasses.replace(
@@ -290,10 +289,12 @@ def _radii(
             coin = _from_coins(rival["along"], n, level)
             along = _from_coins(rival["along"], n, level / 2)
             across = _from_coins(rival["across"], n, level / 2)
+        # Of the rest a lower bound serves only where the mean score is not negative.
+        across = min(max(across, 0.0), float(np.sqrt(1 - along**2))) if along >= 0 else 0.0
         against: tuple[FloatArray | float, ...] = (
             embedding.radius_lipschitz(slope, offset, sigma),
             embedding.radius_mean(coin, offset, sigma),
-            embedding.radius_vector(max(along, 0.0), max(across, 0.0), offset, sigma),
+            embedding.radius_vector(along, across, offset, sigma),
             _law_radius(asked, rival, offset, level if certified else None),
         )
         for name, radius in zip(CERTIFICATES, against, strict=False):

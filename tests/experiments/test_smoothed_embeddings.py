@@ -64,11 +64,16 @@ def _made(rng, asked, points, spread):
     return pair, p, mean, {"label": kept["selected"], **kept}
 
 
+def _directions(points, query):
+    own = query["selected"]
+    return [embeddings.direction(points, own, k)[0] for k in range(3) if k != own]
+
+
 def test_no_certificate_reaches_beyond_the_truth():
     asked = {"sigma": 0.5, "n": 2_000, "bins": 512, "alpha": 1e-9}
-    rng, certified = np.random.default_rng(5), 0
-    points = np.eye(3)
-    for _ in range(40):
+    rng, certified, negative = np.random.default_rng(5), 0, 0
+    for turn in range(60):
+        points = np.diag([(1.0, 1.0, 1.0), (0.5, 1.0, 0.8)][turn % 2])
         pair, p, mean, query = _made(rng, asked, points, 0.4)
         values = {"episodes": [{"prototypes": points.tolist(), "queries": [query]}]}
         made = SimpleNamespace(parameters=asked, values=values)
@@ -89,4 +94,6 @@ def test_no_certificate_reaches_beyond_the_truth():
         for name, radius in best.items():
             assert found[name][0] <= radius * (1 + 1e-9) + 1e-9
             certified += found[name][0] > 0
+        negative += min(mean @ u for u in _directions(points, query)) < 0
     assert certified > 20
+    assert negative > 2
