@@ -77,6 +77,8 @@ def digits(data: pd.DataFrame) -> Figure:
             reach = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
             look = style.points(index) | {"capsize": 2, "elinewidth": 1}
             axes.errorbar(rows["value"], heights, xerr=reach, **look)
+            for value, end, height in zip(rows["value"], rows["high"], heights, strict=True):
+                common.beside(axes, (end, height), f"{value:.2f}", look["color"], fontsize=8)
             middle = sum(heights) / len(heights)
             common.beside(axes, (0.03 * _most(own), middle), question, look["color"], "right")
         axes.set(title=title, xlabel="average radius / σ")
@@ -87,7 +89,7 @@ def digits(data: pd.DataFrame) -> Figure:
 
 
 def _most(data: pd.DataFrame) -> float:
-    return 1.06 * float(data["high"].max())
+    return 1.22 * float(data["high"].max())
 
 
 def logs(data: pd.DataFrame) -> Figure:
