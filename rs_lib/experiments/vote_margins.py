@@ -114,7 +114,7 @@ def scored(path: Path, name: str, sigma: float, parameters: Parameters) -> Score
         log, sigma, audit.printing(log), parameters.trials, parameters.alpha
     )
     bad = log.certified & ~counts.matched
-    if bad.any():
+    if bad.any():  # not in the witness: a log of another make, a test has one
         raise ValueError(
             f"{path.name} prints {log.text[int(np.argmax(bad))]}, no radius of {parameters.trials} "
             f"samples at level {parameters.alpha}: say how it was made"
