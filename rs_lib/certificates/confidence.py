@@ -11,7 +11,7 @@ The worst level sets are half-spaces orthogonal to one shift and lie in each oth
 them all: the bound is attained by the scores of this law, sorted along a line. If the mean alone is
 known, psi is convex with psi(0) = 0, psi(1) = 1, and Jensen's inequality over t makes
 low + (high - low) psi of the mean's place in [low, high] the bound; scores in {low, high} attain
-it. Sources: Kumar, Levine, Feizi and Goldstein (2020), Theorems 1 and 2; psi is the distortion of
+it. Sources: Kumar, Levine, Feizi and Goldstein (2020), as their code has them; psi is the distortion of
 Wang (2000).
 """
 
@@ -91,7 +91,7 @@ def lower(
     Raises ValueError for thresholds that do not increase, are infinite or below low, survival
     outside [0, 1], increasing or of another length, a negative radius, or sigma not positive.
 
-    Source: Kumar et al. (2020), Theorem 2. In the book: thm-cc-law, prop-cc-steps.
+    Source: Kumar et al. (2020), as coded. In the book: thm-cc-law, prop-cc-steps.
     """
     cuts, masses, least = _checked(thresholds, survival, low)
     scale = arguments.positive("sigma", sigma, rounding="down")
@@ -131,7 +131,7 @@ def radius(
     reaches with probability 1 (then it does so wherever the noise is centred). `sigma` and `level`
     broadcast with each other and with the batch [...]; other arguments and errors: as for `lower`.
 
-    Source: Kumar et al. (2020), Theorem 2. In the book: thm-cc-law, prop-cc-closed.
+    Source: Kumar et al. (2020), as coded. In the book: thm-cc-law, prop-cc-closed.
     """
     cuts, masses, least = _checked(thresholds, survival, low)
     scale = arguments.positive("sigma", sigma, rounding="down")
@@ -167,7 +167,7 @@ def mean_lower(
     [low, high]. The arguments broadcast. Raises ValueError for a mean outside the range, a range
     that is empty or infinite, a negative radius, or sigma not positive.
 
-    Source: Kumar et al. (2020), Theorem 1. In the book: thm-cc-mean.
+    Source: Kumar et al. (2020), as coded. In the book: thm-cc-mean.
     """
     centre = arguments.numbers("mean", mean, rounding="down")
     bottom = arguments.numbers("low", low, rounding="down")
@@ -214,7 +214,7 @@ def pairs_radius(
     radius of the margin F_A - max_j F_j, which is at most each difference. Returns float64 of the
     batch's shape; shapes and errors as for `radius`, and for no laws or a threshold beyond 1.
 
-    Source: ours; the margin: Kumar et al. (2020), section 4. In the book: thm-cc-pairs,
+    Source: ours; the margin: Kumar et al. (2020), as coded. In the book: thm-cc-pairs,
     prop-cc-votes.
     """
     try:

@@ -72,7 +72,7 @@ def radius_lipschitz(
     the radius has the unit of `sigma`. g has slopes of at most sqrt(2 / pi) / sigma. Raises
     ValueError for inner outside [-1, 1], an infinite offset, or sigma not positive.
 
-    Source: Pautov et al. (2022), Theorems 1 to 3.
+    Source: Pautov et al. (2022), first version of their code.
 
     In the book: thm-se-lipschitz.
     """
@@ -113,7 +113,7 @@ def radius_mean(inner: npt.ArrayLike, offset: npt.ArrayLike, sigma: npt.ArrayLik
     offset, and infinite for inner = 1, or for an offset of -1 or less, below inner. Arguments and
     errors: as for `radius_lipschitz`.
 
-    Source: ours, after Kumar et al. (2020), Theorem 1.
+    Source: ours, after Kumar et al. (2020), as coded.
 
     In the book: thm-se-mean, eq-se-mean.
     """
@@ -200,7 +200,7 @@ def radius_law(
     unlike the other radii not changed by a factor or a summand common to thresholds, offset and
     scores. Raises ValueError as `confidence.radius` does, and for a threshold beyond 1.
 
-    Source: ours, after Kumar et al. (2020), Theorem 2.
+    Source: ours, after Kumar et al. (2020), as coded.
 
     In the book: thm-se-law, eq-se-law.
     """

@@ -22,7 +22,7 @@ def distribution(votes: Any, p: Any) -> tuple[Fraction, ...]:
 
     Raises ValueError for votes outside 1 .. `MOST_VOTES` or p outside [0, 1].
 
-    Source: Jeong, Kim and Shin (2023), section 3.2, and their code; the law is ours.
+    Source: Jeong, Kim and Shin (2023), their code; the law is ours.
 
     In the book: prop-tc-bottom, eq-tc-bottom.
     """
