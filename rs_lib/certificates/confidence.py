@@ -11,8 +11,8 @@ The worst level sets are half-spaces orthogonal to one shift and lie in each oth
 them all: the bound is attained by the scores of this law, sorted along a line. If the mean alone is
 known, psi is convex with psi(0) = 0, psi(1) = 1, and Jensen's inequality over t makes
 low + (high - low) psi of the mean's place in [low, high] the bound; scores in {low, high} attain
-it. Sources: Kumar, Levine, Feizi and Goldstein (2020), as their code has them; psi is the distortion of
-Wang (2000).
+it. Sources: Kumar, Levine, Feizi and Goldstein (2020), as their code has them; psi is the
+distortion of Wang (2000).
 """
 
 import functools
