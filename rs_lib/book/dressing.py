@@ -23,6 +23,15 @@ _SIZE = re.compile(
     r'<svg[^>]*?\bwidth="([\d.]+)pt"[^>]*?\bheight="([\d.]+)pt"|'
     r'<svg[^>]*?\bheight="([\d.]+)pt"[^>]*?\bwidth="([\d.]+)pt"'
 )
+_ROLES = {
+    # ARIA 1.3 gave this role up; the entries stand in a list.
+    'role="doc-biblioentry"': 'role="listitem"',
+    # Else the book's title stands outside of all landmarks.
+    '<div id="pst-primary-sidebar" class=': (
+        '<div id="pst-primary-sidebar" role="complementary" aria-label="Book" class='
+    ),
+}
+"""Roles in the markup of Sphinx and of the theme, and what they should be."""
 _PIXELS = 4 / 3
 """CSS pixels in a point."""
 
@@ -51,7 +60,7 @@ def uncoloured(css: str) -> set[str]:
 
 
 def dressed(text: str, page: Path, plain: Collection[str] = ()) -> str:
-    """Return the text of a page without needless scripts, its pictures with sizes, late ones lazy.
+    """Return a page's text without needless scripts, with sizes of pictures and better roles.
 
     The sizes are those of the SVG files that stand beside `page`. Code loses the marks of the
     classes that are `plain`.
@@ -64,6 +73,8 @@ def dressed(text: str, page: Path, plain: Collection[str] = ()) -> str:
         lighter = _CODE.sub(lambda code: marked.sub(r"\1", code[0]), lighter)
     if page.name != "search.html":
         lighter = _SEARCH.sub("", lighter)
+    for theirs, better in _ROLES.items():
+        lighter = lighter.replace(theirs, better)
     seen = 0
 
     def sized(match: re.Match[str]) -> str:
