@@ -808,7 +808,7 @@ def test_a_chapter_shows_its_claims(name: str, light: Visit) -> None:
     count = 0
     if name in CHAPTERS:
         notebook = nbformat.read(HOUSE.executed(Path(name).name), 4)
-        folding.fold(notebook)
+        folding.fold(notebook, formal.theorems(HOUSE))
         kept = [c for c in notebook.cells if "remove-cell" not in c.metadata.get("tags", [])]
         count = len(claims.collect({"cells": kept}))
         assert count > 0
