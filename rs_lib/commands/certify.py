@@ -9,7 +9,7 @@ import numpy as np
 
 from rs_lib.arguments import IntArray, integer, nonnegative, positive, shown
 from rs_lib.commands import options as shared
-from rs_lib.commands import patches, session, summary
+from rs_lib.commands import patches, session, soft, summary
 from rs_lib.commands.given import default, settle
 from rs_lib.commands.logs import log
 from rs_lib.commands.logs.rows import rounded_down
@@ -24,7 +24,8 @@ MOST_RADII = 1000
 _DESCRIPTION = """\
 Certify a classifier smoothed by noise (Cohen et al. 2019): for each image, a class
 and a radius within which the smoothed classifier keeps it, false with probability
-at most alpha. Or, with --defence patch, the largest patch that cannot change the
+at most alpha. With --soft its mean scores instead: a confidence that stays (Kumar
+et al. 2020). Or, with --defence patch, the largest patch that cannot change the
 answer of the votes of all bands (Levine & Feizi 2020), without chance of error.
 The same command given again goes on with an interrupted run; torchrun shares the
 images among processes. The log is the same in every case."""
@@ -37,6 +38,10 @@ examples:
   # the largest radius that 100 000 samples support, on four GPUs
   torchrun --nproc-per-node 4 -m rs_lib certify --model models:resnet --weights resnet.pt \\
       --data cifar10 --scale 0.5 --samples 100000 --device cuda --out logs/resnet-fixed.tsv
+
+  # the mean score of the class, at least so high within each distance of a list
+  python -m rs_lib certify --soft --model models:resnet --weights resnet.pt --data cifar10 \\
+      --scale 0.5 --n 10000 --level 0.8 --at 0 0.25 0.5 --device cuda --out logs/scores.tsv
 
   # patches: a network trained on views of 4 columns, as 2 C channels
   python -m rs_lib certify --defence patch --band 4 --model models:resnet_of_views \\
@@ -63,6 +68,7 @@ def add_to(commands: Any) -> None:
     )
     shared.add_shared(parser)
     patches.add_options(parser)
+    soft.add_options(parser)
     # None tells whether they were given; `settle` fills them in.
     parser.set_defaults(views=None, theta=None, method=None)
     group = parser.add_argument_group("samples (with noise; give one of --n, --radii, --step)")
@@ -102,11 +108,15 @@ def _execute(options: argparse.Namespace) -> None:
     if options.defence == "patch":
         patches.execute(options)
         return
+    if options.soft and options.n is not None:
+        soft.execute(options)
+        return
     with joined() as ranks:
         task, certifier = ranks.each(partial(_prepare, options, ranks))
         plan = certifier.plan
+        numbers = plan.settings() | ({"votes": soft.COINS} if options.soft else {})
         settings = session.agreed_header(
-            ranks, partial(session.noise_header, options, task, certifier.executed, plan.settings())
+            ranks, partial(session.noise_header, options, task, certifier.executed, numbers)
         )
         fixed = isinstance(plan, FixedSamples)
         if isinstance(plan, RadiusTable):
@@ -145,6 +155,7 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, C
         plan,
         seed=options.seed,
         alpha=options.alpha,
+        coins=options.soft,
     )
     return task, certifier
 

@@ -18,17 +18,22 @@ DEFAULTS: dict[str, object] = {
     "views": "columns",
     "theta": 0.3,
     "method": "positions",
+    "soft": False,
+    "level": 0.5,
+    "bins": 1024,
+    "rivals": 2,
 }
 """Defaults of the options that only some defences, laws or plans read; their parsers leave None."""
 
 _PATCH = ("band", "views", "theta", "method")
 _SAMPLES = ("n", "radii", "step", "max_samples", "rule", "n0")
+_SOFT = ("level", "at", "bins", "rivals")
 _OF_LAWS = {
     name: [law.parameter.option] + ["continuous"] * issubclass(law, Continuous)
     for name, law in LAWS.items()
 }
 _OF_ANY_LAW = list(dict.fromkeys(option for options in _OF_LAWS.values() for option in options))
-_NOISE = ("noise", *_OF_ANY_LAW, "alpha", "seed", "compile", *_SAMPLES)
+_NOISE = ("noise", *_OF_ANY_LAW, "alpha", "seed", "compile", *_SAMPLES, "soft", *_SOFT)
 _SEQUENTIAL = ("max_samples", "rule")
 
 
@@ -77,6 +82,10 @@ def _unread(options: argparse.Namespace) -> dict[str, str]:
     unread |= dict.fromkeys(_OF_ANY_LAW, f"--noise {law}")
     for option in _OF_LAWS[law]:
         del unread[option]
+    if not getattr(options, "soft", None):
+        unread |= dict.fromkeys(_SOFT, "a log of votes (without --soft)")
+    elif options.n is None:
+        unread |= dict.fromkeys(_SOFT, "--soft without --n")
     if options.n is not None:
         unread |= dict.fromkeys(_SEQUENTIAL, "--n")
     return unread

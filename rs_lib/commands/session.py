@@ -252,11 +252,13 @@ class Session:
         chosen = self._chosen
         images = list(zip(chosen.ids.tolist(), chosen.labels.tolist(), strict=True))
         self._writer = stack.enter_context(
-            log.writing(
-                self._out, self._columns, self._settings, images, follows.follow(self._settings)
-            )
+            log.writing(self._out, self._columns, self._settings, images, self._follow())
         )
         return self._writer.rows
+
+    def _follow(self) -> follows.Follow:
+        """Return what computes the rows of the log again from their counts."""
+        return follows.follow(self._settings)
 
     def _write(self, columns: Columns, timing: Mapping[str, object]) -> None:
         if self._writer is not None:
@@ -276,7 +278,8 @@ class Session:
         parts = self._ranks.agree(work)
         columns: Columns = {"idx": chosen.ids[rows], "label": chosen.labels[rows]}
         for name in parts[0]:
-            columns[name] = np.empty(len(rows), dtype=parts[0][name].dtype)
+            shape = (len(rows), *parts[0][name].shape[1:])
+            columns[name] = np.empty(shape, dtype=parts[0][name].dtype)
             for rank, part in enumerate(parts):
                 if part:
                     columns[name][rank::world] = part[name]

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.commands.logs import log
+from rs_lib.commands.logs import histograms, log
 from rs_lib.commands.logs.rows import rounded_down
 from rs_lib.smoothing import ABSTAIN
 from rs_lib.statistics import average_certified_radius, binomial_interval, mean_interval
@@ -38,9 +38,10 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
         (f"{float(text):.{places}f}", *_share(correct & (columns["radius"] >= float(text))))
         for text in texts
     ]
+    votes = f", votes: {settings['votes']}" if "votes" in settings else ""
     lines = [
         f"{count} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
-        f"{settings['noise']['norm']} radii",
+        f"{settings['noise']['norm']} radii{votes}",
         f"each certificate errs with probability at most {settings['alpha']:g}, "
         f"{settings['guarantee']}",
         "",
@@ -54,6 +55,42 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
         facts.append(("undecided", *_share(columns["undecided"] == 1)))
     samples = f"{columns['samples'].mean():.0f}"
     facts.append((f"mean samples (and {settings['n0']} to select)", samples, ""))
+    return "\n".join(lines + _aligned(("all images", "", "95 % interval"), facts))
+
+
+def of_scores(table: log.LogTable, level: float, distances: Sequence[float]) -> str:
+    """Return the summary of a log of `certify --soft`, whose columns are for these numbers.
+
+    For each of `distances` the share of images whose label is certified: its mean score above the
+    level, and the largest of all; and the mean of the certified scores of the labels, 0 where
+    another class was selected.
+    """
+    columns, settings = table.columns, table.header
+    right, lead = columns["selected"] == columns["label"], columns["lead"]
+    above = np.where(right & (columns["predict"] != ABSTAIN), columns["radius"], -np.inf)
+    largest = np.where(right & (lead > 0), lead, -np.inf)
+    rows = []
+    for distance in distances:
+        scores = columns[histograms.column(distance)]
+        shares = (*_share(above >= distance), *_share(largest >= distance))
+        rows.append((f"{distance:g}", *shares, *_average(scores, right)))
+    head = ("radius", f"above {level:g}", "95 % interval", "largest", "95 % interval")
+    lines = [
+        f"{len(right)} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
+        f"{settings['n']} samples each and {settings['n0']} to select",
+        "the mean score of the label: above the level, the largest of all, and how large at least",
+        f"of an image, all scores err together with probability at most {settings['alpha']:g}, "
+        "and so does the lead,",
+        str(settings["guarantee"]),
+        "",
+        *_aligned((*head, "certified score", "95 % interval"), rows),
+        "",
+    ]
+    facts = [
+        ("another class selected", *_share(~right)),
+        ("average radius above the level", *_average(columns["radius"], above >= 0)),
+        ("average radius of the lead", *_average(lead, right)),
+    ]
     return "\n".join(lines + _aligned(("all images", "", "95 % interval"), facts))
 
 

@@ -14,6 +14,7 @@ from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed, Execution
 from rs_lib.smoothing.plans import FixedSamples, Plan, RadiusTable
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
+from rs_lib.smoothing.scores import Coins
 from rs_lib.statistics import clopper_pearson_lower
 from rs_lib.statistics.sequential import SequentialTable
 
@@ -92,12 +93,21 @@ class Certifier:
     """Certifies images in portions; everything that is equal for all is prepared once.
 
     `executed` is the classifier, whose answers are what is certified; `plan` says how many samples
-    an image gets. Each certificate errs with probability at most `alpha`. Raises ValueError for
+    an image gets. Each certificate errs with probability at most `alpha`. With `coins` each sample
+    votes as its softmax says, by a coin: the classes' shares of the votes are their mean scores,
+    and within the radius that of the class stays above 1/2. Raises ValueError for
     bad arguments, among them a number of samples too small ever to certify.
     """
 
     def __init__(
-        self, executed: Executed, noise: Law, plan: Plan, *, seed: int, alpha: float = 0.001
+        self,
+        executed: Executed,
+        noise: Law,
+        plan: Plan,
+        *,
+        seed: int,
+        alpha: float = 0.001,
+        coins: bool = False,
     ) -> None:
         """Check the arguments and compute the boundaries."""
         if not isinstance(executed, Executed):
@@ -110,6 +120,7 @@ class Certifier:
         derive(seed)  # refuses what is no seed, before work starts
         plan.require_enough(noise, self.alpha)
         self.executed, self.noise, self.plan, self.seed = executed, noise, plan, seed
+        self._tally = Coins if coins else Tally
         self._table = plan.table(noise, self.alpha) if isinstance(plan, RadiusTable) else None
 
     def certify(
@@ -126,7 +137,7 @@ class Certifier:
         """
 
         def tally(stream: str) -> Tally:
-            return Tally(
+            return self._tally(
                 self.executed, images, self.noise, image_ids, seed=self.seed, stream=stream
             )
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rs_lib.arguments import IntArray, integer, integers, shown
 from rs_lib.noise import Law, noisy_images
+from rs_lib.noise.words import to_device
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
 
@@ -57,8 +58,18 @@ class Tally:
         self._ids = ids
         self._key = derive(seed, stream)
         self._drawn = np.zeros(len(images), dtype=np.int64)
-        shape = (len(images), executed.classes + 1)
+        shape = (len(images), self._columns() + 1)
         self._table = torch.zeros(shape, dtype=torch.int64, device=executed.device)
+
+    def _columns(self) -> int:
+        """Return how many counts an image has; one more counts samples that give no number."""
+        return self._executed.classes
+
+    def _count(self, noisy: Tensor, rows: IntArray, samples: IntArray) -> None:
+        """Count the first T rows of `noisy`: these samples of the images at `rows`, int64 [T]."""
+        place = self._executed.answers(noisy)[: len(rows)]
+        place = place + to_device(place.device, rows * (self._columns() + 1))
+        self._table.view(-1).index_add_(0, place, torch.ones_like(place))
 
     def draw(self, rows: IntArray, samples: int, report: Report = ignore) -> None:
         """Go on with the images at `rows`, int64 and all different, up to `samples` samples each.
@@ -86,9 +97,7 @@ class Tally:
             if not self._watched:
                 self._executed.watch(noisy[:tile])
                 self._watched = True
-            place = self._executed.answers(noisy)[:used]
-            place = place + torch.from_numpy(row * (self._executed.classes + 1)).to(place.device)
-            self._table.view(-1).index_add_(0, place, torch.ones_like(place))
+            self._count(noisy, row, sample)
             report(used, 0)
         self._drawn[rows] = samples
 

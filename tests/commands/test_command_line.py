@@ -621,11 +621,18 @@ def test_options_that_are_left_out_have_the_defaults_that_help_tells(place, caps
         assert value is False or f"(default: {value})" in text
     chosen = argparse.Namespace(**dict.fromkeys(given.DEFAULTS), n=None, arguments=[])
     given.settle(chosen)
-    read = set(given.DEFAULTS) - {"views", "theta", "method"}
+    soft = {"level", "bins", "rivals"}
+    read = set(given.DEFAULTS) - {"views", "theta", "method"} - soft
     assert {name: getattr(chosen, name) for name in read} == {
         name: given.DEFAULTS[name] for name in read
     }
-    assert chosen.theta is None
+    assert (chosen.theta, chosen.level) == (None, None)
+    names = dict.fromkeys(given.DEFAULTS) | {"n": 10, "soft": True, "arguments": []}
+    given.settle(scores := argparse.Namespace(**names))
+    assert {name: getattr(scores, name) for name in soft} == {
+        name: given.DEFAULTS[name] for name in soft
+    }
+    assert scores.rule is None
 
 
 @pytest.mark.parametrize("at", [1, 3, 8])

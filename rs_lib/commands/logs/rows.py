@@ -16,7 +16,17 @@ from rs_lib.commands.logs import follows
 _SIX_DIGITS = Context(prec=6, rounding=ROUND_DOWN)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _RADIUS = re.compile(r"[0-9.]+(E[+-][0-9]+)?")
-_KINDS = {"time": "nan", "radius": "a radius in six digits"}
+
+
+def _is_real(name: str) -> bool:
+    """Whether a column holds real numbers >= 0: distances, and mean scores within them."""
+    return name in ("radius", "lead") or name.startswith("confidence@")
+
+
+def _kind(name: str) -> str:
+    if name == "time":
+        return "nan"
+    return "a number in six digits" if _is_real(name) else "a whole number"
 
 
 def rounded_down(radius: float) -> str:
@@ -37,7 +47,7 @@ def entries(name: str, columns: Mapping[str, npt.ArrayLike]) -> list[str]:
         # A wall time is no function of the settings: the times' file holds it.
         return ["nan"] * len(np.asarray(columns["idx"]))
     values = np.asarray(columns[name])
-    if name == "radius":
+    if _is_real(name):
         return [rounded_down(value) for value in values.tolist()]
     return [str(int(value)) for value in values.tolist()]
 
@@ -84,7 +94,7 @@ def _require_entries(
             raise follows.RowFault(row, names[-1], told)
         for name, entry in zip(names, line, strict=True):
             if not _is_entry(name, entry):
-                raise follows.RowFault(row, name, _KINDS.get(name, "a whole number"))
+                raise follows.RowFault(row, name, _kind(name))
         for name, wanted in zip(names, images[row] if images is not None else (), strict=False):
             if line[names.index(name)] != str(wanted):
                 raise follows.RowFault(row, name, str(wanted))
@@ -104,7 +114,7 @@ def _require_following(
 def _is_entry(name: str, text: str) -> bool:
     if name == "time":
         return text == "nan"
-    if name == "radius":
+    if _is_real(name):
         return bool(_RADIUS.fullmatch(text)) and _is_finite(text)
     return bool(_WHOLE.fullmatch(text)) and abs(int(text)) < 2**63
 
@@ -117,6 +127,6 @@ def _is_finite(text: str) -> bool:
 
 
 def _column(name: str, texts: Sequence[str]) -> npt.NDArray[Any]:
-    if name in ("radius", "time"):
+    if name == "time" or _is_real(name):
         return np.array([float(text) for text in texts], dtype=np.float64)
     return np.array([int(text) for text in texts], dtype=np.int64)
