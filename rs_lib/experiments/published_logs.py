@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from rs_lib import audit
+from rs_lib.audit.made import made_log
 from rs_lib.record import digests
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
@@ -76,22 +76,6 @@ WITNESS = dataclasses.replace(
     made=((100_000, 0.001), (100_000, 0.01), (1_000, 0.01)),
     images=60,
 )
-
-
-def make_log(trials: int, alpha: float, images: int, sigma: float, seed: int) -> str:
-    """Return a log as Cohen et al.'s program prints it, of images with known counts.
-
-    Φ⁻¹(p) of the predicted class is drawn from N(2, 1.5²), which spreads the radii from
-    abstentions to the ceiling.
-    """
-    rng = np.random.default_rng(seed)
-    counts = rng.binomial(trials, special.ndtr(rng.normal(2, 1.5, images)))
-    radius = sigma * audit.radii(counts, trials, alpha)
-    lines = ["idx\tlabel\tpredict\tradius\tcorrect\ttime"]
-    for image, value in enumerate(radius):
-        predicted = int(value < 0) * audit.ABSTAIN
-        lines.append(f"{image}\t0\t{predicted}\t{max(value, 0.0):.3}\t{predicted + 1}\t0:00:01.0")
-    return "\n".join(lines) + "\n"
 
 
 def _table(table: audit.Table) -> dict[str, Any]:
@@ -194,8 +178,12 @@ def _made(parameters: Parameters) -> list[dict[str, Any]]:
         for trials, alpha in parameters.made:
             path = Path(folder) / f"n={trials}-alpha={alpha}"
             seed = derive(parameters.seed, trials, str(alpha))
-            path.write_text(make_log(trials, alpha, parameters.images, parameters.sigma, seed))
-            found = facts(path, parameters.sigma, 0.25, parameters)
+            sigma = parameters.sigma
+            text = made_log(
+                2, 1.5, parameters.images, trials=trials, alpha=alpha, sigma=sigma, seed=seed
+            )
+            path.write_text(text)
+            found = facts(path, sigma, 0.25, parameters)
             entries.append({"log": path.name, "made_with": [trials, alpha], **found})
     return entries
 

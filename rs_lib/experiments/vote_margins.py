@@ -22,6 +22,7 @@ from scipy import special, stats
 
 from rs_lib import audit
 from rs_lib.arguments import FloatArray
+from rs_lib.audit.made import made_log
 from rs_lib.record import digests
 from rs_lib.record.experiment import Experiment
 from rs_lib.record.stage import Context
@@ -268,18 +269,16 @@ def _published(parameters: Parameters, context: Context) -> list[dict[str, Any]]
 
 
 def make_log(mean: float, spread: float, parameters: Parameters, seed: int) -> str:
-    """Return a log of images whose Φ⁻¹(share) is drawn from N(mean, spread²), with known counts."""
-    rng = np.random.default_rng(seed)
-    shares = special.ndtr(rng.normal(mean, spread, parameters.images))
-    counts = rng.binomial(parameters.trials, shares)
-    radius = parameters.sigma * audit.radii(counts, parameters.trials, parameters.alpha)
-    rows = ["idx\tlabel\tpredict\tradius\tcorrect\ttime"]
-    for image, value in enumerate(radius):
-        certified = value > 0
-        predicted = 0 if certified else audit.ABSTAIN
-        printed = f"{value:.3}" if certified else "0.0"
-        rows.append(f"{image}\t0\t{predicted}\t{printed}\t{int(certified)}\t0:00:01.0")
-    return "\n".join(rows) + "\n"
+    """Return a made log of these parameters, see `audit.made.made_log`."""
+    return made_log(
+        mean,
+        spread,
+        parameters.images,
+        trials=parameters.trials,
+        alpha=parameters.alpha,
+        sigma=parameters.sigma,
+        seed=seed,
+    )
 
 
 def _made(parameters: Parameters) -> list[dict[str, Any]]:

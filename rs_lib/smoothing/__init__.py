@@ -10,6 +10,7 @@ from rs_lib.smoothing.certify import (
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.plans import FixedSamples, RadiusTable
 from rs_lib.smoothing.predict import Prediction, Predictor, predict
+from rs_lib.smoothing.soft import SoftCertification, SoftCertifier
 
 __all__ = [
     "ABSTAIN",
@@ -20,6 +21,8 @@ __all__ = [
     "Prediction",
     "Predictor",
     "RadiusTable",
+    "SoftCertification",
+    "SoftCertifier",
     "certify",
     "from_counts",
     "predict",

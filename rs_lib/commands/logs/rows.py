@@ -26,7 +26,9 @@ def _is_real(name: str) -> bool:
 def _kind(name: str) -> str:
     if name == "time":
         return "nan"
-    return "a number in six digits" if _is_real(name) else "a whole number"
+    if not _is_real(name):
+        return "a whole number"
+    return f"a {'radius' if name == 'radius' else 'number'} in six digits"
 
 
 def rounded_down(radius: float) -> str:
