@@ -22,6 +22,27 @@ Fixpoint certifies (steps : plan) (c : nat) (w : seq bool) : bool :=
   | _, _ => false
   end.
 
+(* Whether the test has certified or given up within the votes w. *)
+Fixpoint decided (steps : plan) (c : nat) (w : seq bool) : bool :=
+  match steps, w with
+  | s :: steps', b :: w' =>
+      let c' := (c + b)%N in
+      match s with
+      | Some (a, r) => [|| (a <= c')%N, (c' < r)%N | decided steps' c' w']
+      | None => decided steps' c' w'
+      end
+  | _, _ => false
+  end.
+
+(** Once a test is decided, it needs no more votes: whatever follows, it says the same.
+    Book: prop-coupling, eq-walk. *)
+Theorem stop_early (steps : plan) c (w later : seq bool) :
+  decided steps c w -> certifies steps c (w ++ later) = certifies steps c w.
+Proof.
+elim: steps c w => [|s steps IH] c [|b w] //=; case: s => [[a r]|]; last exact: IH.
+by case: (leqP a (c + b)) => //= _; case: (leqP r (c + b)) => //= _; apply: IH.
+Qed.
+
 (* From the arrays of the library: votes since the last look, accept, reject + 1. *)
 Definition expand (looks : seq (nat * nat * nat)) : plan :=
   flatten [seq rcons (nseq l.1.1.-1 None) (Some (l.1.2, l.2)) | l <- looks].
@@ -103,6 +124,24 @@ apply: le_trans (level s); apply: le_trans (error_mono _ x0 xs (p1 s)).
 rewrite /error sizes; apply: Pr_sub; first by rewrite x0 (le_trans xs).
 move=> w _ /existsP[j /andP[xj cj]].
 have [_ up] := nest s j (small j xj); exact: raised_sub up cj.
+Qed.
+
+(** The table as the engine runs it: the class is chosen from other samples, by any law on finitely many
+    outcomes, and all tests read the same votes for it. If the tests are nested and of level alpha, as
+    above, then some p_j >= the class's own probability is certified with probability at most alpha.
+    Book: prop-nested, thm-certify. *)
+Theorem chosen_nested (O : finType) (mu : O -> R) (C : Type) (chosen : O -> C) (g : C -> R)
+    m (tests : 'I_m -> plan) (p : 'I_m -> R) N alpha : 0 <= alpha ->
+  (forall o, 0 <= mu o) -> \sum_o mu o = 1 -> (forall c, 0 <= g c) ->
+  (forall j, size (tests j) = N) -> (forall j, p j <= 1) ->
+  (forall i j : 'I_m, (i <= j)%N -> p i <= p j /\ all2 raised (tests i) (tests j)) ->
+  (forall j, error (tests j) (p j) <= alpha) ->
+  \sum_o mu o * Pr (g (chosen o)) N
+    (fun w => [exists j : 'I_m, (g (chosen o) <= p j) && certifies (tests j) 0 w]) <= alpha.
+Proof.
+move=> a0 mu0 mu1 g0 sizes p1 nest level; apply: (@le_trans _ _ (\sum_o mu o * alpha)); last first.
+  by rewrite -mulr_suml mu1 mul1r.
+by apply: ler_sum => o _; rewrite ler_wpmul2l ?nested.
 Qed.
 
 Lemma raised_size steps steps' : all2 raised steps steps' -> size steps = size steps'.

@@ -100,6 +100,13 @@ def add_to(commands: Any) -> None:
         help=f"when to stop, with --radii or --step; all but one are for comparison "
         f"{default('rule')}",
     )
+    group.add_argument(
+        "--runner-up",
+        action="store_true",
+        default=None,
+        help="with --n: bound the most frequent other class too, with half of alpha; longer radii "
+        "where many classes share what the first one leaves",
+    )
     group.add_argument("--n0", type=int, help=f"samples that select the class {default('n0')}")
 
 
@@ -119,16 +126,18 @@ def _execute(options: argparse.Namespace) -> None:
             ranks, partial(session.noise_header, options, task, certifier.executed, numbers)
         )
         fixed = isinstance(plan, FixedSamples)
+        columns: tuple[str, ...] = log.CERTIFY_COLUMNS
         if isinstance(plan, RadiusTable):
             radii = list(plan.radii)
         else:
+            columns += ("runner_up",) * plan.runner_up
             least = 1 if task.noise.norm == "l0" else 0.25
             radii = summary.grid(ceiling(task.noise, plan.n, certifier.alpha), least)
         session.Session(
             options,
             ranks,
             task.chosen,
-            columns=log.CERTIFY_COLUMNS,
+            columns=columns,
             settings=settings,
             per_image=plan.n0 + plan.n if isinstance(plan, FixedSamples) else None,
             continuous=options.continuous,
@@ -148,7 +157,7 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, C
         radii = _radii(options, task.noise)
         plan: Plan = RadiusTable(radii, options.max_samples, options.rule, options.n0)
     else:
-        plan = FixedSamples(options.n, options.n0)
+        plan = FixedSamples(options.n, options.n0, options.runner_up)
     certifier = Certifier(
         session.executed(options, task),
         task.noise,
@@ -200,6 +209,7 @@ def _multiples(step: float, noise: Law, most: int, alpha: float) -> list[float]:
 
 def _answer(certifier: Certifier, images: Any, ids: IntArray, report: Report) -> session.Columns:
     found = certifier.certify(images, ids, report)
+    rivals = {} if found.runner_up is None else {"runner_up": found.runner_up}
     return {
         "predict": found.predicted,
         "radius": found.radius,
@@ -209,4 +219,5 @@ def _answer(certifier: Certifier, images: Any, ids: IntArray, report: Report) ->
         "looks": found.looks,
         "undecided": found.undecided,
         "drawn": np.asarray(found.samples + found.n0),
+        **rivals,
     }

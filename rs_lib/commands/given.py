@@ -15,6 +15,7 @@ DEFAULTS: dict[str, object] = {
     "n0": 100,
     "max_samples": 100_000,
     "rule": "calibrated",
+    "runner_up": False,
     "views": "columns",
     "theta": 0.3,
     "method": "positions",
@@ -26,7 +27,7 @@ DEFAULTS: dict[str, object] = {
 """Defaults of the options that only some defences, laws or plans read; their parsers leave None."""
 
 _PATCH = ("band", "views", "theta", "method")
-_SAMPLES = ("n", "radii", "step", "max_samples", "rule", "n0")
+_SAMPLES = ("n", "radii", "step", "max_samples", "rule", "n0", "runner_up")
 _SOFT = ("level", "at", "bins", "rivals")
 _OF_LAWS = {
     name: [law.parameter.option] + ["continuous"] * issubclass(law, Continuous)
@@ -86,6 +87,10 @@ def _unread(options: argparse.Namespace) -> dict[str, str]:
         unread |= dict.fromkeys(_SOFT, "a log of votes (without --soft)")
     elif options.n is None:
         unread |= dict.fromkeys(_SOFT, "--soft without --n")
+    else:
+        unread["runner_up"] = "--soft"
     if options.n is not None:
         unread |= dict.fromkeys(_SEQUENTIAL, "--n")
+    else:
+        unread["runner_up"] = "a table of radii"
     return unread

@@ -63,6 +63,11 @@ class Ablation(NamedLaw):
         found = ablation.radius(p_lower, self.pixels, self.kept)
         return np.maximum(found, 0).astype(np.float64)
 
+    def lead_radius(self, p_lower: npt.ArrayLike, p_upper: npt.ArrayLike) -> FloatArray:
+        """Return the number of changed pixels with p_lower - p_upper > 2 Delta (thm-ra-radius)."""
+        lead = np.nextafter(np.subtract(p_lower, p_upper), -1.0)
+        return self.radius(np.clip(np.nextafter(0.5 + lead / 2, 0.0), 0.0, 1.0))
+
     def _inverse(self, radii: FloatArray) -> FloatArray:
         return ablation.required_probability(np.ceil(radii), self.pixels, self.kept)
 

@@ -39,6 +39,10 @@ class Gaussian(Continuous):
         """Return the l2 radius of Cohen et al. (2019), theorem 1."""
         return gaussian.radius(p_lower, self.sigma)
 
+    def lead_radius(self, p_lower: npt.ArrayLike, p_upper: npt.ArrayLike) -> FloatArray:
+        """Return the two-sided l2 radius of Cohen et al. (2019), theorem 1."""
+        return gaussian.radius(p_lower, self.sigma, p_upper)
+
     def _inverse(self, radii: FloatArray) -> FloatArray:
         return np.asarray(special.ndtr(radii / self.sigma))
 

@@ -68,6 +68,17 @@ class Law(ABC):
         In `norm`, float64 of the shape of `p_lower`, rounded down; 0 where p_lower <= 1/2.
         """
 
+    def lead_radius(self, p_lower: npt.ArrayLike, p_upper: npt.ArrayLike) -> FloatArray:
+        """Return the radius where no other class has a probability above `p_upper`, moreover.
+
+        Float64 of the common shape, rounded down; 0 where nothing is certified. Raises ValueError
+        if the certificate of this law uses one class only.
+        """
+        raise ValueError(
+            f"noise is {self.name}, whose certificate uses one class only: leave runner_up out, or "
+            "give Gaussian noise or ablation"
+        )
+
     @abstractmethod
     def _inverse(self, radii: FloatArray) -> FloatArray:
         """Return about the probability whose radius is each of `radii`."""

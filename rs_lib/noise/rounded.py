@@ -94,6 +94,10 @@ class Rounded(Additive):
         """Return the radius of the continuous law, in units where white is 1."""
         return self.law.radius(p_lower)
 
+    def lead_radius(self, p_lower: npt.ArrayLike, p_upper: npt.ArrayLike) -> FloatArray:
+        """Return the two-sided radius of the continuous law, in units where white is 1."""
+        return self.law.lead_radius(p_lower, p_upper)
+
     def _inverse(self, radii: FloatArray) -> FloatArray:
         return self.law.probability_for(radii)
 

@@ -15,7 +15,7 @@ from rs_lib.smoothing.executed import Executed, Execution
 from rs_lib.smoothing.plans import FixedSamples, Plan, RadiusTable
 from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
 from rs_lib.smoothing.scores import Coins
-from rs_lib.statistics import clopper_pearson_lower
+from rs_lib.statistics import clopper_pearson_lower, lead_bounds
 from rs_lib.statistics.sequential import SequentialTable
 
 ABSTAIN = -1
@@ -30,10 +30,11 @@ class Certification:
     the class chosen from the `n0` samples. `successes` of `samples`: int64 [N], how many of the
     fresh samples fell on it. `looks`: int64 [N], how often the counts were looked at.
     `undecided`: bool [N], whether the budget ended before every radius asked for was either
-    certified or given up. For each image by itself, the statement "the smoothed classifier says
-    `predicted` everywhere within `radius`" is false with probability at most `alpha`; of rounded
-    noise and ablation that holds in floating point too, of continuous noise in exact arithmetic
-    only: floats can be fooled (see `Law.guarantee`).
+    certified or given up. `runner_up`: int64 [N], how many of the samples fell on the most
+    frequent other class, where the plan asks for it. For each image by itself, the statement
+    "the smoothed classifier says `predicted` everywhere within `radius`" is false with probability
+    at most `alpha`; of rounded noise and ablation that holds in floating point too, of continuous
+    noise in exact arithmetic only: floats can be fooled (see `Law.guarantee`).
     """
 
     predicted: IntArray
@@ -45,6 +46,7 @@ class Certification:
     undecided: npt.NDArray[np.bool_]
     n0: int
     alpha: float
+    runner_up: IntArray | None = None
 
 
 def from_counts(
@@ -55,12 +57,14 @@ def from_counts(
     n: int,
     alpha: float,
     noise: Law,
+    runner_up: npt.ArrayLike | None = None,
 ) -> Certification:
     """Return the certificates that follow from stored counts (Cohen et al. 2019, CERTIFY).
 
     `selected`: classes [N], chosen from `n0` samples; `successes`: [N], how many of `n`
     other samples fell on them; `alpha`: the probability of error that is allowed per image.
-    Raises ValueError for counts, numbers or a law that cannot be.
+    `runner_up`: [N], how many fell on the most frequent other class, for the radius from both
+    (see `statistics.lead_bounds`). Raises ValueError for counts, numbers or a law that cannot be.
     """
     chosen = np.atleast_1d(integers("selected", selected))
     hits = np.atleast_1d(integers("successes", successes))
@@ -72,10 +76,17 @@ def from_counts(
         )
     if chosen.ndim > 1:
         raise ValueError(f"selected has shape {chosen.shape}: give one class for each image, [N]")
-    p_lower = np.asarray(clopper_pearson_lower(hits, n, alpha))
-    certified = p_lower > 0.5
     radius = np.zeros(hits.shape)
-    radius[certified] = noise.radius(p_lower[certified])
+    rivals = None
+    if runner_up is None:
+        p_lower = np.asarray(clopper_pearson_lower(hits, n, alpha))
+        certified = p_lower > 0.5
+        radius[certified] = noise.radius(p_lower[certified])
+    else:
+        rivals = np.atleast_1d(integers("runner_up", runner_up))
+        p_lower, p_upper = map(np.asarray, lead_bounds(hits, rivals, n, alpha))
+        certified = p_lower > p_upper
+        radius[certified] = noise.lead_radius(p_lower[certified], p_upper[certified])
     return Certification(
         predicted=np.where(certified, chosen, ABSTAIN),
         radius=radius,
@@ -86,6 +97,7 @@ def from_counts(
         undecided=np.zeros(hits.shape, dtype=bool),
         n0=n0,
         alpha=alpha,
+        runner_up=rivals,
     )
 
 
@@ -95,8 +107,8 @@ class Certifier:
     `executed` is the classifier, whose answers are what is certified; `plan` says how many samples
     an image gets. Each certificate errs with probability at most `alpha`. With `coins` each sample
     votes as its softmax says, by a coin: the classes' shares of the votes are their mean scores,
-    and within the radius that of the class stays above 1/2. Raises ValueError for
-    bad arguments, among them a number of samples too small ever to certify.
+    and within the radius that of the class stays above 1/2. Raises ValueError for bad arguments,
+    among them a number of samples too small ever to certify.
     """
 
     def __init__(
@@ -120,6 +132,9 @@ class Certifier:
         derive(seed)  # refuses what is no seed, before work starts
         plan.require_enough(noise, self.alpha)
         self.executed, self.noise, self.plan, self.seed = executed, noise, plan, seed
+        if coins and isinstance(plan, FixedSamples) and plan.runner_up:
+            # A coin's chance is below the score: that bounds the class, and not its rivals.
+            raise ValueError("runner_up is True: coins bound no rival, leave one out")
         self._tally = Coins if coins else Tally
         self._table = plan.table(noise, self.alpha) if isinstance(plan, RadiusTable) else None
 
@@ -152,17 +167,27 @@ class Certifier:
         else:
             estimation.draw(every, self.plan.budget, report)
             report(0, len(every))
-            found = from_counts(
-                selected,
-                estimation.counts()[every, selected],
-                n0=self.plan.n0,
-                n=self.plan.budget,
-                alpha=self.alpha,
-                noise=self.noise,
-            )
+            found = self._from_votes(selected, estimation.counts())
         # Before anybody relies on the counts: was it one function all the time?
         self.executed.require_unchanged(shape)
         return found
+
+    def _from_votes(self, selected: IntArray, counts: IntArray) -> Certification:
+        """Return what the `counts` [N, C] of a fixed number of samples certify."""
+        every = np.arange(len(selected))
+        successes, runner_up = counts[every, selected], None
+        if isinstance(self.plan, FixedSamples) and self.plan.runner_up:
+            counts[every, selected] = -1
+            runner_up = counts.max(axis=1)
+        return from_counts(
+            selected,
+            successes,
+            n0=self.plan.n0,
+            n=self.plan.budget,
+            alpha=self.alpha,
+            noise=self.noise,
+            runner_up=runner_up,
+        )
 
     def _decide(
         self, table: SequentialTable, tally: Tally, selected: IntArray, report: Report

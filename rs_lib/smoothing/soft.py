@@ -151,6 +151,8 @@ class SoftCertifier:
         self.bins = arguments.integer("bins", bins, least=2, most=MOST_BINS)
         derive(seed)  # refuses what is no seed, before work starts
         require_few(executed)
+        if samples.runner_up:
+            raise ValueError("runner_up is True: that is for votes, rivals of scores have leads")
         wanted = arguments.integer("rivals", rivals, least=0)
         self.rivals = min(wanted, executed.classes - 1)
         self.distances = tuple(arguments.nonnegative("distances", list(distances)).tolist())

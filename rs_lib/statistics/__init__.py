@@ -15,6 +15,7 @@ from rs_lib.statistics.binomial import (
     binomial_test_two_sided,
     clopper_pearson_lower,
     clopper_pearson_upper,
+    lead_bounds,
     randomized_clopper_pearson_lower,
 )
 from rs_lib.statistics.sequential import RULES, SequentialTable, SequentialTest
@@ -32,6 +33,7 @@ __all__ = [
     "certified_accuracy",
     "clopper_pearson_lower",
     "clopper_pearson_upper",
+    "lead_bounds",
     "mean_interval",
     "paired",
     "randomized_clopper_pearson_lower",

@@ -113,6 +113,31 @@ def clopper_pearson_upper(
     return np.where(k == n, 1.0, np.minimum(bound + _margin(bound, n), 1.0))[()]
 
 
+def lead_bounds(
+    successes: npt.ArrayLike, runner_up: npt.ArrayLike, trials: npt.ArrayLike, alpha: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """Bounds of one class from below and of all others from above, valid at once.
+
+    `successes` counts the class, chosen without these `trials`, and `runner_up` the most frequent
+    of the other classes, whichever that is. Returns (p_lower, p_upper), float64 of the common
+    shape: with probability 1 - alpha, p_lower is at most the probability of the class and p_upper
+    at least that of every other class. Each bound takes alpha / 2, however many classes there
+    are: p_upper errs only if it is too small for the most likely other class, whose count the
+    runner-up's is not below. p_upper is at most 1 - p_lower, rounded up.
+
+    Raises ValueError as `clopper_pearson_lower` does, and if the counts exceed `trials` together.
+
+    In the book: prop-runner-up.
+    """
+    first, second = arguments.integers("successes", successes), _counts(runner_up, trials)[0]
+    if (first > np.asarray(trials) - second).any():
+        raise ValueError("runner_up and successes exceed trials together: count each sample once")
+    half = np.asarray(_level(alpha)) / 2
+    p_lower = clopper_pearson_lower(first, trials, half)
+    rest = np.nextafter(1 - np.asarray(p_lower), 2.0)
+    return p_lower, np.minimum(clopper_pearson_upper(second, trials, half), rest)
+
+
 def randomized_clopper_pearson_lower(
     successes: npt.ArrayLike,
     trials: npt.ArrayLike,

@@ -331,6 +331,20 @@ def test_every_noise_certifies_and_is_named_in_the_header(place, noise, continuo
     assert table.columns["radius"].max() > 0
 
 
+def test_the_runner_up_is_counted_for_a_fixed_number_of_samples_only(place, capsys):
+    table, header = _certified(*FIXED, "--runner-up")
+    assert json.loads(header)["runner_up"] is True
+    assert table.split(b"\n")[0].endswith(b"\tundecided\trunner_up")
+    columns = log.read("run.tsv").columns
+    assert (columns["runner_up"] + columns["successes"] <= 500).all()
+    capsys.readouterr()
+    table_of_radii = [*FIXED[: FIXED.index("--n")], *FIXED[FIXED.index("--n") + 2 :]]
+    arguments = [*table_of_radii, "--step", "0.1", "--runner-up", "--out", "other.tsv"]
+    assert command_line.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert told == ("rs_lib: runner-up is True: a table of radii does not use it, leave it out\n")
+
+
 @pytest.mark.parametrize("plan", [["--step", "1"], ["--n", "500"]])
 def test_ablation_certifies_whole_numbers_of_pixels(place, capsys, plan):
     table, header = _certified("certify", *VIEWS, *plan)
@@ -565,6 +579,10 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--n", "5"], "n is 5: at alpha = 0.001 even unanimous samples certify nothing"),
         (["--n0", "0"], "n0 is 0"),
         (["--n", "20000000"], "n is 20000000: give whole numbers of at most 10000000"),
+        (
+            ["--noise", "laplace", "--runner-up"],
+            "noise is rounded-laplace, whose certificate uses one class only",
+        ),
         (["--rule", "union"], "rule is union: --n does not use it, leave it out"),
         (["--max-samples", "99"], "max-samples is 99: --n does not use it, leave it out"),
         (["--n0", "1000000000000000000"], "n0 is 1000000000000000000: give whole numbers of at"),
@@ -622,7 +640,7 @@ def test_options_that_are_left_out_have_the_defaults_that_help_tells(place, caps
     chosen = argparse.Namespace(**dict.fromkeys(given.DEFAULTS), n=None, arguments=[])
     given.settle(chosen)
     soft = {"level", "bins", "rivals"}
-    read = set(given.DEFAULTS) - {"views", "theta", "method"} - soft
+    read = set(given.DEFAULTS) - {"views", "theta", "method", "runner_up"} - soft
     assert {name: getattr(chosen, name) for name in read} == {
         name: given.DEFAULTS[name] for name in read
     }

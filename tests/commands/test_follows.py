@@ -44,6 +44,7 @@ STEP = ["--step", "1", "--max-samples", "400"]
 PATCH = ["certify", *VIEWS, "--defence", "patch", "--theta", "0.2"]
 RUNS = {
     "fixed": ["certify", *DATA, "--scale", "0.25", "--n", "300"],
+    "runner-up": ["certify", *DATA, "--scale", "0.25", "--n", "300", "--runner-up"],
     "step": ["certify", *DATA, "--scale", "0.25", "--step", "0.1", "--max-samples", "400"],
     "continuous": ["certify", *DATA, "--scale", "0.25", "--n", "300", "--continuous"],
     "laplace": ["certify", *DATA, "--noise", "laplace", "--scale", "0.25", "--n", "300"],
@@ -135,6 +136,13 @@ CHANGES = {
         ("looks", "99"),
         ("undecided", "flip"),
         ("undecided", "2"),
+    ],
+    "runner-up": [
+        ("radius", "9.0"),
+        ("runner_up", "301"),
+        ("runner_up", "0"),
+        ("runner_up", "-1"),
+        ("successes", "300"),
     ],
     "predict": [
         ("predict", "10"),

@@ -324,6 +324,7 @@ def test_sequential_rules_on_coins_err_as_seldom_as_they_say(law):
     [
         ({"noise": Uniform(0.3)}, "noise is uniform: mean scores are certified under gaussian"),
         ({"samples": FixedSamples(10)}, "n is 10: at alpha = 0.001 even unanimous samples certify"),
+        ({"samples": FixedSamples(900, runner_up=True)}, "runner_up is True: that is for votes"),
         ({"level": 0.0}, "level is 0.0: give a level strictly between 0 and 1"),
         ({"level": float("nan")}, "level holds NaN"),
         ({"level": 0.999, "bins": 100}, "level is 0.999: give more samples, more bins"),
@@ -340,6 +341,12 @@ def test_a_certifier_refuses_in_one_sentence(changes, told):
     with pytest.raises(ValueError, match=told) as refused:
         soft.SoftCertifier(_executed(Probit(), 2), **settings)
     assert "\n" not in str(refused.value)
+
+
+def test_coins_bound_no_runner_up():
+    plan = FixedSamples(1_000, runner_up=True)
+    with pytest.raises(ValueError, match="runner_up is True: coins bound no rival"):
+        Certifier(_executed(Probit(), 2), Gaussian(SIGMA), plan, seed=0, coins=True)
 
 
 def test_too_many_classes_for_the_bound_of_the_errors_are_refused():

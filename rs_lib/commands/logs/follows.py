@@ -64,11 +64,22 @@ def _require_range(columns: Columns, name: str, least: int, most: npt.ArrayLike)
     _require(name, fits, lambda row: f"a whole number from {least} to {limits[row]}")
 
 
+def _require_runner_up(columns: Columns, rest: npt.NDArray[np.int64], classes: int) -> None:
+    """Raise RowFault unless the most frequent other class can have so many of the `rest`."""
+    _require_range(columns, "runner_up", 0, rest)
+    least = -(-rest // (classes - 1))
+    fits = columns["runner_up"] >= least
+    _require("runner_up", fits, lambda row: f"at least {least[row]}")
+
+
 def _of_fixed(settings: Settings, noise: Law, columns: Columns) -> Columns:
     """CERTIFY with a fixed number of samples: everything follows from `selected`, `successes`."""
     n = settings["n"]
     _require_range(columns, "selected", 0, settings["model"]["classes"] - 1)
     _require_range(columns, "successes", 0, n)
+    runner_up = columns["runner_up"] if settings.get("runner_up") else None
+    if runner_up is not None:
+        _require_runner_up(columns, n - columns["successes"], settings["model"]["classes"])
     made = from_counts(
         columns["selected"],
         columns["successes"],
@@ -76,6 +87,7 @@ def _of_fixed(settings: Settings, noise: Law, columns: Columns) -> Columns:
         n=n,
         alpha=settings["alpha"],
         noise=noise,
+        runner_up=runner_up,
     )
     return {
         "predict": made.predicted,
@@ -132,10 +144,8 @@ def _of_predictions(settings: Settings, columns: Columns) -> Columns:
     n, classes = settings["n"], settings["model"]["classes"]
     _require_range(columns, "top", 0, n)
     top, runner_up = columns["top"], columns["runner_up"]
-    _require_range(columns, "runner_up", 0, np.minimum(top, n - top))
-    # No other class has more samples than the second.
-    least = -(-(n - top) // (classes - 1))
-    _require("runner_up", runner_up >= least, lambda row: f"at least {least[row]}")
+    _require_range(columns, "runner_up", 0, top)
+    _require_runner_up(columns, n - top, classes)
     answered = decided(top, runner_up, settings["alpha"])
     answer = f"a class from 0 to {classes - 1}"
     known = (columns["predict"] >= 0) & (columns["predict"] < classes)
