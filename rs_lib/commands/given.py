@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
 
 from rs_lib.arguments import shown
 from rs_lib.noise import LAWS, Continuous
@@ -54,6 +55,8 @@ def settle(options: argparse.Namespace) -> None:
     argument of the model that was given twice.
     """
     assigned("arguments", options.arguments)
+    if options.out is None:
+        options.out = Path(f"{options.command}.tsv")
     known = vars(options)
     unread = _unread(options)
     given = [name for name in unread if known.get(name) is not None]

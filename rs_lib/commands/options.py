@@ -157,10 +157,9 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--out",
         type=place,
-        required=True,
         metavar="FILE.tsv",
         help="the log; its settings go to FILE.json, times to FILE.times.jsonl. A log that was "
-        "interrupted is gone on with",
+        "interrupted is gone on with (default: the command's name, in the working directory)",
     )
     group.add_argument(
         "--alpha",

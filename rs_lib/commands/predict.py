@@ -31,7 +31,6 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's `commands`."""
     parser = commands.add_parser(
         "predict",
-        help="ask a smoothed classifier for its answers, without radii",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -244,6 +244,8 @@ class Session:
                 }
                 self._ranks.agree(lambda c=columns, t=timing: self._write(c, t))  # type: ignore[misc]
                 bar.chunk_done(samples, len(rows))
+        if self._ranks.rank == 0:
+            print(f"{self._out.resolve()}: the log, its settings beside it")
 
     def _open(self, stack: ExitStack) -> int:
         """Open the log on the first rank and return its number of rows."""
