@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib
-import re
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_lib.arguments import integer, shown
+from rs_lib.commands import checkpoints
 from rs_lib.commands.failures import told
 from rs_lib.machines.band_classifier import BandClassifier
 from rs_lib.machines.forward import refused
@@ -65,89 +66,31 @@ def _blaming(sentence: Callable[[str], str]) -> Iterator[None]:
 def load(target: str, arguments: Mapping[str, object], weights: Path | None) -> nn.Module:
     """Return the model that `build` makes, with the weights in a file if one is given.
 
-    Weights of half or double precision become float32, from which `precision` starts.
+    Weights of half or double precision become float32, from which `precision` starts. The first
+    process tells on stderr what was taken of a file that is not the model's own state dict.
     """
-    model = build(target, arguments)
-    if weights is not None:
-        load_weights(model, weights)
+    model = _alone(build(target, arguments))
     with _blaming(lambda error: f"model cannot be made float32 ({error}): give one that can"):
-        return model.float()
+        model = model.float()
+    if weights is not None:
+        with _blaming(lambda error: f"model has no weights to be read ({error}): mend state_dict"):
+            model.state_dict()
+        words = checkpoints.load_into(model, weights)
+        if words and os.environ.get("RANK", "0") == "0":
+            print(f"weights in {weights}: {words}", file=sys.stderr)
+    # Loading may bring other numbers or modes along (a load_state_dict of the reader's own).
+    return model.float().eval()
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Give `model` the weights in `path`, a .pt, .pth or .safetensors file.
-
-    A state dict may stand under the key `state_dict`, and each of its names may begin with
-    `module.`, as DataParallel writes them. Raises ValueError if the file cannot be read, or
-    its names or shapes are not those of the model.
-    """
-    weights = _state_dict(path)
-    if weights and all(name.startswith("module.") for name in weights):
-        weights = {name.removeprefix("module."): value for name, value in weights.items()}
-    with _blaming(lambda error: f"model has no weights to be read ({error}): mend state_dict"):
-        own = {name: (value, list(value.shape)) for name, value in model.state_dict().items()}
-    problems = [
-        *(f"{name} is missing" for name in own if name not in weights),
-        *(f"{name} is not in the model" for name in weights if name not in own),
-        *(
-            f"{name} has shape {list(weights[name].shape)}, not {shape}"
-            for name, (_, shape) in own.items()
-            if name in weights and list(weights[name].shape) != shape
-        ),
-        *(
-            f"{name} has numbers of type {weights[name].dtype}"
-            for name, (value, _) in own.items()
-            if name in weights and weights[name].is_complex() != value.is_complex()
-        ),
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise ValueError(
-            f"weights in {path} do not fit the model: {'; '.join(problems[:3])}{more}: "
-            "give the weights of this model"
-        )
-    with _blaming(lambda error: f"weights in {path} do not fit the model ({error}): give its own"):
-        model.load_state_dict(weights)
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    if path.suffix not in (".pt", ".pth", ".safetensors"):
-        raise ValueError(f"weights is {str(path)!r}: give a .pt, .pth or .safetensors file")
-    try:
-        content = _read(path)
-    except ImportError as error:
-        raise ValueError(
-            f"weights is {str(path)!r}: reading it needs the package safetensors; install it"
-        ) from error
-    except Exception as error:  # readers fail in many ways on damaged files
-        foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if foreign:
-            raise ValueError(
-                f"weights in {path} hold {foreign.group(1)}, not tensors alone: save them anew "
-                "with torch.save(model.state_dict(), …)"
-            ) from error
-        raise ValueError(
-            f"weights in {path} cannot be read ({told(error)}): "
-            "give a file that holds tensors and nothing else"
-        ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
-    ):
-        raise ValueError(
-            f"weights in {path} are no state dict: save model.state_dict(), bare or under "
-            "the key state_dict"
-        )
-    return dict(content)
-
-
-def _read(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+def _alone(model: nn.Module) -> nn.Module:
+    """Return `model` without DataParallel, within it too: a tile runs whole, on one device."""
+    if isinstance(model, nn.DataParallel):
+        return _alone(model.module)
+    for name, child in model.named_children():
+        alone = _alone(child)
+        if alone is not child:
+            setattr(model, name, alone)
+    return model
 
 
 @torch.inference_mode()

@@ -88,8 +88,9 @@ def _add_classifier(group: argparse._ArgumentGroup) -> None:
         "--weights",
         type=place,
         metavar="FILE",
-        help="a state dict: .safetensors, or .pt or .pth, bare or under the key state_dict; "
-        "code in it is not run (default: as the function returns the model)",
+        help="a state dict that torch.save or safetensors wrote, bare or in a checkpoint, with or "
+        "without what wrappers put before its names; code in it is not run (default: as the "
+        "function returns the model)",
     )
 
 
