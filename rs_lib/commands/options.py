@@ -3,10 +3,12 @@
 import argparse
 import ast
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from rs_lib.arguments import shown
 from rs_lib.commands.given import default
+from rs_lib.machines.preprocessing import STATISTICS, Preprocessing, statistics
 from rs_lib.noise import LAWS
 from rs_lib.noise.law import Parameter
 
@@ -92,6 +94,46 @@ def _add_classifier(group: argparse._ArgumentGroup) -> None:
         "without what wrappers put before its names; code in it is not run (default: as the "
         "function returns the model)",
     )
+    for name, told in (
+        ("mean", "what the network's images were normalised by, one number for each channel"),
+        ("std", "standard deviations beside --mean; noise is added before, in units of [0, 1]"),
+    ):
+        group.add_argument(
+            f"--{name}",
+            nargs="+",
+            metavar="NUMBER|NAME",
+            help=f"{told}; or the name {' or '.join(STATISTICS)}, which gives both",
+        )
+    group.add_argument(
+        "--resize",
+        type=int,
+        metavar="S",
+        help="bring the shorter side of the noisy image to S before the network sees it",
+    )
+    group.add_argument(
+        "--crop", type=int, metavar="S", help="cut out the middle S x S pixels of it then"
+    )
+
+
+def preprocessing(options: argparse.Namespace, shape: Sequence[int]) -> Preprocessing:
+    """Return what the options say is to happen to noisy images of `shape` [C, H, W].
+
+    Raises ValueError where it cannot.
+    """
+    mean, std = options.mean, options.std
+    # A name stands for both.
+    mean, std = (
+        other if given is None and other and other[0] in STATISTICS else given
+        for given, other in ((mean, std), (std, mean))
+    )
+    steps = Preprocessing(
+        options.resize,
+        options.crop,
+        None if mean is None else statistics("mean", mean),
+        None if std is None else statistics("std", std),
+    )
+    steps.require_shape(shape)
+    return steps
 
 
 def _add_images(group: argparse._ArgumentGroup) -> None:

@@ -14,9 +14,11 @@ from torch import nn
 
 from rs_lib.arguments import IntArray, integers
 from rs_lib.commands import classifier, selection
+from rs_lib.commands import options as shared
 from rs_lib.commands.logs import follows, log
 from rs_lib.commands.progress import Progress
 from rs_lib.commands.ranks import Ranks
+from rs_lib.machines.preprocessing import Preprocessed
 from rs_lib.noise import LAWS, Continuous, Law, Rounded
 from rs_lib.record import devices, digests, machine
 from rs_lib.smoothing.executed import Executed
@@ -42,8 +44,12 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
     """Return the task that the shared options name; raise ValueError where they cannot be used."""
     chosen, device = images_and_device(options, ranks)
     noise = _noise(options, chosen)
+    seen = noise.seen(tuple(chosen.images.shape[1:]))
+    steps = shared.preprocessing(options, seen)
     model = classifier.load(options.model, dict(options.arguments), options.weights)
-    classes = classifier.classes_of(model, noise.seen(tuple(chosen.images.shape[1:])))
+    if not steps.is_nothing:
+        model = Preprocessed(model, steps)
+    classes = classifier.classes_of(model, seen)
     require_labels(chosen, classes)
     return Task(model, chosen, noise, classes, device)
 
@@ -150,9 +156,11 @@ def described_model(
     options: argparse.Namespace, model: nn.Module, logits: str, classes: int
 ) -> dict[str, Any]:
     """Return what the header says of the model; `logits` is the digest of a probe's."""
+    steps = model.steps.settings() if isinstance(model, Preprocessed) else {}
     return {
         "function": options.model,
         "arguments": {name: repr(value) for name, value in options.arguments},
+        **({"preprocessing": steps} if steps else {}),
         "sha256": classifier.digest(model),
         "logits": logits,
         "classes": classes,
