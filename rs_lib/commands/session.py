@@ -2,8 +2,9 @@
 
 import argparse
 import dataclasses
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -205,13 +206,16 @@ class Session:
         per_image: int | None,
         continuous: bool,
         each: int | None = None,
+        before: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         """Keep what the run needs.
 
         `per_image` is the number of samples where it is fixed; `continuous` asks for images in
         float32 instead of uint8. `each` images are written at a time unless `options.chunk` says
-        otherwise (default: 10 of a fixed number of samples, else 100).
+        otherwise (default: 10 of a fixed number of samples, else 100). `before` gives lines to
+        tell before the first image, if there is one to do.
         """
+        self._before = before
         self._out = options.out
         self._continuous = continuous
         self._ranks = ranks
@@ -228,6 +232,7 @@ class Session:
         total = len(self._chosen.ids)
         with ExitStack() as stack:
             done = self._ranks.agree(lambda: self._open(stack))[0]
+            self._ranks.agree(lambda: self._tell(done))
             bar = stack.enter_context(
                 Progress(
                     self._settings["command"],
@@ -254,6 +259,12 @@ class Session:
                 bar.chunk_done(samples, len(rows))
         if self._ranks.rank == 0:
             print(f"{self._out.resolve()}: the log, its settings beside it")
+
+    def _tell(self, done: int) -> None:
+        """Let the first rank say what is worth knowing before the rows behind `done` are made."""
+        if self._ranks.rank == 0 and done < len(self._chosen.ids):
+            for line in self._before():
+                print(line, file=sys.stderr, flush=True)
 
     def _open(self, stack: ExitStack) -> int:
         """Open the log on the first rank and return its number of rows."""

@@ -103,6 +103,9 @@ class Preprocessing:
 class Preprocessed(nn.Module):
     """`model` behind the steps of a `Preprocessing`: one function of images [N, C, H, W]."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: nn.Module, steps: Preprocessing) -> None:
         """Keep both; mean and deviation are buffers, so that the model's digest holds them."""
         super().__init__()

@@ -112,6 +112,11 @@ class Certifier:
         self.executed, self.noise, self.plan, self.seed = executed, noise, plan, seed
         self._table = plan.table(noise, self.alpha) if isinstance(plan, RadiusTable) else None
 
+    @property
+    def first_look(self) -> int:
+        """The least samples that an image gets, beside those that select its class."""
+        return self.plan.budget if self._table is None else int(self._table.looks[0])
+
     def certify(
         self,
         images: Tensor,
