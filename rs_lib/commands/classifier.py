@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -16,14 +17,21 @@ from rs_lib.arguments import integer, shown
 from rs_lib.commands import checkpoints
 from rs_lib.commands.failures import told
 from rs_lib.machines.band_classifier import BandClassifier
+from rs_lib.machines.called import Called, is_one_logit, tensor_of
 from rs_lib.machines.forward import refused
 
+_BATCHES = ("x", "batch", "image", "images", "input", "inputs", "pixels")
+"""Names of the one argument by which a function is taken for a classifier itself."""
 
-def build(target: str, arguments: Mapping[str, object]) -> nn.Module:
+
+def build(
+    target: str, arguments: Mapping[str, object], fingerprint: str | None = None
+) -> nn.Module:
     """Return what the function `target`, MODULE:FUNCTION, makes of `arguments`, in evaluation mode.
 
-    The working directory is searched too. Raises ValueError if there is no such function, it
-    fails, or it returns no torch model.
+    Or the target itself, where it is a model or a function of images. The working directory is
+    searched too. What is no torch module is wrapped, see `Called`. Raises ValueError if there is
+    no such function, it fails, or it returns nothing that can be called.
     """
     module_name, _, function_name = target.partition(":")
     if not (module_name and function_name):
@@ -36,17 +44,44 @@ def build(target: str, arguments: Mapping[str, object]) -> nn.Module:
         function = getattr(module, function_name, None)
     if not callable(function):
         raise ValueError(f"model is {target!r}: {module_name} has no function {function_name}")
-    given = ", ".join(f"{name}={shown(value)}" for name, value in arguments.items())
-    called = f"{function_name}({given})"
-    with _blaming(
-        lambda error: f"model is {target!r}: {called} fails with {error}; see --arguments"
-    ):
-        model = function(**arguments)
-    if not isinstance(model, nn.Module):
+    model = function
+    if not isinstance(function, nn.Module) and not _takes_images(function, arguments):
+        given = ", ".join(f"{name}={shown(value)}" for name, value in arguments.items())
+        called = f"{function_name}({given})"
+        with _blaming(
+            lambda error: f"model is {target!r}: {called} fails with {error}; see --arguments"
+        ):
+            model = function(**arguments)
+    elif arguments:
+        raise ValueError(f"model is {target!r}: it is the model itself, leave --arguments out")
+    if isinstance(model, nn.Module):
+        return model.eval()
+    if not callable(model) or isinstance(model, type):
         raise ValueError(
-            f"model is {target!r}: {function_name} returns {type(model).__name__}, no torch model"
+            f"model is {target!r}: {function_name} returns {type(model).__name__}, no torch model "
+            "and nothing that can be called"
         )
-    return model.eval()
+    wrapped = Called(model, fingerprint)
+    if not wrapped.is_known:
+        raise ValueError(
+            f"model is {target!r}: no weights are found in it, so that a log could not tell it "
+            "from another one: give --fingerprint and a text that names its version"
+        )
+    return wrapped.eval()
+
+
+def _takes_images(function: Callable[..., Any], arguments: Mapping[str, object]) -> bool:
+    """Whether `function` is a classifier of a batch, by the name or type of its one argument."""
+    if arguments:
+        return False
+    try:
+        taken = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    needed = [one for one in taken if one.default is one.empty and one.kind < one.VAR_POSITIONAL]
+    return len(needed) == 1 and (
+        needed[0].name in _BATCHES or needed[0].annotation in (Tensor, "Tensor", "torch.Tensor")
+    )
 
 
 @contextmanager
@@ -63,23 +98,37 @@ def _blaming(sentence: Callable[[str], str]) -> Iterator[None]:
         raise ValueError(sentence(told(error))) from error
 
 
-def load(target: str, arguments: Mapping[str, object], weights: Path | None) -> nn.Module:
+def load(
+    target: str,
+    arguments: Mapping[str, object],
+    weights: Path | None,
+    fingerprint: str | None = None,
+) -> nn.Module:
     """Return the model that `build` makes, with the weights in a file if one is given.
 
     Weights of half or double precision become float32, from which `precision` starts. The first
     process tells on stderr what was taken of a file that is not the model's own state dict.
     """
-    model = _alone(build(target, arguments))
+    model = _alone(build(target, arguments, fingerprint))
+    others = {str(p.dtype) for p in model.parameters() if p.is_floating_point()} - {"torch.float32"}
     with _blaming(lambda error: f"model cannot be made float32 ({error}): give one that can"):
-        model = model.float()
+        model = model.float().cpu()
+    if others:
+        _tell(f"model: its weights are {' and '.join(sorted(others))}; they become float32 first")
     if weights is not None:
         with _blaming(lambda error: f"model has no weights to be read ({error}): mend state_dict"):
             model.state_dict()
         words = checkpoints.load_into(model, weights)
-        if words and os.environ.get("RANK", "0") == "0":
-            print(f"weights in {weights}: {words}", file=sys.stderr)
+        if words:
+            _tell(f"weights in {weights}: {words}")
     # Loading may bring other numbers or modes along (a load_state_dict of the reader's own).
     return model.float().eval()
+
+
+def _tell(line: str) -> None:
+    """Print a line to stderr, once for all processes."""
+    if os.environ.get("RANK", "0") == "0":
+        print(line, file=sys.stderr)
 
 
 def _alone(model: nn.Module) -> nn.Module:
@@ -94,12 +143,15 @@ def _alone(model: nn.Module) -> nn.Module:
 
 
 @torch.inference_mode()
-def classes_of(model: nn.Module, shape: tuple[int, ...]) -> int:
+def classes_of(model: nn.Module, shape: tuple[int, ...], *, binary: bool = False) -> int:
     """Return how many logits `model` gives for one image of `shape` [C, H, W].
 
-    Raises ValueError if it does not take such an image or gives something else than logits.
+    With `binary` one logit stands for two classes. Raises ValueError if it does not take such an
+    image or gives something else than logits.
     """
     logits = _answer(model, shape)
+    if binary and isinstance(logits, Tensor) and is_one_logit(logits, 1):
+        return 2
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
         raise ValueError(
             f"model gives {_described(logits)} for one image: it should give logits [1, classes]"
@@ -127,7 +179,7 @@ def classes_of_bands(model: BandClassifier, shape: tuple[int, ...]) -> int:
 def _answer(model: nn.Module, shape: tuple[int, ...]) -> Any:
     """Return what `model` gives for one black image of `shape`, or raise ValueError."""
     try:
-        return model(torch.zeros((1, *shape)))
+        return tensor_of(model(torch.zeros((1, *shape))))
     except KeyboardInterrupt:
         raise
     except (RuntimeError, IndexError, TypeError, ValueError) as error:

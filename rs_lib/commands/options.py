@@ -75,7 +75,13 @@ def _add_classifier(group: argparse._ArgumentGroup) -> None:
         required=True,
         metavar="MODULE:FUNCTION",
         help="a function that returns a torch model, which maps float32 images [N, C, H, W] in "
-        "[0, 1] to logits; the module is sought in the working directory too",
+        "[0, 1] to logits (or one logit, class 1 above 0); or a model, or a function of images, "
+        "itself; the module is sought in the working directory too",
+    )
+    group.add_argument(
+        "--fingerprint",
+        metavar="TEXT",
+        help="names the version of a model in whose function no weights can be found and hashed",
     )
     group.add_argument(
         "--arguments",
@@ -213,7 +219,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU")
     group.add_argument(
         "--precision",
-        choices=("float32", "bfloat16"),
+        choices=("float32", "bfloat16", "float16"),
         default="float32",
         help="what the network computes in (default: float32)",
     )

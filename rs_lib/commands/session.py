@@ -47,10 +47,12 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
     noise = _noise(options, chosen)
     seen = noise.seen(tuple(chosen.images.shape[1:]))
     steps = shared.preprocessing(options, seen)
-    model = classifier.load(options.model, dict(options.arguments), options.weights)
+    model = classifier.load(
+        options.model, dict(options.arguments), options.weights, options.fingerprint
+    )
     if not steps.is_nothing:
         model = Preprocessed(model, steps)
-    classes = classifier.classes_of(model, seen)
+    classes = classifier.classes_of(model, seen, binary=True)
     require_labels(chosen, classes)
     return Task(model, chosen, noise, classes, device)
 
@@ -161,6 +163,7 @@ def described_model(
     return {
         "function": options.model,
         "arguments": {name: repr(value) for name, value in options.arguments},
+        **({"fingerprint": options.fingerprint} if options.fingerprint else {}),
         **({"preprocessing": steps} if steps else {}),
         "sha256": classifier.digest(model),
         "logits": logits,

@@ -1,5 +1,6 @@
 """CERTIFY: radii from a fixed number of samples, or decided one look at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -194,7 +195,7 @@ class Certifier:
 
 
 def certify(
-    model: nn.Module,
+    model: nn.Module | Callable[[Tensor], object],
     images: Tensor,
     noise: Law,
     plan: Plan,

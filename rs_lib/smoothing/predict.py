@@ -1,5 +1,6 @@
 """PREDICT: the smoothed classifier's class, or an abstention."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -87,7 +88,7 @@ def _least_samples(alpha: float) -> int:
 
 
 def predict(
-    model: nn.Module,
+    model: nn.Module | Callable[[Tensor], object],
     images: Tensor,
     noise: Law,
     n: int,
