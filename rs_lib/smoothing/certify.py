@@ -1,8 +1,10 @@
 """CERTIFY: radii from a fixed number of samples, or decided one look at a time."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,8 @@ from rs_lib.noise import Law
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed, Execution
 from rs_lib.smoothing.plans import FixedSamples, Plan, RadiusTable
-from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
+from rs_lib.smoothing.sampling import Images, Report, Tally, checked_images, ignore
+from rs_lib.smoothing.tables import frame
 from rs_lib.statistics import clopper_pearson_lower
 from rs_lib.statistics.sequential import SequentialTable
 
@@ -45,6 +48,10 @@ class Certification:
     undecided: npt.NDArray[np.bool_]
     n0: int
     alpha: float
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row for each image; ImportError without pandas."""
+        return frame(self)
 
 
 def from_counts(
@@ -120,7 +127,7 @@ class Certifier:
 
     def certify(
         self,
-        images: Tensor,
+        images: Images,
         image_ids: npt.ArrayLike | None = None,
         report: Report = ignore,
     ) -> Certification:
@@ -196,7 +203,7 @@ class Certifier:
 
 def certify(
     model: nn.Module | Callable[[Tensor], object],
-    images: Tensor,
+    images: Images,
     noise: Law,
     plan: Plan,
     *,
@@ -213,7 +220,9 @@ def certify(
     float32 for continuous noise, whose certificates hold in exact arithmetic only: floats can be
     fooled, and have been (Voráček and Hein 2023). `plan` is `FixedSamples` or `RadiusTable`;
     `image_ids` (default: the positions) name the random streams: give each image its index in the
-    data set. `execution`: `device`, `precision`, `compile_model`, `tile` of `Executed`.
+    data set. Images may be tensors or NumPy arrays; `model` a module in evaluation mode, or any
+    function of a batch. `progress` shows a bar on stderr. `execution`: `device`, `precision`,
+    `compile_model`, `tile` of `Executed`.
     Each certificate is false with probability at most `alpha` (Cohen et al. 2019,
     proposition 2); of M images the expected number of false ones is at most `alpha` M.
 
