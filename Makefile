@@ -70,7 +70,7 @@ format: $(READY)  ## put code and notebooks into the house's format
 
 lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 	@$(RUN) -m pip install --quiet --disable-pip-version-check uv
-	@$(RUN) -m uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 \
+	@$(RUN) -m uv pip compile pyproject.toml --extra experiments --extra book --extra test --universal --python-version 3.11 \
 	  --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what is generated, but not the environment nor the stages of long runs

@@ -6,6 +6,8 @@ for the whole library. Numbers finer than float64 (Fraction, Decimal, long doubl
 range is checked before the rounding.
 """
 
+from __future__ import annotations
+
 import math
 import numbers as abstract
 import reprlib

@@ -6,6 +6,8 @@ r_k = sigma Phi^-1(BetaInv(alpha; k, n - k + 1)), after Cohen, Rosenfeld and Kol
 printed radius tells there which (n, alpha) it cannot come from.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

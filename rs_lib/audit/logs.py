@@ -1,5 +1,7 @@
 """Certification logs as tab-separated text, and what a printed radius can stand for."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from pathlib import Path

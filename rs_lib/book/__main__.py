@@ -199,6 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     house = House()
     try:
+        house.require_checkout("book")
         match options.command:
             case "build":
                 return _build(house)

@@ -9,6 +9,8 @@ Source: Levine & Feizi (2020), "Robustness Certificates for Sparse Adversarial A
 Randomized Ablation", theorem 1.
 """
 
+from __future__ import annotations
+
 import bisect
 import functools
 import math

@@ -16,6 +16,8 @@ Source: Weber, Xu, Karlas, Zhang and Li (2023), "RAB: Provable Robustness Agains
 theorem 1 and its corollaries.
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

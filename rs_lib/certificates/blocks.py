@@ -7,6 +7,8 @@ Source: Levine & Feizi (2020), "(De)Randomized Smoothing for Certifiable Defense
 Attacks", theorem 1 for block smoothing; the condition at each position is that of `patch`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -15,6 +15,8 @@ it. Sources: Kumar, Levine, Feizi and Goldstein (2020), as their code has them; 
 distortion of Wang (2000).
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Sequence
 

@@ -15,6 +15,8 @@ Randomly Smoothed Classifiers", section 4; Bojchevski, Klicpera and Günnemann (
 without the dimension.
 """
 
+from __future__ import annotations
+
 import bisect
 import functools
 import math

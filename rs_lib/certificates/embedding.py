@@ -17,6 +17,8 @@ attain the law's bound can be given a rest of the right mean, so no bound from g
 Sources: Pautov et al. (2022) for the first; the others are ours.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 

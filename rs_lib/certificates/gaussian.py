@@ -7,6 +7,8 @@ Phi(Phi^-1(p) - r / sigma): the bound is attained.
 Source: Cohen, Rosenfeld and Kolter (2019), Theorems 1 and 2.
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special

@@ -17,6 +17,8 @@ Source: Rosenfeld, Winston, Ravikumar and Kolter (2020), "Certified Robustness t
 Attacks via Randomized Smoothing", sections 3 and 4.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from fractions import Fraction

@@ -14,6 +14,8 @@ a shift along one axis attains it. W > 1/2 as long as s < -log(2 (1 - p)).
 Source: Teng, Lee and Yuan (2020), "l1 Adversarial Robustness Certificates"; Yang et al. (2020).
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

@@ -9,6 +9,8 @@ Source: Rosenfeld, Winston, Ravikumar and Kolter (2020), "Certified Robustness t
 Attacks via Randomized Smoothing", section 4 and algorithm 1.
 """
 
+from __future__ import annotations
+
 import math
 from fractions import Fraction
 

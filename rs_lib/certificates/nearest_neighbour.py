@@ -15,6 +15,8 @@ Source: Weber, Xu, Karlas, Zhang and Li (2023), "RAB: Provable Robustness Agains
 section on K-NN; they round distances to buckets, the quadrature is ours.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Iterator

@@ -7,6 +7,8 @@ certificate of the book is this lemma for continuous laws.
 Source: Neyman and Pearson (1933); Cohen, Rosenfeld and Kolter (2019), Lemma 3.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction

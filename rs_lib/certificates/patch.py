@@ -11,6 +11,8 @@ Attacks", theorem 1 (`counts`); the condition at each position is that of BagCer
 2021).
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

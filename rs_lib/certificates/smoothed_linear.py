@@ -11,6 +11,8 @@ Source: ours. Constant: Shevtsova (2010), "An improvement of convergence rate es
 Lyapunov theorem".
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special

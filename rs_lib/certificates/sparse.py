@@ -12,6 +12,8 @@ Source: Bojchevski, Klicpera and Günnemann (2020), "Efficient Robustness Certif
 Data: Sparsity-Aware Randomized Smoothing for Graphs, Images and More", section 4.
 """
 
+from __future__ import annotations
+
 import functools
 from fractions import Fraction
 

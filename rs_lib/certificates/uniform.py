@@ -11,6 +11,8 @@ equality along a diagonal.
 Source: Yang et al. (2020), "Randomized Smoothing of All Shapes and Sizes"; Lee et al. (2019).
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

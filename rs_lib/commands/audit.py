@@ -23,7 +23,6 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's `commands`."""
     parser = commands.add_parser(
         "audit",
-        help="check a published log of certificates against what its authors state",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,7 +9,7 @@ import numpy as np
 
 from rs_lib.arguments import IntArray, integer, nonnegative, positive, shown
 from rs_lib.commands import options as shared
-from rs_lib.commands import patches, session, soft, summary
+from rs_lib.commands import outlook, patches, session, soft, summary
 from rs_lib.commands.given import default, settle
 from rs_lib.commands.logs import log
 from rs_lib.commands.logs.rows import rounded_down
@@ -53,7 +53,6 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's `commands`."""
     parser = commands.add_parser(
         "certify",
-        help="certify a classifier's answers: a radius for each image",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -141,9 +140,19 @@ def _execute(options: argparse.Namespace) -> None:
             settings=settings,
             per_image=plan.n0 + plan.n if isinstance(plan, FixedSamples) else None,
             continuous=options.continuous,
+            before=partial(
+                outlook.tell,
+                options,
+                task.chosen,
+                certifier.executed,
+                task.noise,
+                (plan.n0 + certifier.first_look, plan.n0 + plan.budget),
+            ),
         ).run(partial(_answer, certifier))
         if ranks.rank == 0:
-            print(summary.of_certificates(log.read(options.out), radii, average=fixed))
+            table = log.read(options.out)
+            print(summary.of_certificates(table, radii, average=fixed))
+            outlook.tell_abstained(table.columns["predict"])
 
 
 def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, Certifier]:

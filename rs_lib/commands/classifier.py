@@ -2,7 +2,8 @@
 
 import hashlib
 import importlib
-import re
+import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,16 +14,24 @@ import torch
 from torch import Tensor, nn
 
 from rs_lib.arguments import integer, shown
+from rs_lib.commands import checkpoints
 from rs_lib.commands.failures import told
 from rs_lib.machines.band_classifier import BandClassifier
+from rs_lib.machines.called import Called, is_one_logit, tensor_of
 from rs_lib.machines.forward import refused
 
+_BATCHES = ("x", "batch", "image", "images", "input", "inputs", "pixels")
+"""Names of the one argument by which a function is taken for a classifier itself."""
 
-def build(target: str, arguments: Mapping[str, object]) -> nn.Module:
+
+def build(
+    target: str, arguments: Mapping[str, object], fingerprint: str | None = None
+) -> nn.Module:
     """Return what the function `target`, MODULE:FUNCTION, makes of `arguments`, in evaluation mode.
 
-    The working directory is searched too. Raises ValueError if there is no such function, it
-    fails, or it returns no torch model.
+    Or the target itself, where it is a model or a function of images. The working directory is
+    searched too. What is no torch module is wrapped, see `Called`. Raises ValueError if there is
+    no such function, it fails, or it returns nothing that can be called.
     """
     module_name, _, function_name = target.partition(":")
     if not (module_name and function_name):
@@ -35,17 +44,44 @@ def build(target: str, arguments: Mapping[str, object]) -> nn.Module:
         function = getattr(module, function_name, None)
     if not callable(function):
         raise ValueError(f"model is {target!r}: {module_name} has no function {function_name}")
-    given = ", ".join(f"{name}={shown(value)}" for name, value in arguments.items())
-    called = f"{function_name}({given})"
-    with _blaming(
-        lambda error: f"model is {target!r}: {called} fails with {error}; see --arguments"
-    ):
-        model = function(**arguments)
-    if not isinstance(model, nn.Module):
+    model = function
+    if not isinstance(function, nn.Module) and not _takes_images(function, arguments):
+        given = ", ".join(f"{name}={shown(value)}" for name, value in arguments.items())
+        called = f"{function_name}({given})"
+        with _blaming(
+            lambda error: f"model is {target!r}: {called} fails with {error}; see --arguments"
+        ):
+            model = function(**arguments)
+    elif arguments:
+        raise ValueError(f"model is {target!r}: it is the model itself, leave --arguments out")
+    if isinstance(model, nn.Module):
+        return model.eval()
+    if not callable(model) or isinstance(model, type):
         raise ValueError(
-            f"model is {target!r}: {function_name} returns {type(model).__name__}, no torch model"
+            f"model is {target!r}: {function_name} returns {type(model).__name__}, no torch model "
+            "and nothing that can be called"
         )
-    return model.eval()
+    wrapped = Called(model, fingerprint)
+    if not wrapped.is_known:
+        raise ValueError(
+            f"model is {target!r}: no weights are found in it, so that a log could not tell it "
+            "from another one: give --fingerprint and a text that names its version"
+        )
+    return wrapped.eval()
+
+
+def _takes_images(function: Callable[..., Any], arguments: Mapping[str, object]) -> bool:
+    """Whether `function` is a classifier of a batch, by the name or type of its one argument."""
+    if arguments:
+        return False
+    try:
+        taken = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    needed = [one for one in taken if one.default is one.empty and one.kind < one.VAR_POSITIONAL]
+    return len(needed) == 1 and (
+        needed[0].name in _BATCHES or needed[0].annotation in (Tensor, "Tensor", "torch.Tensor")
+    )
 
 
 @contextmanager
@@ -62,101 +98,60 @@ def _blaming(sentence: Callable[[str], str]) -> Iterator[None]:
         raise ValueError(sentence(told(error))) from error
 
 
-def load(target: str, arguments: Mapping[str, object], weights: Path | None) -> nn.Module:
+def load(
+    target: str,
+    arguments: Mapping[str, object],
+    weights: Path | None,
+    fingerprint: str | None = None,
+) -> nn.Module:
     """Return the model that `build` makes, with the weights in a file if one is given.
 
-    Weights of half or double precision become float32, from which `precision` starts.
+    Weights of half or double precision become float32, from which `precision` starts. The first
+    process tells on stderr what was taken of a file that is not the model's own state dict.
     """
-    model = build(target, arguments)
-    if weights is not None:
-        load_weights(model, weights)
+    model = _alone(build(target, arguments, fingerprint))
+    others = {str(p.dtype) for p in model.parameters() if p.is_floating_point()} - {"torch.float32"}
     with _blaming(lambda error: f"model cannot be made float32 ({error}): give one that can"):
-        return model.float()
+        model = model.float().cpu()
+    if others:
+        _tell(f"model: its weights are {' and '.join(sorted(others))}; they become float32 first")
+    if weights is not None:
+        with _blaming(lambda error: f"model has no weights to be read ({error}): mend state_dict"):
+            model.state_dict()
+        words = checkpoints.load_into(model, weights)
+        if words:
+            _tell(f"weights in {weights}: {words}")
+    # Loading may bring other numbers or modes along (a load_state_dict of the reader's own).
+    return model.float().eval()
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Give `model` the weights in `path`, a .pt, .pth or .safetensors file.
-
-    A state dict may stand under the key `state_dict`, and each of its names may begin with
-    `module.`, as DataParallel writes them. Raises ValueError if the file cannot be read, or
-    its names or shapes are not those of the model.
-    """
-    weights = _state_dict(path)
-    if weights and all(name.startswith("module.") for name in weights):
-        weights = {name.removeprefix("module."): value for name, value in weights.items()}
-    with _blaming(lambda error: f"model has no weights to be read ({error}): mend state_dict"):
-        own = {name: (value, list(value.shape)) for name, value in model.state_dict().items()}
-    problems = [
-        *(f"{name} is missing" for name in own if name not in weights),
-        *(f"{name} is not in the model" for name in weights if name not in own),
-        *(
-            f"{name} has shape {list(weights[name].shape)}, not {shape}"
-            for name, (_, shape) in own.items()
-            if name in weights and list(weights[name].shape) != shape
-        ),
-        *(
-            f"{name} has numbers of type {weights[name].dtype}"
-            for name, (value, _) in own.items()
-            if name in weights and weights[name].is_complex() != value.is_complex()
-        ),
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise ValueError(
-            f"weights in {path} do not fit the model: {'; '.join(problems[:3])}{more}: "
-            "give the weights of this model"
-        )
-    with _blaming(lambda error: f"weights in {path} do not fit the model ({error}): give its own"):
-        model.load_state_dict(weights)
+def _tell(line: str) -> None:
+    """Print a line to stderr, once for all processes."""
+    if os.environ.get("RANK", "0") == "0":
+        print(line, file=sys.stderr)
 
 
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    if path.suffix not in (".pt", ".pth", ".safetensors"):
-        raise ValueError(f"weights is {str(path)!r}: give a .pt, .pth or .safetensors file")
-    try:
-        content = _read(path)
-    except ImportError as error:
-        raise ValueError(
-            f"weights is {str(path)!r}: reading it needs the package safetensors; install it"
-        ) from error
-    except Exception as error:  # readers fail in many ways on damaged files
-        foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if foreign:
-            raise ValueError(
-                f"weights in {path} hold {foreign.group(1)}, not tensors alone: save them anew "
-                "with torch.save(model.state_dict(), …)"
-            ) from error
-        raise ValueError(
-            f"weights in {path} cannot be read ({told(error)}): "
-            "give a file that holds tensors and nothing else"
-        ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
-    ):
-        raise ValueError(
-            f"weights in {path} are no state dict: save model.state_dict(), bare or under "
-            "the key state_dict"
-        )
-    return dict(content)
-
-
-def _read(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+def _alone(model: nn.Module) -> nn.Module:
+    """Return `model` without DataParallel, within it too: a tile runs whole, on one device."""
+    if isinstance(model, nn.DataParallel):
+        return _alone(model.module)
+    for name, child in model.named_children():
+        alone = _alone(child)
+        if alone is not child:
+            setattr(model, name, alone)
+    return model
 
 
 @torch.inference_mode()
-def classes_of(model: nn.Module, shape: tuple[int, ...]) -> int:
+def classes_of(model: nn.Module, shape: tuple[int, ...], *, binary: bool = False) -> int:
     """Return how many logits `model` gives for one image of `shape` [C, H, W].
 
-    Raises ValueError if it does not take such an image or gives something else than logits.
+    With `binary` one logit stands for two classes. Raises ValueError if it does not take such an
+    image or gives something else than logits.
     """
     logits = _answer(model, shape)
+    if binary and isinstance(logits, Tensor) and is_one_logit(logits, 1):
+        return 2
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
         raise ValueError(
             f"model gives {_described(logits)} for one image: it should give logits [1, classes]"
@@ -184,7 +179,7 @@ def classes_of_bands(model: BandClassifier, shape: tuple[int, ...]) -> int:
 def _answer(model: nn.Module, shape: tuple[int, ...]) -> Any:
     """Return what `model` gives for one black image of `shape`, or raise ValueError."""
     try:
-        return model(torch.zeros((1, *shape)))
+        return tensor_of(model(torch.zeros((1, *shape))))
     except KeyboardInterrupt:
         raise
     except (RuntimeError, IndexError, TypeError, ValueError) as error:

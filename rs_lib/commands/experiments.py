@@ -30,13 +30,10 @@ _NO_RESULT = (KeyError, TypeError, AttributeError, UnicodeDecodeError, JSONDecod
 
 def add_to(commands: Any) -> None:
     """Add the commands to a parser's `commands`."""
-    show = commands.add_parser(
-        "list", help="list the experiments with their profiles and parameters"
-    )
+    show = commands.add_parser("list")
     show.set_defaults(execute=_list)
     run = commands.add_parser(
         "run",
-        help="run an experiment and store its result",
         description="Run an experiment and store its result as JSON. An interrupted run that is "
         "started again goes on where it stopped. With --all: run what is due, which is what has "
         "no result of the profile, a stale one, or one of less than the profile asks for.",
@@ -81,7 +78,6 @@ def add_to(commands: Any) -> None:
     )
     collect = commands.add_parser(
         "collect",
-        help="take results that were made elsewhere into the book's record",
         description="Check the results in a folder, which `run --out FOLDER` made on another "
         "machine, and store them as the book's: the present code must be the one that made them, "
         "or have a witness that agrees. If one of them fails, none is taken.",
@@ -95,7 +91,6 @@ def add_to(commands: Any) -> None:
     )
     vouch = commands.add_parser(
         "vouch",
-        help="check by its witness and a stage that a stored result is what the code gives now",
         description="Run the witness of an experiment, a run of seconds, and compare its values "
         "with those that the stored results hold. Then compute one stage of each result again, "
         "drawn at random from those that are kept on this machine and the first that is not. "
@@ -108,7 +103,7 @@ def add_to(commands: Any) -> None:
         "--seconds", type=float, default=60.0, help="most time for the stage of a result"
     )
     vouch.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU")
-    show = commands.add_parser("witness", help="print what the witness of an experiment gives")
+    show = commands.add_parser("witness")
     show.set_defaults(execute=_witness)
     show.add_argument("experiment", help="its name, as `list` shows it")
 
@@ -150,7 +145,7 @@ def _run(options: argparse.Namespace) -> int:
         if ranks.rank == 0:
             path = experiment.store(made, options.out, record=options.record)
             took = f"{made.run['wall_seconds']} s on {made.run['device']}"
-            print(f"{path}: stored after {took}")
+            print(f"{path.resolve()}: stored after {took}")
     return 0
 
 
@@ -168,6 +163,7 @@ def _run_all(options: argparse.Namespace) -> int:
 
 
 def _collect(options: argparse.Namespace) -> None:
+    places.HERE.require_checkout("record of the book")
     paths = sorted(options.folder.glob("*.json"))
     if not paths:
         raise ValueError(f"folder is {str(options.folder)!r}: give one that holds results (*.json)")
@@ -198,6 +194,7 @@ def _checked(path: Path, record: bool) -> tuple[Experiment, Result]:
 
 
 def _vouch(options: argparse.Namespace) -> None:
+    places.HERE.require_checkout("record of the book")
     chosen = [experiments.find(name) for name in options.experiment or experiments.names()]
     positive("seconds", options.seconds)
     devices.check(options.device)

@@ -25,14 +25,21 @@ _REMEDIES = {
     errno.EDQUOT: "make room there, the same command then goes on",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_PACKAGES = {
+    **{name: name for name in ("filelock", "matplotlib", "pandas", "pyarrow", "safetensors")},
+    **{name: name for name in ("sympy", "torchvision")},
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+}
+"""Packages that some commands and data sets need and an installation may lack, by module."""
 
 
 def report(failure: Exception) -> int:
     """Print `failure` to stderr and return the exit status.
 
     One sentence, and status 2 for bad input, a model that fails among it; 1 for data that cannot
-    be had, for models that give NaN, and where room is missing. A traceback and status 1 for any
-    other failure.
+    be had, for models that give NaN, and where room or a package is missing. A traceback and
+    status 1 for any other failure.
     """
     status, sentence = _judged(failure)
     if sentence is None:
@@ -59,6 +66,10 @@ def _judged(failure: Exception) -> tuple[int, str | None]:
         return 1, "the memory is full: give smaller images or networks, or free some"
     if _within_a_model(failure):
         return 2, f"model fails with {told(failure)}: mend the model"
+    if isinstance(failure, ModuleNotFoundError):
+        package = _PACKAGES.get(str(failure.name).partition(".")[0])
+        if package:
+            return 1, f"this needs the package {package}, which is missing: pip install {package}"
     if isinstance(failure, OSError):
         return _of_the_system(failure)
     if isinstance(failure, ValueError):

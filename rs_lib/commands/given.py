@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
 
 from rs_lib.arguments import shown
 from rs_lib.noise import LAWS, Continuous
@@ -34,7 +35,11 @@ _OF_LAWS = {
     for name, law in LAWS.items()
 }
 _OF_ANY_LAW = list(dict.fromkeys(option for options in _OF_LAWS.values() for option in options))
-_NOISE = ("noise", *_OF_ANY_LAW, "alpha", "seed", "compile", *_SAMPLES, "soft", *_SOFT)
+_BEFORE = ("mean", "std", "resize", "crop")
+_NOISE = (
+    *("noise", *_OF_ANY_LAW, "alpha", "seed", "compile"),
+    *(*_SAMPLES, "soft", *_SOFT, *_BEFORE),
+)
 _SEQUENTIAL = ("max_samples", "rule")
 
 
@@ -60,6 +65,8 @@ def settle(options: argparse.Namespace) -> None:
     argument of the model that was given twice.
     """
     assigned("arguments", options.arguments)
+    if options.out is None:
+        options.out = Path(f"{options.command}.tsv")
     known = vars(options)
     unread = _unread(options)
     given = [name for name in unread if known.get(name) is not None]

@@ -3,10 +3,12 @@
 import argparse
 import ast
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from rs_lib.arguments import shown
 from rs_lib.commands.given import default
+from rs_lib.machines.preprocessing import STATISTICS, Preprocessing, statistics
 from rs_lib.noise import LAWS
 from rs_lib.noise.law import Parameter
 
@@ -73,7 +75,13 @@ def _add_classifier(group: argparse._ArgumentGroup) -> None:
         required=True,
         metavar="MODULE:FUNCTION",
         help="a function that returns a torch model, which maps float32 images [N, C, H, W] in "
-        "[0, 1] to logits; the module is sought in the working directory too",
+        "[0, 1] to logits (or one logit, class 1 above 0); or a model, or a function of images, "
+        "itself; the module is sought in the working directory too",
+    )
+    group.add_argument(
+        "--fingerprint",
+        metavar="TEXT",
+        help="names the version of a model in whose function no weights can be found and hashed",
     )
     group.add_argument(
         "--arguments",
@@ -88,9 +96,50 @@ def _add_classifier(group: argparse._ArgumentGroup) -> None:
         "--weights",
         type=place,
         metavar="FILE",
-        help="a state dict: .safetensors, or .pt or .pth, bare or under the key state_dict; "
-        "code in it is not run (default: as the function returns the model)",
+        help="a state dict that torch.save or safetensors wrote, bare or in a checkpoint, with or "
+        "without what wrappers put before its names; code in it is not run (default: as the "
+        "function returns the model)",
     )
+    for name, told in (
+        ("mean", "what the network's images were normalised by, one number for each channel"),
+        ("std", "standard deviations beside --mean; noise is added before, in units of [0, 1]"),
+    ):
+        group.add_argument(
+            f"--{name}",
+            nargs="+",
+            metavar="NUMBER|NAME",
+            help=f"{told}; or the name {' or '.join(STATISTICS)}, which gives both",
+        )
+    group.add_argument(
+        "--resize",
+        type=int,
+        metavar="S",
+        help="bring the shorter side of the noisy image to S before the network sees it",
+    )
+    group.add_argument(
+        "--crop", type=int, metavar="S", help="cut out the middle S x S pixels of it then"
+    )
+
+
+def preprocessing(options: argparse.Namespace, shape: Sequence[int]) -> Preprocessing:
+    """Return what the options say is to happen to noisy images of `shape` [C, H, W].
+
+    Raises ValueError where it cannot.
+    """
+    mean, std = options.mean, options.std
+    # A name stands for both.
+    mean, std = (
+        other if given is None and other and other[0] in STATISTICS else given
+        for given, other in ((mean, std), (std, mean))
+    )
+    steps = Preprocessing(
+        options.resize,
+        options.crop,
+        None if mean is None else statistics("mean", mean),
+        None if std is None else statistics("std", std),
+    )
+    steps.require_shape(shape)
+    return steps
 
 
 def _add_images(group: argparse._ArgumentGroup) -> None:
@@ -157,10 +206,9 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--out",
         type=place,
-        required=True,
         metavar="FILE.tsv",
         help="the log; its settings go to FILE.json, times to FILE.times.jsonl. A log that was "
-        "interrupted is gone on with",
+        "interrupted is gone on with (default: the command's name, in the working directory)",
     )
     group.add_argument(
         "--alpha",
@@ -171,7 +219,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU")
     group.add_argument(
         "--precision",
-        choices=("float32", "bfloat16"),
+        choices=("float32", "bfloat16", "float16"),
         default="float32",
         help="what the network computes in (default: float32)",
     )

@@ -78,7 +78,9 @@ def _prepare(
         raise ValueError(f"theta is {options.theta:g}: give a probability above 0, at most 1")
     chosen, device = session.images_and_device(options, ranks)
     seen = masks(options.views, options.band, *chosen.images.shape[2:])
-    network = classifier.load(options.model, dict(options.arguments), options.weights)
+    network = classifier.load(
+        options.model, dict(options.arguments), options.weights, options.fingerprint
+    )
     model = network if isinstance(network, BandClassifier) else MaskedNetwork(network, seen).eval()
     shape = tuple(chosen.images.shape[1:])
     if model is network:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rs_lib.arguments import IntArray
 from rs_lib.commands import options as shared
-from rs_lib.commands import session, summary
+from rs_lib.commands import outlook, session, summary
 from rs_lib.commands.given import settle
 from rs_lib.commands.logs import log
 from rs_lib.commands.ranks import Ranks, joined
@@ -31,7 +31,6 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's `commands`."""
     parser = commands.add_parser(
         "predict",
-        help="ask a smoothed classifier for its answers, without radii",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -58,9 +57,19 @@ def _execute(options: argparse.Namespace) -> None:
             settings=settings,
             per_image=predictor.n,
             continuous=options.continuous,
+            before=partial(
+                outlook.tell,
+                options,
+                task.chosen,
+                predictor.executed,
+                task.noise,
+                (predictor.n, predictor.n),
+            ),
         ).run(partial(_answer, predictor))
         if ranks.rank == 0:
-            print(summary.of_predictions(log.read(options.out)))
+            table = log.read(options.out)
+            print(summary.of_predictions(table))
+            outlook.tell_abstained(table.columns["predict"])
 
 
 def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, Predictor]:

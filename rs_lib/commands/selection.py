@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import IntArray, integer, integers, require_channels_first
+from rs_lib.arguments import IntArray, integer, integers, require_channels_first, shown
 from rs_lib.commands.failures import told
 from rs_lib.machines import data
 
@@ -120,6 +120,11 @@ def _from_file(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
     if labels.shape != images.shape[:1]:
         raise ValueError(
             f"labels in {path} have shape {labels.shape}: give one for each of {len(images)} images"
+        )
+    if labels.dtype.kind in "US":
+        raise ValueError(
+            f"labels in {path} are words, such as {shown(labels.flat[0])}: give class numbers from "
+            "0, in the order of the model's logits"
         )
     if images.ndim == 3:
         images = images[:, None]

@@ -2,8 +2,9 @@
 
 import argparse
 import dataclasses
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,9 +15,11 @@ from torch import nn
 
 from rs_lib.arguments import IntArray, integers
 from rs_lib.commands import classifier, selection
+from rs_lib.commands import options as shared
 from rs_lib.commands.logs import follows, log
 from rs_lib.commands.progress import Progress
 from rs_lib.commands.ranks import Ranks
+from rs_lib.machines.preprocessing import Preprocessed
 from rs_lib.noise import LAWS, Continuous, Law, Rounded
 from rs_lib.record import devices, digests, machine
 from rs_lib.smoothing.executed import Executed
@@ -42,8 +45,14 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
     """Return the task that the shared options name; raise ValueError where they cannot be used."""
     chosen, device = images_and_device(options, ranks)
     noise = _noise(options, chosen)
-    model = classifier.load(options.model, dict(options.arguments), options.weights)
-    classes = classifier.classes_of(model, noise.seen(tuple(chosen.images.shape[1:])))
+    seen = noise.seen(tuple(chosen.images.shape[1:]))
+    steps = shared.preprocessing(options, seen)
+    model = classifier.load(
+        options.model, dict(options.arguments), options.weights, options.fingerprint
+    )
+    if not steps.is_nothing:
+        model = Preprocessed(model, steps)
+    classes = classifier.classes_of(model, seen, binary=True)
     require_labels(chosen, classes)
     return Task(model, chosen, noise, classes, device)
 
@@ -150,9 +159,12 @@ def described_model(
     options: argparse.Namespace, model: nn.Module, logits: str, classes: int
 ) -> dict[str, Any]:
     """Return what the header says of the model; `logits` is the digest of a probe's."""
+    steps = model.steps.settings() if isinstance(model, Preprocessed) else {}
     return {
         "function": options.model,
         "arguments": {name: repr(value) for name, value in options.arguments},
+        **({"fingerprint": options.fingerprint} if options.fingerprint else {}),
+        **({"preprocessing": steps} if steps else {}),
         "sha256": classifier.digest(model),
         "logits": logits,
         "classes": classes,
@@ -197,13 +209,16 @@ class Session:
         per_image: int | None,
         continuous: bool,
         each: int | None = None,
+        before: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         """Keep what the run needs.
 
         `per_image` is the number of samples where it is fixed; `continuous` asks for images in
         float32 instead of uint8. `each` images are written at a time unless `options.chunk` says
-        otherwise (default: 10 of a fixed number of samples, else 100).
+        otherwise (default: 10 of a fixed number of samples, else 100). `before` gives lines to
+        tell before the first image, if there is one to do.
         """
+        self._before = before
         self._out = options.out
         self._continuous = continuous
         self._ranks = ranks
@@ -220,6 +235,7 @@ class Session:
         total = len(self._chosen.ids)
         with ExitStack() as stack:
             done = self._ranks.agree(lambda: self._open(stack))[0]
+            self._ranks.agree(lambda: self._tell(done))
             bar = stack.enter_context(
                 Progress(
                     self._settings["command"],
@@ -244,6 +260,14 @@ class Session:
                 }
                 self._ranks.agree(lambda c=columns, t=timing: self._write(c, t))  # type: ignore[misc]
                 bar.chunk_done(samples, len(rows))
+        if self._ranks.rank == 0:
+            print(f"{self._out.resolve()}: the log, its settings beside it")
+
+    def _tell(self, done: int) -> None:
+        """Let the first rank say what is worth knowing before the rows behind `done` are made."""
+        if self._ranks.rank == 0 and done < len(self._chosen.ids):
+            for line in self._before():
+                print(line, file=sys.stderr, flush=True)
 
     def _open(self, stack: ExitStack) -> int:
         """Open the log on the first rank and return its number of rows."""

@@ -8,6 +8,8 @@ Source: derived in the book's chapter on shrinking regions, as the phenomenon of
 (2021), "Hidden Cost of Randomized Smoothing".
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -8,6 +8,8 @@ Source: derived in the book's chapter on shrinking regions, as the phenomenon of
 (2021), "Hidden Cost of Randomized Smoothing".
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special

@@ -4,6 +4,8 @@ Beyond the border there is either nothing of the region ("constant") or the othe
 square ("wrap", a torus): the names are those of `scipy.ndimage`.
 """
 
+from __future__ import annotations
+
 from typing import Literal
 
 import numpy as np

@@ -6,6 +6,8 @@ Source: derived in the book's chapter on noise-augmented training, in the spirit
 al. (2021), "Hidden Cost of Randomized Smoothing", section 5.
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special

@@ -6,6 +6,8 @@ a fractional matching, which is found exactly: half the maximum matching of the 
 bipartite graph with each point on both sides (Nemhauser and Trotter 1975).
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array

@@ -6,6 +6,8 @@ smoothed label of a point is 1 if more than half of the 2k + 1 points that it re
 Steps wrap around: if 2k + 1 > n, some points are reached several times and count as often.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np

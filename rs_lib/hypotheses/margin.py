@@ -9,6 +9,8 @@ over weights w >= 0 with sum 1. Every f gives a lower bound and every w an upper
 programme on a grid finds both; then the weights are improved by Newton's method.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,6 +5,8 @@ every other class c. With two classes this says g_y(x) >= 1/2 + γ. Distances an
 down: none is larger than in exact arithmetic.
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import erf, erfinv, ndtr, ndtri

@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from rs_lib.machines.called import tensor_of
+
 Network = TypeVar("Network", bound=nn.Module)
 _OF_TYPES = re.compile(r"dtype|scalar type|Input type|not implemented for '|complex")
 
@@ -31,7 +33,7 @@ def logits(network: Callable[[Tensor], object], images: Tensor) -> Tensor:
     """
     shape = tuple(images.shape[1:])
     try:
-        found = network(images)
+        found = tensor_of(network(images))
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # the network is the reader's own and may fail in any way

@@ -1,5 +1,7 @@
 """Random views of an image: a few of its pixels, the others marked as not seen."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any, Self, final
 

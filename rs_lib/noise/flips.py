@@ -4,6 +4,8 @@ Source: Lee et al. (2019), "Tight certificates of adversarial robustness for ran
 classifiers"; Wang et al. (2020) apply it to training sets.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self, final

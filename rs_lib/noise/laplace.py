@@ -1,5 +1,7 @@
 """Laplace noise."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction

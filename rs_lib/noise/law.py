@@ -5,6 +5,8 @@ law it has. A law that lacks a part cannot be constructed, and no law inherits f
 would be overridden in the child is what the parent's certificate rests on.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple, Self

@@ -1,5 +1,7 @@
 """Integer noise for images of integers: a continuous law, rounded to the grid of the pixels."""
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Callable, Sequence

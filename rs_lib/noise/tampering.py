@@ -5,6 +5,8 @@ streams as they are, and change few bits. Written from a description of the publ
 Source: Dahiya, Shumailov and Anderson (2024).
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

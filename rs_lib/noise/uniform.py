@@ -1,5 +1,7 @@
 """Uniform noise."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

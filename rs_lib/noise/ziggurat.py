@@ -6,6 +6,8 @@ curve and the word is spent; else further words, as uniform variables, decide.
 Source: Marsaglia and Tsang (2000); Doornik (2005).
 """
 
+from __future__ import annotations
+
 from functools import cache
 
 import numpy as np

@@ -13,6 +13,8 @@ from rs_lib.record import places
 
 def commit() -> str:
     """Return the commit of the working tree, with `+` where it holds changes, or `unknown`."""
+    if places.HERE.is_installed:  # the repository around an installed library is another one
+        return "unknown"
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")

@@ -1,4 +1,4 @@
-"""Where a checkout keeps what was computed and what is recorded."""
+"""Where a checkout keeps what was computed and what is recorded; and where, without one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,27 @@ class Places:
     root: Path = Path(__file__).resolve().parents[2]
 
     @property
+    def is_installed(self) -> bool:
+        """Whether an installer put the library here, whose record then lies beside it."""
+        return any(self.root.glob("rs_lib-*.dist-info"))
+
+    def require_checkout(self, wanted: str) -> None:
+        """Raise ValueError for an installed library, which lacks what is `wanted`."""
+        if self.is_installed:
+            raise ValueError(
+                f"there is no {wanted} beside this installed library: clone the book's repository "
+                "and give the command in its folder"
+            )
+
+    @property
+    def _writable(self) -> Path:
+        """The checkout; the working directory where there is none, never an installed library."""
+        return Path.cwd() if self.is_installed else self.root
+
+    @property
     def built(self) -> Path:
         """What is made here and can be made again."""
-        return self.root / "_build"
+        return self._writable / "_build"
 
     @property
     def book(self) -> Path:
@@ -28,8 +46,8 @@ class Places:
 
     @property
     def results(self) -> Path:
-        """Stored results of experiments."""
-        return self.book / "results"
+        """Stored results of experiments; without a checkout, the working directory."""
+        return self._writable if self.is_installed else self.book / "results"
 
     @property
     def benchmarks(self) -> Path:
@@ -58,4 +76,4 @@ class Places:
 
 
 HERE = Places()
-"""The checkout that this library belongs to."""
+"""The checkout that this library belongs to, or the folder that it is installed in."""

@@ -1,7 +1,10 @@
 """CERTIFY: radii from a fixed number of samples, or decided one look at a time."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +16,9 @@ from rs_lib.noise import Law
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed, Execution
 from rs_lib.smoothing.plans import FixedSamples, Plan, RadiusTable
-from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
+from rs_lib.smoothing.sampling import Images, Report, Tally, checked_images, ignore
 from rs_lib.smoothing.scores import Coins
+from rs_lib.smoothing.tables import frame
 from rs_lib.statistics import clopper_pearson_lower, lead_bounds
 from rs_lib.statistics.sequential import SequentialTable
 
@@ -47,6 +51,10 @@ class Certification:
     n0: int
     alpha: float
     runner_up: IntArray | None = None
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row for each image; ImportError without pandas."""
+        return frame(self)
 
 
 def from_counts(
@@ -138,9 +146,14 @@ class Certifier:
         self._tally = Coins if coins else Tally
         self._table = plan.table(noise, self.alpha) if isinstance(plan, RadiusTable) else None
 
+    @property
+    def first_look(self) -> int:
+        """The least samples that an image gets, beside those that select its class."""
+        return self.plan.budget if self._table is None else int(self._table.looks[0])
+
     def certify(
         self,
-        images: Tensor,
+        images: Images,
         image_ids: npt.ArrayLike | None = None,
         report: Report = ignore,
     ) -> Certification:
@@ -225,8 +238,8 @@ class Certifier:
 
 
 def certify(
-    model: nn.Module,
-    images: Tensor,
+    model: nn.Module | Callable[[Tensor], object],
+    images: Images,
     noise: Law,
     plan: Plan,
     *,
@@ -243,7 +256,9 @@ def certify(
     float32 for continuous noise, whose certificates hold in exact arithmetic only: floats can be
     fooled, and have been (Voráček and Hein 2023). `plan` is `FixedSamples` or `RadiusTable`;
     `image_ids` (default: the positions) name the random streams: give each image its index in the
-    data set. `execution`: `device`, `precision`, `compile_model`, `tile` of `Executed`.
+    data set. Images may be tensors or NumPy arrays; `model` a module in evaluation mode, or any
+    function of a batch. `progress` shows a bar on stderr. `execution`: `device`, `precision`,
+    `compile_model`, `tile` of `Executed`.
     Each certificate is false with probability at most `alpha` (Cohen et al. 2019,
     proposition 2); of M images the expected number of false ones is at most `alpha` M.
 

@@ -19,14 +19,16 @@ Logits = Callable[[Tensor], Tensor]
 TOLERANCE = {
     ("cpu", "float32"): 32 * torch.finfo(torch.float32).eps,
     ("cpu", "bfloat16"): 0.0,
+    ("cpu", "float16"): 0.0,
     ("cuda", "float32"): 32 * torch.finfo(torch.float32).eps,
     ("cuda", "bfloat16"): torch.finfo(torch.bfloat16).eps,
+    ("cuda", "float16"): torch.finfo(torch.float16).eps,
 }
 """Most by which company may move a logit on a device, as a share of those that decide.
 
 In float32 32 units of its last place, 4e-6: rounding in another order, layer after layer. In
-bfloat16 nothing on a CPU, where a single unit would already hide a leak of nearly a hundredth; one
-unit on GPUs, some of whose kernels split their sums by the place of a row.
+bfloat16 and float16 nothing on a CPU, where a single unit would already hide a leak of up to a
+hundredth; one unit on GPUs, some of whose kernels split their sums by the place of a row.
 """
 
 BITWISE = "bitwise"

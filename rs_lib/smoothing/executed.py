@@ -1,6 +1,7 @@
 """The classifier as it is executed: network, device, number format, and a fixed tile."""
 
 import hashlib
+from collections.abc import Callable
 from math import prod
 from typing import TypedDict
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from rs_lib.arguments import integer, one_of, shown
 from rs_lib.machines import forward
+from rs_lib.machines.called import as_module, is_one_logit, two_classes
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.smoothing import consistency
 
@@ -20,7 +22,11 @@ PIXELS = {"cpu": 2**22, "cuda": 2**25}
 
 _MULTIPLE = 16  # the width of the kernels: other sizes take other paths at the ragged end
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 SCORE_ERROR = 1e-10
 """Most by which a softmax in float64 errs, for up to 10^5 classes.
@@ -68,8 +74,9 @@ class Executed:
     (unless given, `default_tile` of the images first seen), and a shorter one is filled up by
     the caller.
 
-    `model` maps [tile, C, H, W] to logits [tile, `classes`], each row by itself and the same way
-    every time. It is moved to `device` and laid
+    `model`, a module or any function, maps [tile, C, H, W] to logits [tile, `classes`], or to one
+    logit for two classes, or to something that holds them (`rs_lib.machines.called`): each row by
+    itself and the same way every time. It is moved to `device` and laid
     out channels-last; where it has numbers of another type than `precision`, a copy is converted
     instead. `compile_model` runs it through torch.compile.
 
@@ -78,7 +85,7 @@ class Executed:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | Callable[[Tensor], object],
         *,
         classes: int,
         device: str = "cpu",
@@ -87,8 +94,11 @@ class Executed:
         tile: int | None = None,
     ) -> None:
         """Check the arguments and put the model in place."""
-        if not isinstance(model, nn.Module):
-            raise ValueError(f"model is {shown(model)}: give a torch.nn.Module")
+        if not callable(model) or isinstance(model, type):
+            raise ValueError(
+                f"model is {shown(model)}: give a torch.nn.Module, or a function of images"
+            )
+        model = as_module(model)
         require_evaluation_mode(model)
         self.classes = integer("classes", classes, least=2)
         self._probed: dict[tuple[int, ...], tuple[str, float]] = {}
@@ -198,6 +208,8 @@ class Executed:
         """Return the network's logits [tile, classes]; ValueError if they are none."""
         form = torch.channels_last if inputs.ndim == 4 else torch.preserve_format
         logits = forward.logits(self._network, inputs.to(self._dtype, memory_format=form))
+        if self.classes == 2 and is_one_logit(logits, self.tile):
+            logits = two_classes(logits)
         if tuple(logits.shape) != (self.tile, self.classes):
             raise ValueError(
                 f"classes is {self.classes} but the model gives logits of shape "

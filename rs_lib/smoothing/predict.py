@@ -1,7 +1,10 @@
 """PREDICT: the smoothed classifier's class, or an abstention."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +16,8 @@ from rs_lib.noise import Law
 from rs_lib.seeds import derive
 from rs_lib.smoothing.certify import ABSTAIN
 from rs_lib.smoothing.executed import Executed, Execution
-from rs_lib.smoothing.sampling import Report, Tally, checked_images, ignore
+from rs_lib.smoothing.sampling import Images, Report, Tally, checked_images, ignore
+from rs_lib.smoothing.tables import frame
 from rs_lib.statistics import binomial_test_two_sided
 
 
@@ -30,6 +34,10 @@ class Prediction:
     runner_up: IntArray
     n: int
     alpha: float
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row for each image; ImportError without pandas."""
+        return frame(self)
 
 
 class Predictor:
@@ -51,7 +59,7 @@ class Predictor:
 
     def predict(
         self,
-        images: Tensor,
+        images: Images,
         image_ids: npt.ArrayLike | None = None,
         report: Report = ignore,
     ) -> Prediction:
@@ -87,8 +95,8 @@ def _least_samples(alpha: float) -> int:
 
 
 def predict(
-    model: nn.Module,
-    images: Tensor,
+    model: nn.Module | Callable[[Tensor], object],
+    images: Images,
     noise: Law,
     n: int,
     *,
@@ -105,7 +113,7 @@ def predict(
     binomial test at level `alpha`. An answer that is neither `ABSTAIN` nor the smoothed
     classifier's class comes with probability at most `alpha` for each image (proposition 1,
     after Hung and Fithian 2019); over M images the expected number is at most `alpha` M.
-    The other arguments, and errors, as for `certify`.
+    `progress` shows a bar on stderr. The other arguments, and errors, as for `certify`.
     """
     executed = Executed(model, classes=classes, **execution)
     predictor = Predictor(executed, noise, n, seed=seed, alpha=alpha)

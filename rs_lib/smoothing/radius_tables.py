@@ -1,5 +1,7 @@
 """Which radii of a table each image of a test set has, kept chunk by chunk."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any

@@ -1,6 +1,9 @@
 """Class counts of a base classifier under noise: the Monte Carlo half of every certificate."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,9 @@ from rs_lib.smoothing.executed import Executed
 MOST_TILES, MOST_PIXELS = 8, 2**21
 """Noise is made for this many tiles at once, and at most as many pixels unless a tile has more:
 calls from Python cost small networks most."""
+
+Images = Tensor | npt.NDArray[Any]
+"""Pixels [N, C, H, W] as callers may give them."""
 
 Report = Callable[[int, int], object]
 """Called as work is done, with the samples drawn and the images decided since the last call."""
@@ -42,7 +48,7 @@ class Tally:
     def __init__(
         self,
         executed: Executed,
-        images: Tensor,
+        images: Images,
         noise: Law,
         image_ids: npt.ArrayLike | None,
         *,
@@ -50,10 +56,10 @@ class Tally:
         stream: str,
     ) -> None:
         """Check the images and clear the table."""
-        images, ids = checked_images(images, noise, image_ids)
+        pixels, ids = checked_images(images, noise, image_ids)
         self._executed = executed
         self._watched = False
-        self._images = images.to(executed.device, memory_format=torch.channels_last)
+        self._images = pixels.to(executed.device, memory_format=torch.channels_last)
         self._noise = noise
         self._ids = ids
         self._key = derive(seed, stream)
@@ -148,14 +154,15 @@ def _blocks(
 
 
 def checked_images(
-    images: Tensor, noise: Law, image_ids: npt.ArrayLike | None
+    images: Images, noise: Law, image_ids: npt.ArrayLike | None
 ) -> tuple[Tensor, IntArray]:
     """Return `images` and their ids (default: the positions), or raise ValueError."""
     if not isinstance(noise, Law):
         raise ValueError(f"noise is {shown(noise)}: give a law of rs_lib.noise")
-    if not isinstance(images, Tensor) or images.layout is not torch.strided or images.is_meta:
-        raise ValueError(f"images is a {_kind(images)}: give a torch tensor that holds its pixels")
-    noise.require_form(images)
+    pixels = as_tensor(images)
+    if not isinstance(pixels, Tensor) or pixels.layout is not torch.strided or pixels.is_meta:
+        raise ValueError(f"images is a {_kind(images)}: give a torch tensor or a NumPy array")
+    noise.require_form(pixels)
     if image_ids is None:
         ids = np.arange(len(images))
     else:
@@ -164,8 +171,21 @@ def checked_images(
         raise ValueError(f"image_ids has shape {ids.shape}: give one for each of {len(images)}")
     if len(np.unique(ids)) != len(ids):
         raise ValueError("image_ids names an image twice: equal ids would get equal noise")
-    noise.require_values(images)
-    return images.detach(), ids
+    noise.require_values(pixels)
+    return pixels.detach(), ids
+
+
+def as_tensor(images: object) -> object:
+    """Return a NumPy array of pixels as a tensor, its numbers as they are; else `images`."""
+    masked = isinstance(images, np.ma.MaskedArray)  # what its mask hides is no pixel
+    if isinstance(images, np.ndarray) and images.dtype.kind in "uif" and not masked:
+        # A copy in the machine's own order: torch takes no reversed, swapped or read-only memory.
+        own = images.astype(images.dtype.newbyteorder("="))
+        try:
+            return torch.from_numpy(own)
+        except TypeError:  # a type that torch lacks, which the sentence on types names
+            return images
+    return images
 
 
 def _kind(images: object) -> str:

@@ -8,6 +8,8 @@ Source of thresholded votes: Levine & Feizi (2020), "(De)Randomized Smoothing fo
 Defense against Patch Attacks".
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Summaries over images: means with intervals, certified accuracy, average certified radius."""
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple
 

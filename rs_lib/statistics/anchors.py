@@ -4,6 +4,8 @@ Regularisers of training under noise are means of KL(q || F) over noisy scores F
 the label (cross-entropy), the scores without noise (stability), the mean scores (consistency).
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

@@ -13,6 +13,8 @@ the constant of Massart). The better bound counts at each level.
 Source: ours; for the joint level of such bands Steck (1971) and Noe (1972).
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Iterable

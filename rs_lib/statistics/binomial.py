@@ -1,5 +1,7 @@
 """Exact binomial bounds and tests, rounded so that they stay valid."""
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special, stats

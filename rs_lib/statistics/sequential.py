@@ -1,5 +1,7 @@
 """Sequential tests on Bernoulli counts: is the success probability larger than p0?"""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from math import log
 

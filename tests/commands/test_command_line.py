@@ -541,7 +541,7 @@ def test_our_log_passes_the_audit(place, capsys):
         (["--model", "means:picture"], "model gives [1, 1, 8, 8] for one image"),
         (["--weights", "none.pt"], "weights in none.pt cannot be read (FileNotFoundError"),
         (["--weights", "none.safetensors"], "weights in none.safetensors cannot be read"),
-        (["--weights", "means.py"], "give a .pt, .pth or .safetensors file"),
+        (["--weights", "means.py"], "weights in means.py cannot be read (UnpicklingError): give"),
         (["--weights", "junk.pt"], "weights in junk.pt cannot be read (UnpicklingError): give"),
         (
             ["--weights", "code.pt"],

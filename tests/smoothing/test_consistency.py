@@ -155,7 +155,7 @@ class _Normalised(nn.Module):
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (lambda flat: (flat,), "model returns a tuple: let it return its logits"),
+        (lambda flat: (flat, flat), "model returns a tuple: let it return its logits"),
         (lambda flat: flat[:, :3].long(), "model gives logits of type torch.int64"),
         (lambda flat: flat[:, :3].to(torch.complex64), "logits of type torch.complex64"),
         (lambda flat: flat[:1, :3], r"logits of shape \(1, 3\) for 128 images"),
@@ -178,7 +178,7 @@ def test_what_is_no_logits_has_a_remedy_of_its_own(answer, told):
     ("model", "told"),
     [
         (None, "model is None: give a torch.nn.Module"),
-        (len, "model is <built-in function len>: give"),
+        (nn.Linear, "model is <class .*Linear.>: give a torch.nn.Module, or a function"),
         (nn.Linear(4, 3, dtype=torch.complex64).eval(), "model has complex weights"),
     ],
 )
