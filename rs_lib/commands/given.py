@@ -13,6 +13,7 @@ DEFAULTS: dict[str, object] = {
     "seed": 0,
     "compile": False,
     "n0": 100,
+    "health": True,
     "max_samples": 100_000,
     "rule": "calibrated",
     "views": "columns",
@@ -28,7 +29,7 @@ _OF_LAWS = {
     for name, law in LAWS.items()
 }
 _OF_ANY_LAW = list(dict.fromkeys(option for options in _OF_LAWS.values() for option in options))
-_NOISE = ("noise", *_OF_ANY_LAW, "alpha", "seed", "compile", *_SAMPLES)
+_NOISE = ("noise", *_OF_ANY_LAW, "alpha", "seed", "compile", "health", *_SAMPLES)
 _SEQUENTIAL = ("max_samples", "rule")
 
 

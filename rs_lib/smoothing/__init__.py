@@ -8,6 +8,7 @@ from rs_lib.smoothing.certify import (
     from_counts,
 )
 from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.health import Health, UnhealthyNoiseError
 from rs_lib.smoothing.plans import FixedSamples, RadiusTable
 from rs_lib.smoothing.predict import Prediction, Predictor, predict
 
@@ -17,9 +18,11 @@ __all__ = [
     "Certifier",
     "Executed",
     "FixedSamples",
+    "Health",
     "Prediction",
     "Predictor",
     "RadiusTable",
+    "UnhealthyNoiseError",
     "certify",
     "from_counts",
     "predict",
