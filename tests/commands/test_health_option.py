@@ -64,7 +64,7 @@ def test_tampered_words_stop_the_run_before_a_row_is_written(
 ):
     told = _stopped(monkeypatch, capsys, _tampered(attack, strength))
     assert told.startswith("rs_lib: random words of images 0, 100 are not random")
-    assert len((place / "run.tsv").read_text().splitlines()) <= 1
+    assert not (place / "run.tsv").exists()
 
 
 def test_images_with_bad_words_are_not_kept_and_a_sound_run_goes_on_from_there(
