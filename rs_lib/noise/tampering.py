@@ -40,7 +40,7 @@ def moments(attack: str, strength: float) -> Moments:
     interval [0, 1) in the stead of multiples of 2^-52; right to about 12 digits. Raises ValueError
     for another attack, or a strength that the attack does not take.
 
-    In the book: prop-br-beta, prop-br-alpha, prop-br-gamma.
+    In the book: prop-br-beta, prop-br-laws.
     """
     one_of("attack", attack, ATTACKS)
     if attack == "alpha":

@@ -42,7 +42,7 @@ def power(attack: str, strength: float, words: int, test: str, p_value: float = 
     sooner. Raises ValueError for another attack
     or test, and for numbers that they do not take.
 
-    In the book: prop-br-monobit.
+    In the book: eq-br-monobit.
     """
     one_of("attack", attack, ATTACKS)
     one_of("test", test, TESTS)

@@ -19,6 +19,7 @@ def model():
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     draw = torch.Generator().manual_seed(2)
     net[1].weight.data = torch.randn((10, 64), generator=draw)
+    nn.init.zeros_(net[1].bias)
     return net
 """
 RUN = ["certify", "--model", "plain:model", "--data", "digits", "--skip", "100", "--scale", "0.25"]
