@@ -26,7 +26,7 @@ def network(data: pd.DataFrame) -> Figure:
         yticks=range(len(laws)),
         yticklabels=laws,
         ylim=(len(laws) - 0.4, -0.6),
-        xlabel=common.in_two("claimed radius − bound of the true one, in σ"),
+        xlabel="claim − bound of the truth, in σ",
     )
     axes.grid(visible=False, axis="y")
     return figure
@@ -38,8 +38,9 @@ def worst(data: pd.DataFrame) -> Figure:
     for index, (name, rows) in enumerate(common.parts(data)):
         look = style.line(index)
         axes.plot(rows["x"], rows["y"], **look)
-        point = common.at_height(rows, "x", "y", (1.0, 1.5, 2.2, 2.8)[index])
-        common.beside(axes, point, name.replace(", ", ",\n"), look["color"], "right")
+        height, side = ((1.4, "left below"), (2.6, "left"), (2.2, "right"), (2.8, "right"))[index]
+        point = common.at_height(rows, "x", "y", height)
+        common.beside(axes, point, name.replace(", ", ",\n"), look["color"], side)
     axes.set(xscale="log", xlim=(1, data["x"].max()), ylim=(0, 4))
     axes.set(xlabel="strength β of the attack", ylabel="certified radius, in σ (true: 0)")
     return figure
@@ -51,11 +52,11 @@ def power(data: pd.DataFrame) -> Figure:
     for index, (name, rows) in enumerate(common.parts(data)):
         look = style.line(index)
         axes.plot(rows["x"], rows["y"], **look)
-        height = (0.6, 0.4, 0.25)[index]
+        height = (0.3, 0.7, 0.8)[index]
         falling = rows[rows["x"] > 3]
         point = common.at_height(falling, "x", "y", height)
-        side = ("right above", "right above", "left below")[index]
-        common.beside(axes, point, name, look["color"], side)
+        side = ("left", "left", "right")[index]
+        common.beside(axes, point, name.replace(", ", ",\n"), look["color"], side)
     axes.set(
         xscale="log", xlim=(1, data["x"].max()), xlabel="β + 1", ylabel="rejected with probability"
     )
