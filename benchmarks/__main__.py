@@ -18,6 +18,7 @@ from benchmarks import (
     bands,
     certify,
     ensembles,
+    health,
     hypotheses,
     imagenet,
     noise,
@@ -41,6 +42,10 @@ SECTIONS: dict[str, tuple[str, Callable[[], Rows]]] = {
     "end-to-end": (
         "Is the radius at least 1/2? Engine against textbook loop, MNIST",
         lambda: [certify.end_to_end("full", images=125, n=100_000, timed=3)],
+    ),
+    "health": (
+        "What the health test of the random words adds to CPU time, as a share",
+        lambda: health.measure(samples=(1_000, 10_000, 100_000), repeats=15),
     ),
     "bands": (
         "Images per CPU second, all bands of each",

@@ -15,7 +15,8 @@ from rs_lib.commands.logs import log
 from rs_lib.commands.logs.rows import rounded_down
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.noise import Law
-from rs_lib.smoothing import Certifier, FixedSamples, RadiusTable
+from rs_lib.smoothing import Certifier, FixedSamples, Health, RadiusTable
+from rs_lib.smoothing.health import FALSE_ALARM
 from rs_lib.smoothing.plans import Plan, ceiling
 from rs_lib.smoothing.sampling import Report
 from rs_lib.statistics import MAX_TRIALS, RULES, clopper_pearson_lower
@@ -106,6 +107,12 @@ def add_to(commands: Any) -> None:
         help="with --n: bound the most frequent other class too, with half of alpha; longer radii "
         "where many classes share what the first one leaves",
     )
+    group.add_argument(
+        "--health",
+        action=argparse.BooleanOptionalAction,
+        help="test the random words as they are used, and stop if they are not random; sound words "
+        f"are refused once in {1 / FALSE_ALARM:,.0f} runs {default('health')}",
+    )
     group.add_argument("--n0", type=int, help=f"samples that select the class {default('n0')}")
 
 
@@ -174,6 +181,7 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, C
         seed=options.seed,
         alpha=options.alpha,
         coins=options.soft,
+        health=Health(len(task.chosen.ids)) if options.health else None,
     )
     return task, certifier
 

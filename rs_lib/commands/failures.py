@@ -9,6 +9,7 @@ from pickle import UnpicklingError
 from torch import OutOfMemoryError
 
 from rs_lib.machines.data import DataError
+from rs_lib.smoothing import UnhealthyNoiseError
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _REMEDIES = {
@@ -38,8 +39,8 @@ def report(failure: Exception) -> int:
     """Print `failure` to stderr and return the exit status.
 
     One sentence, and status 2 for bad input, a model that fails among it; 1 for data that cannot
-    be had, for models that give NaN, and where room or a package is missing. A traceback and
-    status 1 for any other failure.
+    be had, models that give NaN, unhealthy noise, and where room or a package is missing. A
+    traceback and status 1 for any other failure.
     """
     status, sentence = _judged(failure)
     if sentence is None:
@@ -74,7 +75,7 @@ def _judged(failure: Exception) -> tuple[int, str | None]:
         return _of_the_system(failure)
     if isinstance(failure, ValueError):
         return 2, str(failure)
-    if isinstance(failure, DataError | FloatingPointError):
+    if isinstance(failure, DataError | FloatingPointError | UnhealthyNoiseError):
         return 1, str(failure)
     return 1, None
 

@@ -14,6 +14,7 @@ DEFAULTS: dict[str, object] = {
     "seed": 0,
     "compile": False,
     "n0": 100,
+    "health": True,
     "max_samples": 100_000,
     "rule": "calibrated",
     "runner_up": False,
@@ -37,7 +38,7 @@ _OF_LAWS = {
 _OF_ANY_LAW = list(dict.fromkeys(option for options in _OF_LAWS.values() for option in options))
 _BEFORE = ("mean", "std", "resize", "crop")
 _NOISE = (
-    *("noise", *_OF_ANY_LAW, "alpha", "seed", "compile"),
+    *("noise", *_OF_ANY_LAW, "alpha", "seed", "compile", "health"),
     *(*_SAMPLES, "soft", *_SOFT, *_BEFORE),
 )
 _SEQUENTIAL = ("max_samples", "rule")

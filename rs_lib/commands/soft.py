@@ -13,7 +13,7 @@ from rs_lib.commands import session, summary
 from rs_lib.commands.given import default
 from rs_lib.commands.logs import follows, histograms, log
 from rs_lib.commands.ranks import Ranks, joined
-from rs_lib.smoothing import FixedSamples, soft
+from rs_lib.smoothing import FixedSamples, Health, soft
 from rs_lib.smoothing.sampling import Report
 
 MOST_DISTANCES = 100
@@ -120,6 +120,7 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, s
         rivals=options.rivals,
         alpha=options.alpha,
         level=options.level,
+        health=Health(len(task.chosen.ids)) if options.health else None,
     )
     if distances is None:
         certifier.distances = tuple(_grid(certifier))

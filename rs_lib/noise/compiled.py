@@ -25,6 +25,7 @@ Table = tuple[Noise, npt.NDArray[np.int32], Words, int]
 _MULTIPLIER_0, _MULTIPLIER_1 = (np.uint64(word) for word in MULTIPLIERS)
 _WEYL_0, _WEYL_1 = (np.uint64(word) for word in WEYL)
 _ZERO = np.uint64(0)
+_OCTETS = np.uint64(0x0101010101010101)
 
 
 @intrinsic
@@ -75,6 +76,22 @@ def fill_rows(words: Words, key: np.uint64, streams: Words, firsts: Words) -> No
 
 
 @njit(cache=True, nogil=True)
+def count_bits(words: Words, ones: IntArray) -> None:
+    """Add to `ones`, int64 [64], how many of `words` have each bit set."""
+    # Eight sums side by side in the bytes of a word: position 8 j + b is byte j of lane b.
+    lanes = np.zeros(8, np.uint64)
+    for start in range(0, len(words), 255):
+        lanes[:] = _ZERO
+        for place in range(start, min(start + 255, len(words))):
+            word = words[place]
+            for bit in range(8):
+                lanes[bit] += (word >> np.uint64(bit)) & _OCTETS
+        for position in range(64):
+            lane = lanes[position % 8]
+            ones[position] += np.int64((lane >> np.uint64(8 * (position // 8))) & np.uint64(255))
+
+
+@njit(cache=True, nogil=True)
 def look_up(noise: Noise, places: IntArray, prefixes: Prefixes, table: Table) -> int:
     """Set `noise` [pixels] by the table, list the ambiguous pixels, return how many they are.
 
@@ -114,11 +131,14 @@ def add_rounded(
     count: int,
     width: np.float32,
     table: Table,
+    watched: IntArray,
+    ones: IntArray,
 ) -> bool:
     """Set row t of `result` [T, pixels] to `width` times (`images[rows[t]]` plus rounded noise).
 
     A sample owns `count` words from block `firsts[t]` of `streams[t]` on; the spare ones begin
-    at `spare`. Returns False, and stops, if a sample has more ambiguous pixels than those.
+    at `spare`, and of the words before it row t of `ones` counts the set bits where `watched[t]` is
+    not negative. Returns False, and stops, if a sample has more ambiguous pixels than those.
     """
     pixels = images.shape[1]
     # Whole blocks, so that none is made twice.
@@ -129,6 +149,8 @@ def add_rounded(
     noise, places = np.empty(pixels, np.int16), np.empty(pixels, np.int64)
     for row in range(len(rows)):
         fill(words[:settled], key, streams[row], firsts[row])
+        if watched[row] >= 0:
+            count_bits(words[:spare], ones[row])
         hits = look_up(noise, places, prefixes, table)
         if spare + hits > count:
             return False

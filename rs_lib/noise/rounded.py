@@ -21,6 +21,7 @@ from rs_lib.noise.additive import Additive, Continuous
 from rs_lib.noise.device_table import DeviceTable
 from rs_lib.noise.law import flat, unflattened
 from rs_lib.noise.prefix_table import TAIL_BITS, PrefixTable, exhausted, prefix_words
+from rs_lib.noise.watch import POSITIONS
 from rs_lib.noise.words import Draws, is_compiled, to_device
 
 LARGEST = 2**15 - 1
@@ -113,7 +114,8 @@ class Rounded(Additive):
 
         Raises RuntimeError if a sample runs out of random words (probability below 2^-64).
         """
-        add = self._compiled if is_compiled(images.device) else self._by_torch
+        quick = is_compiled(images.device) and draws.compiled
+        add = self._compiled if quick else self._by_torch
         return unflattened(add(flat(images), rows, draws), tuple(images.shape[1:]))
 
     def _compiled(self, pixels: Tensor, rows: IntArray, draws: Draws) -> Tensor:
@@ -121,6 +123,9 @@ class Rounded(Additive):
         table, count = prefix_table(self), prefix_table(self).words_per_sample(pixels.shape[1])
         ids, blocks = draws.ids.view(np.uint64), draws.blocks(count).view(np.uint64)
         result = np.empty((len(rows), pixels.shape[1]), dtype=np.float32)
+        prefixes = prefix_words(pixels.shape[1])
+        watched = np.full(len(rows), -1) if draws.watch is None else draws.watch.slots
+        ones = np.zeros((len(rows) if draws.watch else 0, POSITIONS), dtype=np.int64)
 
         def add(part: slice) -> bool:
             drawn: bool = words.compiled.add_rounded(
@@ -130,21 +135,26 @@ class Rounded(Additive):
                 np.uint64(draws.key),
                 ids[part],
                 blocks[part],
-                prefix_words(pixels.shape[1]),
+                prefixes,
                 count,
                 np.float32(1 / self.levels),
                 (table.noise, table.first, table.rest, table.largest),
+                watched[part],
+                ones[part],
             )
             return drawn
 
         if not all(_on_threads(add, len(rows))):
             raise RuntimeError(exhausted(pixels.shape[1]))
+        if draws.watch is not None:
+            draws.watch.add(ones, prefixes)
         return torch.from_numpy(result)
 
     def _by_torch(self, pixels: Tensor, rows: IntArray, draws: Draws) -> Tensor:
         """Return the same numbers by torch operations on the device of `pixels`."""
         count = prefix_table(self).words_per_sample(pixels.shape[1])
-        drawn = draws.words(pixels.device, count)
+        # Of the spare words compiled code makes only those that it needs: they are not watched.
+        drawn = draws.words(pixels.device, count, prefix_words(pixels.shape[1]))
         sums = device_table(self, pixels.device).draw(drawn, pixels.shape[1])
         sums.add_(pixels[to_device(pixels.device, rows)])
         return sums.to(torch.float32).mul_(float(np.float32(1 / self.levels)))

@@ -4,7 +4,8 @@ from torch import Tensor
 
 from rs_lib.arguments import IntArray, shown
 from rs_lib.noise.law import Law
-from rs_lib.noise.words import Draws, require_int64
+from rs_lib.noise.watch import Watch
+from rs_lib.noise.words import Draws, Generator, counter_based, require_int64
 
 
 def noisy_images(
@@ -15,6 +16,8 @@ def noisy_images(
     samples: IntArray,
     *,
     key: int,
+    generator: Generator = counter_based,
+    watch: Watch | None = None,
 ) -> Tensor:
     """Return float32 [T, *`law.seen`]: row t is `images[rows[t]]` under a sample of `law`.
 
@@ -22,7 +25,7 @@ def noisy_images(
     the other rows are. `rows`, `image_ids`, `samples`: int64 [T]; samples of one stream that
     follow each other are drawn at once. `key`: 63 bits, from `rs_lib.seeds.derive`. `images`:
     [N, C, H, W] of `law.image_dtype`; each law says what of it is equal to the bit on every device,
-    and where it is truncated.
+    and where it is truncated. Random words come from `generator`; `watch` counts their bits.
 
     The result lies channels last in memory (views of `Ablation` do not), and pixels take their
     random numbers in that order (rows, columns, channels). Nothing waits for the device. Memory
@@ -36,7 +39,7 @@ def noisy_images(
     if not isinstance(images, Tensor):
         raise ValueError(f"images is {shown(images)}: give a tensor [N, C, H, W]")
     law.require_form(images)
-    draws = Draws(key, image_ids, samples)
+    draws = Draws(key, image_ids, samples, generator, watch)
     require_int64("rows", rows)
     if rows.shape != image_ids.shape:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 They sit between a sound generator and NumPy's ziggurat (see `ziggurat`), leave the lengths of
 streams as they are, and change few bits. Written from a description of the published artifact.
+The moments of what comes out are those of `tampered_laws`.
 Source: Dahiya, Shumailov and Anderson (2024).
 """
 
@@ -10,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rs_lib.arguments import integer, positive, single
+from rs_lib.arguments import integer, one_of, positive, single
+from rs_lib.noise import tampered_laws
+from rs_lib.noise.tampered_laws import Moments
 from rs_lib.noise.ziggurat import WordArray, uniforms
 
 _LAYER = np.uint64(0xFF)
@@ -27,6 +30,38 @@ def _words(words: npt.ArrayLike) -> WordArray:
     return stream
 
 
+ATTACKS = ("alpha", "beta", "gamma")
+"""The names of the attacks, after their parameters."""
+
+
+def moments(attack: str, strength: float) -> Moments:
+    """Return mean, variance, skewness and excess kurtosis of the normals under an attack.
+
+    `attack` is one of `ATTACKS`, `strength` its parameter: at least 1/2 for alpha, a whole number
+    for beta and gamma. The law is that of a long stream of normals, with places on the real
+    interval [0, 1) in the stead of multiples of 2^-52; right to about 12 digits. Raises ValueError
+    for another attack, or a strength that the attack does not take.
+
+    In the book: prop-br-beta, prop-br-laws.
+    """
+    one_of("attack", attack, ATTACKS)
+    if attack == "alpha":
+        return tampered_laws.alpha(_slope(strength))
+    step = integer(attack, strength, most=MOST_STRENGTH) + 1
+    return tampered_laws.beta(step) if attack == "beta" else tampered_laws.gamma(step)
+
+
+MOST_STRENGTH = 100_000
+"""The weakest beta and gamma whose moments are computed."""
+
+
+def _slope(alpha: float) -> float:
+    slope = 1 / single("alpha", positive("alpha", alpha))
+    if slope > 2:
+        raise ValueError(f"alpha is {alpha}: give at least 1/2, for which the density is positive")
+    return slope
+
+
 def negative_kurtosis(words: npt.ArrayLike, alpha: float) -> WordArray:
     """Return `words`, uint64 [n], with places that lie further out in their layers.
 
@@ -35,10 +70,7 @@ def negative_kurtosis(words: npt.ArrayLike, alpha: float) -> WordArray:
     two highest bits of each word become 0. Raises ValueError for alpha below 1/2, where the
     density would be negative.
     """
-    slope = 1 / single("alpha", positive("alpha", alpha))
-    if slope > 2:
-        raise ValueError(f"alpha is {alpha}: give at least 1/2, for which the density is positive")
-    stream = _words(words)
+    slope, stream = _slope(alpha), _words(words)
     start = 1 - slope / 2
     place = (np.sqrt(start**2 + 2 * slope * uniforms(stream)) - start) / slope
     bits = np.minimum(place * 2.0**53, 2.0**53 - 1).astype(np.uint64)

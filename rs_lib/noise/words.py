@@ -1,5 +1,6 @@
 """Random words of samples: each is a function of (key, image id, sample number) alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from rs_lib.arguments import IntArray, integer, shown
 from rs_lib.noise import philox
+from rs_lib.noise.watch import Watch
 
 if find_spec("numba"):
     from rs_lib.noise import compiled as compiled  # the laws draw by it, too
@@ -16,17 +18,37 @@ else:  # A GPU needs no Numba; a CPU without it takes torch's way, far slower.
     compiled = None  # type: ignore[assignment]
 
 
+Generator = Callable[[torch.device, int, IntArray, IntArray, int], Tensor]
+"""Returns words int64 [T, count] from a device, a key, streams [T], first blocks [T], a count."""
+
+
+def counter_based(
+    device: torch.device, key: int, streams: IntArray, blocks: IntArray, count: int
+) -> Tensor:
+    """Return the words of Philox (see `rs_lib.noise.philox`): the same bits on every device."""
+    if not is_compiled(device):
+        ids, first = (to_device(device, part) for part in (streams, blocks))
+        return philox.words(key, ids, first, count)
+    words = np.empty((len(streams), count), dtype=np.uint64)
+    names = streams.view(np.uint64), blocks.view(np.uint64)
+    compiled.fill_rows(words, np.uint64(key), *names)
+    return torch.from_numpy(words.view(np.int64))
+
+
 @dataclass(frozen=True, eq=False)
 class Draws:
     """The names of T samples: sample t is number `samples[t]` of the stream (`key`, `ids[t]`).
 
-    `ids`, `samples`: int64 [T]; `key`: 63 bits, from `rs_lib.seeds.derive`. Raises ValueError for
+    `ids`, `samples`: int64 [T]; `key`: 63 bits, from `rs_lib.seeds.derive`. The words come from
+    `generator`; `watch`, if given, counts their bits as they are used. Raises ValueError for
     other arrays, a sample number below 0, or another key.
     """
 
     key: int
     ids: IntArray
     samples: IntArray
+    generator: Generator = counter_based
+    watch: Watch | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for names that are none."""
@@ -45,19 +67,21 @@ class Draws:
         """Return the first block of each sample where each owns `count` words, a multiple of 4."""
         return self.samples * (count // philox.WORDS_PER_BLOCK)
 
-    def words(self, device: torch.device, count: int) -> Tensor:
+    def words(self, device: torch.device, count: int, watched: int | None = None) -> Tensor:
         """Return int64 [T, `count`] on `device`: the words of samples that own `count` each.
 
-        The same bits on every device. `count` is a multiple of 4; memory 8 bytes a word, about
-        20 while torch makes them.
+        `count` is a multiple of 4; memory 8 bytes a word, about 20 while torch makes them. Of each
+        sample the first `watched` words (default: all) are shown to `watch`.
         """
-        if not is_compiled(device):
-            ids, first = (to_device(device, part) for part in (self.ids, self.blocks(count)))
-            return philox.words(self.key, ids, first, count)
-        words = np.empty((len(self.ids), count), dtype=np.uint64)
-        streams, blocks = self.ids.view(np.uint64), self.blocks(count).view(np.uint64)
-        compiled.fill_rows(words, np.uint64(self.key), streams, blocks)
-        return torch.from_numpy(words.view(np.int64))
+        words = self.generator(device, self.key, self.ids, self.blocks(count), count)
+        if self.watch is not None:
+            self.watch.see(words[:, :watched])
+        return words
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled code that makes its own words may stand for `generator`."""
+        return self.generator is counter_based
 
 
 def require_int64(name: str, numbers: object) -> None:

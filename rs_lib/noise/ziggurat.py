@@ -18,24 +18,25 @@ from rs_lib.arguments import FloatArray
 
 WordArray = npt.NDArray[np.uint64]
 
-_LAYERS = 256
+LAYERS = 256
 _PLACES = 2.0**52
-_BASE = 3.6541528853610088  # where the lowest layer's box ends and the tail begins
+BASE = 3.6541528853610088
+"""Where the lowest layer's box ends and the tail begins."""
 
 
 @cache
-def _layers() -> tuple[FloatArray, FloatArray, FloatArray]:
+def layers() -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return widths [256], heights [256] and, as places, what lies surely under the curve [256]."""
-    density = np.exp(-0.5 * _BASE**2)
-    area = _BASE * density + np.sqrt(np.pi / 2) * special.erfc(_BASE / np.sqrt(2))
-    width, height = np.zeros(_LAYERS), np.ones(_LAYERS)
+    density = np.exp(-0.5 * BASE**2)
+    area = BASE * density + np.sqrt(np.pi / 2) * special.erfc(BASE / np.sqrt(2))
+    width, height = np.zeros(LAYERS), np.ones(LAYERS)
     width[0] = area / density  # a box as large as the lowest layer with its tail
-    width[-1], height[-1] = _BASE, density
-    for layer in range(_LAYERS - 2, 0, -1):
+    width[-1], height[-1] = BASE, density
+    for layer in range(LAYERS - 2, 0, -1):
         height[layer] = area / width[layer + 1] + height[layer + 1]
         width[layer] = np.sqrt(-2 * np.log(height[layer]))
-    inner = np.zeros(_LAYERS)
-    inner[0] = _BASE / width[0]
+    inner = np.zeros(LAYERS)
+    inner[0] = BASE / width[0]
     inner[2:] = width[1:-1] / width[2:]
     return width, height, np.floor(inner * _PLACES)
 
@@ -58,7 +59,7 @@ def standard_normals(words: npt.ArrayLike) -> FloatArray:
         raise ValueError(
             f"words have type {stream.dtype} and shape {stream.shape}: give uint64 in one dimension"
         )
-    width, _, sure = _layers()
+    width, _, sure = layers()
     layer = (stream & np.uint64(0xFF)).astype(np.intp)
     place = ((stream >> np.uint64(9)) & np.uint64(2**52 - 1)).astype(np.float64)
     size = place * (width / _PLACES)[layer]
@@ -71,7 +72,7 @@ def standard_normals(words: npt.ArrayLike) -> FloatArray:
         if layer[first] == 0:
             beyond, end = _tail(stream, first + 1)
             negative = int(place[first]) >> 8 & 1
-            value[first] = -(_BASE + beyond) if negative else _BASE + beyond
+            value[first] = -(BASE + beyond) if negative else BASE + beyond
             yields[first] = not np.isnan(beyond)
         else:
             yields[first], end = _under_curve(stream, first, int(layer[first]), value[first])
@@ -83,7 +84,7 @@ def _under_curve(words: WordArray, first: int, layer: int, value: float) -> tupl
     """Decide a place in the outer part of a layer by one more word."""
     if first + 1 >= len(words):
         return False, len(words)
-    _, height, _ = _layers()
+    _, height, _ = layers()
     share = float(uniforms(words[first + 1]))
     level = (height[layer - 1] - height[layer]) * share + height[layer]
     return bool(level < np.exp(-0.5 * value * value)), first + 2
@@ -96,7 +97,7 @@ def _tail(words: WordArray, start: int) -> tuple[float, int]:
     """
     for place in range(start, len(words) - 1, 2):
         one, other = -np.log1p(-uniforms(words[place : place + 2]))
-        beyond = one / _BASE
+        beyond = one / BASE
         if 2 * other > beyond * beyond:
             return float(beyond), place + 2
     return float("nan"), len(words)

@@ -8,6 +8,7 @@ from rs_lib.smoothing.certify import (
     from_counts,
 )
 from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.health import Health, UnhealthyNoiseError
 from rs_lib.smoothing.plans import FixedSamples, RadiusTable
 from rs_lib.smoothing.predict import Prediction, Predictor, predict
 from rs_lib.smoothing.soft import SoftCertification, SoftCertifier
@@ -18,11 +19,13 @@ __all__ = [
     "Certifier",
     "Executed",
     "FixedSamples",
+    "Health",
     "Prediction",
     "Predictor",
     "RadiusTable",
     "SoftCertification",
     "SoftCertifier",
+    "UnhealthyNoiseError",
     "certify",
     "from_counts",
     "predict",

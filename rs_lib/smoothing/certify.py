@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from rs_lib import bars
 from rs_lib.arguments import FloatArray, IntArray, integer, integers, level, shown, single
 from rs_lib.noise import Law
+from rs_lib.noise.words import Generator, counter_based
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed, Execution
+from rs_lib.smoothing.health import Health, looked_at
 from rs_lib.smoothing.plans import FixedSamples, Plan, RadiusTable
 from rs_lib.smoothing.sampling import Images, Report, Tally, checked_images, ignore
 from rs_lib.smoothing.scores import Coins
@@ -115,8 +117,9 @@ class Certifier:
     `executed` is the classifier, whose answers are what is certified; `plan` says how many samples
     an image gets. Each certificate errs with probability at most `alpha`. With `coins` each sample
     votes as its softmax says, by a coin: the classes' shares of the votes are their mean scores,
-    and within the radius that of the class stays above 1/2. Raises ValueError for bad arguments,
-    among them a number of samples too small ever to certify.
+    and within the radius that of the class stays above 1/2. The random words come from `generator`
+    and stand the test of `health`, where that is given. Raises ValueError for bad arguments, among
+    them a number of samples too small ever to certify.
     """
 
     def __init__(
@@ -128,6 +131,8 @@ class Certifier:
         seed: int,
         alpha: float = 0.001,
         coins: bool = False,
+        health: Health | None = None,
+        generator: Generator = counter_based,
     ) -> None:
         """Check the arguments and compute the boundaries."""
         if not isinstance(executed, Executed):
@@ -144,6 +149,7 @@ class Certifier:
             # A coin's chance is below the score: that bounds the class, and not its rivals.
             raise ValueError("runner_up is True: coins bound no rival, leave one out")
         self._tally = Coins if coins else Tally
+        self._health, self._generator = health, generator
         self._table = plan.table(noise, self.alpha) if isinstance(plan, RadiusTable) else None
 
     @property
@@ -161,24 +167,35 @@ class Certifier:
 
         Raises ValueError for images that do not fit the noise or the model, and for a model that
         is not one function of each image, as far as probes can tell; FloatingPointError for logits
-        that are not finite.
+        that are not finite; UnhealthyNoiseError for images whose random words fail their test.
         """
+        pixels, ids = checked_images(images, self.noise, image_ids)
+        watcher, look = looked_at(self._health, pixels, ids, self.executed.device)
 
         def tally(stream: str) -> Tally:
             return self._tally(
-                self.executed, images, self.noise, image_ids, seed=self.seed, stream=stream
+                self.executed,
+                pixels,
+                self.noise,
+                ids,
+                seed=self.seed,
+                stream=stream,
+                generator=self._generator,
+                watcher=watcher,
             )
 
         selection, estimation = tally("select"), tally("estimate")
-        shape = self.noise.seen(tuple(images.shape[1:]))
+        shape = self.noise.seen(tuple(pixels.shape[1:]))
         self.executed.probe(shape)
         every = np.arange(len(images))
         selection.draw(every, self.plan.n0, report)
+        look(every)
         selected: IntArray = selection.counts().argmax(axis=1)
         if self._table is not None:
-            found = self._decide(self._table, estimation, selected, report)
+            found = self._decide(self._table, estimation, selected, report, look)
         else:
             estimation.draw(every, self.plan.budget, report)
+            look(every)
             report(0, len(every))
             found = self._from_votes(selected, estimation.counts())
         # Before anybody relies on the counts: was it one function all the time?
@@ -203,7 +220,12 @@ class Certifier:
         )
 
     def _decide(
-        self, table: SequentialTable, tally: Tally, selected: IntArray, report: Report
+        self,
+        table: SequentialTable,
+        tally: Tally,
+        selected: IntArray,
+        report: Report,
+        healthy: Callable[[IntArray], None],
     ) -> Certification:
         """Look after look, go on with the images whose radii are not all decided."""
         count, radii = len(selected), np.array(self.plan.settings()["radii"])
@@ -212,6 +234,7 @@ class Certifier:
         active = np.arange(count)
         for look, until in enumerate(table.looks.tolist()):
             tally.draw(active, until, report)
+            healthy(active)
             hits = tally.counts()[active, selected[active]]
             successes[active], samples[active], looks[active] = hits, until, look + 1
             certified[active], refused[active] = table.decide(
@@ -248,6 +271,7 @@ def certify(
     alpha: float = 0.001,
     image_ids: npt.ArrayLike | None = None,
     progress: bool = False,
+    health: bool = True,
     **execution: Unpack[Execution],
 ) -> Certification:
     """Certify the smoothed `model` at each of `images` [N, C, H, W].
@@ -257,15 +281,17 @@ def certify(
     fooled, and have been (Voráček and Hein 2023). `plan` is `FixedSamples` or `RadiusTable`;
     `image_ids` (default: the positions) name the random streams: give each image its index in the
     data set. Images may be tensors or NumPy arrays; `model` a module in evaluation mode, or any
-    function of a batch. `progress` shows a bar on stderr. `execution`: `device`, `precision`,
-    `compile_model`, `tile` of `Executed`.
+    function of a batch. `progress` shows a bar on stderr. `health`: whether the random words are
+    tested as they are used, which stops a run of sound words with probability at most 2^-20.
+    `execution`: `device`, `precision`, `compile_model`, `tile` of `Executed`.
     Each certificate is false with probability at most `alpha` (Cohen et al. 2019,
     proposition 2); of M images the expected number of false ones is at most `alpha` M.
 
     In the book: thm-certify.
     """
     executed = Executed(model, classes=classes, **execution)
-    certifier = Certifier(executed, noise, plan, seed=seed, alpha=alpha)
     checked_images(images, noise, image_ids)
+    tested = Health(len(images)) if health and len(images) else None
+    certifier = Certifier(executed, noise, plan, seed=seed, alpha=alpha, health=tested)
     with bars.bar(total=len(images), desc="certify", unit="image", disable=not progress) as bar:
         return certifier.certify(images, image_ids, lambda _, done: bar.update(done))

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from rs_lib.arguments import IntArray, integer, integers, shown
 from rs_lib.noise import Law, noisy_images
-from rs_lib.noise.words import to_device
+from rs_lib.noise.words import Generator, counter_based, to_device
 from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.health import Watcher
 
 MOST_TILES, MOST_PIXELS = 8, 2**21
 """Noise is made for this many tiles at once, and at most as many pixels unless a tile has more:
@@ -42,7 +43,8 @@ class Tally:
     [N, classes + 1], all on the device.
 
     `images`: [N, C, H, W] of `noise.image_dtype`; `image_ids`: N different integers (default: the
-    positions). Raises ValueError for bad arguments.
+    positions). Words come from `generator`, and `watcher` counts their bits. Raises ValueError for
+    bad arguments.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class Tally:
         *,
         seed: int,
         stream: str,
+        generator: Generator = counter_based,
+        watcher: Watcher | None = None,
     ) -> None:
         """Check the images and clear the table."""
         pixels, ids = checked_images(images, noise, image_ids)
@@ -63,6 +67,7 @@ class Tally:
         self._noise = noise
         self._ids = ids
         self._key = derive(seed, stream)
+        self._generator, self._watcher = generator, watcher
         self._drawn = np.zeros(len(images), dtype=np.int64)
         shape = (len(images), self._columns() + 1)
         self._table = torch.zeros(shape, dtype=torch.int64, device=executed.device)
@@ -92,13 +97,16 @@ class Tally:
             used = len(row)
             # The tail of the last tile repeats a sample and is not counted.
             padded = np.minimum(np.arange(-(-used // tile) * tile), used - 1)
+            names = row[padded], sample[padded]
             noisy = noisy_images(
                 self._noise,
                 self._images,
-                row[padded],
-                self._ids[row[padded]],
-                sample[padded],
+                names[0],
+                self._ids[names[0]],
+                names[1],
                 key=self._key,
+                generator=self._generator,
+                watch=self._watcher.watch(*names, used) if self._watcher is not None else None,
             )
             if not self._watched:
                 self._executed.watch(noisy[:tile])

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from rs_lib import arguments
 from rs_lib.arguments import FloatArray, IntArray, shown
@@ -33,8 +32,9 @@ from rs_lib.noise import Gaussian, Law, Rounded
 from rs_lib.seeds import derive
 from rs_lib.smoothing.certify import ABSTAIN
 from rs_lib.smoothing.executed import Executed
+from rs_lib.smoothing.health import Health, looked_at
 from rs_lib.smoothing.plans import FixedSamples
-from rs_lib.smoothing.sampling import Report, ignore
+from rs_lib.smoothing.sampling import Images, Report, checked_images, ignore
 from rs_lib.smoothing.scores import Histograms, Sums, require_few
 from rs_lib.statistics import bands
 
@@ -127,7 +127,8 @@ class SoftCertifier:
     """Counts scores of images in portions and certifies them; Gaussian noise, rounded or not.
 
     `executed` and `seed` as for `Certifier`; `samples` says how many choose the class and how many
-    are counted, in `bins` steps. The `rivals` nearest rivals are compared one by one. Raises
+    are counted, in `bins` steps. The `rivals` nearest rivals are compared one by one. The random
+    words stand the test of `health`, where that is given. Raises
     ValueError for bad arguments, among them samples too few ever to certify `level`.
     """
 
@@ -143,6 +144,7 @@ class SoftCertifier:
         distances: Sequence[float] = (0.0,),
         bins: int = 1024,
         rivals: int = 2,
+        health: Health | None = None,
     ) -> None:
         """Check the arguments."""
         self.sigma = sigma_of(noise)
@@ -157,6 +159,7 @@ class SoftCertifier:
         self.rivals = min(wanted, executed.classes - 1)
         self.distances = tuple(arguments.nonnegative("distances", list(distances)).tolist())
         self.executed, self.noise, self.samples, self.seed = executed, noise, samples, seed
+        self._health = health
         most = ceiling(samples.n, alpha=self.alpha, bins=self.bins, sigma=1.0, level=self.level)
         if most[0] <= self.level:
             raise ValueError(
@@ -166,22 +169,26 @@ class SoftCertifier:
             )
 
     def count(
-        self, images: Tensor, image_ids: npt.ArrayLike | None = None, report: Report = ignore
+        self, images: Images, image_ids: npt.ArrayLike | None = None, report: Report = ignore
     ) -> tuple[IntArray, IntArray]:
         """Return the classes in the pilot's order, int64 [N, C], and histograms, int64 [N, G, L].
 
         `images` and errors as for `Certifier.certify`.
         """
-        where: dict[str, Any] = {"seed": self.seed}
-        what = (self.executed, images, self.noise, image_ids)
+        pixels, ids = checked_images(images, self.noise, image_ids)
+        watcher, look = looked_at(self._health, pixels, ids, self.executed.device)
+        where: dict[str, Any] = {"seed": self.seed, "watcher": watcher}
+        what = (self.executed, pixels, self.noise, ids)
         pilot = Sums(*what, stream="select", **where)
-        shape = self.noise.seen(tuple(images.shape[1:]))
+        shape = self.noise.seen(tuple(pixels.shape[1:]))
         self.executed.probe(shape)
-        every = np.arange(len(images))
+        every = np.arange(len(pixels))
         pilot.draw(every, self.samples.n0, report)
+        look(every)
         order = np.argsort(-pilot.counts(), axis=1, kind="stable")
         found = Histograms(order, self.rivals, self.bins, *what, stream="estimate", **where)
         found.draw(every, self.samples.n, report)
+        look(every)
         histograms = found.histograms()
         report(0, len(every))
         self.executed.require_unchanged(shape)

@@ -1,6 +1,6 @@
 """The kind of every parameter of every experiment, by its name on the command line."""
 
-from rs_lib.experiments import backdoors, patch_bands, weak_generators
+from rs_lib.experiments import backdoors, bad_randomness, patch_bands, weak_generators
 from rs_lib.experiments.bounds.kinds import (
     BATCH,
     EPOCHS,
@@ -337,11 +337,21 @@ _GENERATORS: Fields = {
     "seed": SEED,
 }
 
+_BAD_RANDOMNESS: Fields = {
+    **_TRAINING,
+    "sigma": SCALE,
+    "laws": each(row(one_of(bad_randomness.LAWS), real(0, 1e6)), distinct=True),
+    "n0": SAMPLES,
+    "honest": SAMPLES,
+    "alpha": level,
+}
+
 FIELDS: dict[str, Fields] = {
     "ablation-l0": _ABLATION,
     "ablation-test-set": _ABLATION_TEST_SET,
     "attack-in-ball": _ATTACK,
     "backdoors": _BACKDOORS,
+    "bad-randomness": _BAD_RANDOMNESS,
     "certified-accuracy": _CERTIFIED,
     "certified-cifar10": _CIFAR,
     "certified-confidence": _CONFIDENCE,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, log2
+from math import ceil, log2, prod
 from typing import Any
 
 from scipy.special import ndtr
@@ -277,18 +277,36 @@ def _training_objectives(p: Any) -> None:
 
 
 def _weak_generators(p: Any) -> None:
-    for attack, strength in p.attacks:
-        if attack == "alpha" and strength < 0.5:
-            raise refused("parameter attacks", (attack, strength), "a strength of at least 0.5")
-        if attack in ("beta", "gamma") and strength != int(strength):
-            raise refused("parameter attacks", (attack, strength), "a whole number as strength")
+    _strengths("attacks", p.attacks)
 
+
+def _strengths(name: str, attacks: Any) -> None:
+    for attack, strength in attacks:
+        if attack == "alpha" and strength < 0.5:
+            raise refused(f"parameter {name}", (attack, strength), "a strength of at least 0.5")
+        if attack in ("beta", "gamma") and strength != int(strength):
+            raise refused(f"parameter {name}", (attack, strength), "a whole number as strength")
+
+
+def _bad_randomness(p: Any) -> None:
+    _images(p)
+    _certifying(p)
+    _network(p)
+    _strengths("laws", p.laws)
+    pixels = prod(SIZES[p.dataset].shape)
+    for name in ("n", "honest"):
+        _at_most(name, getattr(p, name), _MOST_NORMALS // pixels, "what the memory holds")
+
+
+_MOST_NORMALS = 10**8
+"""The longest tape of noise, about three gigabytes while it is made."""
 
 RULES: dict[str, Rule] = {
     "ablation-l0": _ablation,
     "ablation-test-set": _ablation_test_set,
     "attack-in-ball": _attack_in_ball,
     "backdoors": _backdoors,
+    "bad-randomness": _bad_randomness,
     "certified-accuracy": _certified_accuracy,
     "certified-cifar10": _certified_cifar10,
     "certified-confidence": _certified_confidence,
