@@ -82,8 +82,8 @@ PROFILES["full"] = dataclasses.replace(
         *((rule, n, f) for rule in ("Krum", "multi-Krum") for n, f in ((5, 1), (7, 2), (11, 2))),
         *(("Bulyan", n, f) for n, f in ((7, 1), (11, 2))),
     ),
-    starts=12,
-    steps=1_200,
+    starts=8,
+    steps=1_000,
 )
 
 WITNESS = dataclasses.replace(PROFILES["quick"], starts=1, steps=40)
