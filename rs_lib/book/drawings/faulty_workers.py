@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from rs_lib.book import style
 from rs_lib.book.drawings import common
@@ -22,8 +23,8 @@ def grid(data: pd.DataFrame) -> Figure:
         for j in range(len(attacks)):
             text = f"{100 * cells[i, j]:.0f}" + ("" if style.narrow() else " %")
             axes.text(j, i, text, ha="center", va="center", fontsize=size)
-    names = [common.lines(attack) for attack in attacks]
-    axes.set_xticks(range(len(attacks)), names, rotation=40, ha="right", fontsize=9)
+    turned = {"rotation": 90} if style.narrow() else {"rotation": 40, "ha": "right"}
+    axes.set_xticks(range(len(attacks)), attacks, fontsize=9, **turned)
     axes.set_yticks(range(len(rules)), rules, fontsize=9)
     axes.grid(visible=False)
     return figure
@@ -42,6 +43,8 @@ def constants(data: pd.DataFrame) -> Figure:
         axes.plot(rows["faulty"], rows["value"], marker=style.MARKERS[index], **look)
         ends.append((float(rows["value"].iloc[-1]), name, look["color"]))
     common.whole(axes.xaxis)
+    axes.set_yticks([0.1, 0.2, 0.5, 1, 2, 5], ["0.1", "0.2", "0.5", "1", "2", "5"])
+    axes.yaxis.set_minor_locator(NullLocator())
     common.at_ends(axes, ends, gap=0.11)
     return figure
 
@@ -69,8 +72,8 @@ def far(data: pd.DataFrame) -> Figure:
         at, side = FAR[name]
         point = law.iloc[int((law["share"] - at).abs().argmin())]
         common.beside(axes, (point["share"], point["value"]), name, look["color"], side)
-    axes.set(xlabel="share of faulty workers", ylabel="distance from the honest mean, in σ√d")
-    axes.set(xlim=(0, 0.42), ylim=(0, 2.4))
+    axes.set(xlabel="share of faulty workers", ylabel="distance, in units of σ√d")
+    axes.set(xlim=(0, 0.42), ylim=(0, 2.55))
     common.percent(axes.xaxis)
     return figure
 
