@@ -97,6 +97,7 @@ PROFILES["full"] = dataclasses.replace(
     faulty=11,
     steps=100,
     learning_rate=0.1,
+    fixed=Fixed(workers=10, penalties=(1e-2, 1e-1), steps=100),
     votes=Votes(workers=50, members=(1, 2), penalty=1e-2),
 )
 

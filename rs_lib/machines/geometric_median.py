@@ -2,9 +2,10 @@
 
 Each point pulls with force 1. A place is the minimiser if and only if the pulls cancel, where the
 points that lie on it may pull anywhere, each with a force of at most 1. The answer is one of the
-points, where that holds to a force of 1e-9; else a place where the sum of the pulls is that small,
-or from which the next step would be lost in rounding. So no answer depends on sums of distances,
-which would drown what is near beside what is far. Points that differ by rounding alone are one.
+points, where that holds to a force of 1e-9 and what rounding adds to it (more where points are near
+beside how far they lie from 0); else a place where the sum of the pulls is that small, or from
+which the next step would be lost in rounding. So no answer depends on sums of distances, which
+would drown what is near beside what is far. Points that differ by rounding alone are one.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 FORCE = 1e-9
-"""Largest sum of pulls that is taken for none."""
+"""Largest sum of pulls that is taken for none, but for rounding."""
 
 _STEPS = 1_000
 _ROUNDING = 2.0**-48
@@ -55,13 +56,18 @@ class _Field:
         units = towards / torch.where(here, 1.0, distances)[:, None]
         return torch.where(here[:, None], 0.0, units), torch.where(here, 0.0, distances)
 
+    def nothing(self, distances: Tensor) -> float:
+        """Return the sum of pulls that is taken for none, at these distances from the points."""
+        return FORCE + float((self.blur[distances > 0] / distances[distances > 0]).sum())
+
     def one_of_them(self) -> Tensor | None:
         """Return the mean of the points that minimise, None if there are none."""
         minimise = []
         for place in self.points:
             units, distances = self.pulls(place)
             here = int((distances == 0).sum())
-            minimise.append(bool(torch.linalg.vector_norm(units.sum(dim=0)) <= here + FORCE))
+            most = here + self.nothing(distances)
+            minimise.append(float(torch.linalg.vector_norm(units.sum(dim=0))) <= most)
         return self.points[minimise].mean(dim=0) if any(minimise) else None
 
     def between(self) -> Tensor:
@@ -71,7 +77,7 @@ class _Field:
             units, distances = self.pulls(place)
             total = units.sum(dim=0)
             force = float(torch.linalg.vector_norm(total))
-            if force <= FORCE:
+            if force <= self.nothing(distances):
                 return place
             here = float((distances == 0).sum())
             weights = torch.where(distances > 0, 1 / distances, 0.0)
