@@ -9,7 +9,7 @@ multi-Krum and Bulyan what is found is a bound from below.
 import dataclasses
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import combinations
 from typing import Any
 
@@ -89,13 +89,19 @@ PROFILES["full"] = dataclasses.replace(
 WITNESS = dataclasses.replace(PROFILES["quick"], starts=1, steps=40)
 
 
+@lru_cache(maxsize=32)
+def _choices(n: int, faulty: int) -> npt.NDArray[np.bool_]:
+    """Return all choices of the n - f that are not faulty, a row for each."""
+    return np.array([np.isin(range(n), out, invert=True) for out in combinations(range(n), faulty)])
+
+
 def worst_ratio(vectors: FloatArray, faulty: int, answer: FloatArray) -> float:
     """Return the largest |answer - mean|^2 / V over all choices of the faulty among `vectors`.
 
     Choices whose V is almost 0 are passed over, where rounding would decide.
     """
     n = len(vectors)
-    rows = np.array([np.isin(range(n), out, invert=True) for out in combinations(range(n), faulty)])
+    rows = _choices(n, faulty)
     means = rows @ vectors / (n - faulty)
     apart = ((vectors[None] - means[:, None]) ** 2).sum(axis=2)
     variances = (apart * rows).sum(axis=1) / (n - faulty)
