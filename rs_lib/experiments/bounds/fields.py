@@ -1,6 +1,12 @@
 """The kind of every parameter of every experiment, by its name on the command line."""
 
-from rs_lib.experiments import backdoors, bad_randomness, patch_bands, weak_generators
+from rs_lib.experiments import (
+    backdoors,
+    bad_randomness,
+    patch_bands,
+    robustness_search,
+    weak_generators,
+)
 from rs_lib.experiments.bounds.kinds import (
     BATCH,
     EPOCHS,
@@ -23,7 +29,7 @@ from rs_lib.experiments.bounds.kinds import (
     zero_or,
 )
 from rs_lib.geometry import grids
-from rs_lib.machines import bands, data, fast_training, models, triggers
+from rs_lib.machines import bands, data, fast_training, models, triggers, workers
 
 _SETS = one_of(data.NAMES)
 _CLASS = whole(0, 9)
@@ -345,6 +351,35 @@ _BAD_RANDOMNESS: Fields = {
     "honest": SAMPLES,
     "alpha": level,
 }
+_TEAM, _TEAM_SIZE = whole(2, 200), whole(1, 200)
+_WORKERS: Fields = {
+    **{name: _TRAINING[name] for name in ("dataset", "model", "batch_size", "learning_rate")},
+    "workers": _TEAM,
+    "faulty": whole(1, 99),
+    "rules": each(one_of(workers.RULES), distinct=True),
+    "attacks": each(one_of(workers.NAMES), distinct=True),
+    "steps": STEPS,
+    "processes": whole(3, 64),
+    "timeout": real(1, 3600),
+    "fixed": part(
+        {
+            "workers": whole(3, 200),
+            "penalties": each(real(1e-9, 1e3), distinct=True),
+            "steps": STEPS,
+        }
+    ),
+    "votes": part(
+        {"workers": _TEAM, "members": each(_TEAM_SIZE, distinct=True), "penalty": real(1e-9, 1e9)}
+    ),
+    "seed": SEED,
+}
+_SEARCH: Fields = {
+    "cases": each(row(one_of(robustness_search.RULES), whole(3, 15), whole(1, 7)), distinct=True),
+    "dimension": whole(1, 100),
+    "starts": whole(1, 10_000),
+    "steps": whole(1, 1_000_000),
+    "seed": SEED,
+}
 
 FIELDS: dict[str, Fields] = {
     "ablation-l0": _ABLATION,
@@ -357,6 +392,7 @@ FIELDS: dict[str, Fields] = {
     "certified-confidence": _CONFIDENCE,
     "certified-test-set": _TEST_SET,
     "confidence-logs": _CONFIDENCE_LOGS,
+    "faulty-workers": _WORKERS,
     "feasible-labels": _FEASIBLE,
     "label-flips": _FLIPS,
     "label-flips-learned": _LEARNED,
@@ -365,6 +401,7 @@ FIELDS: dict[str, Fields] = {
     "placed-balls": _BALLS,
     "published-logs": _LOGS,
     "rab": _RAB,
+    "robustness-search": _SEARCH,
     "smoothed-embeddings": _EMBEDDINGS,
     "training-objectives": _OBJECTIVES,
     "vote-margins": _MARGINS,

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, log2, prod
+from math import ceil, comb, log2, prod
 from typing import Any
 
 from scipy.special import ndtr
 
 from rs_lib.certificates import ablation
 from rs_lib.experiments.bounds.kinds import refused
-from rs_lib.machines import models
+from rs_lib.machines import models, workers
 from rs_lib.statistics import clopper_pearson_lower
 from rs_lib.statistics.boundaries import first_certifying
 
@@ -39,6 +39,7 @@ _LEAST_SHARE = 0.075
 """Every class of these sets has at least this share of the images."""
 
 _MOST_PIXELS = 10**9
+_MOST_GROUPS = 10_000
 
 
 def _at_most(name: str, value: int, most: int, what: str) -> None:
@@ -301,6 +302,35 @@ def _bad_randomness(p: Any) -> None:
 _MOST_NORMALS = 10**8
 """The longest tape of noise, about three gigabytes while it is made."""
 
+
+def _faulty_workers(p: Any) -> None:
+    """Every rule must bear the faulty workers, every worker have data, and the votes be few."""
+    _network(p)
+    size = SIZES[p.dataset]
+    for name, team in (
+        ("workers", p.workers),
+        ("fixed.workers", p.fixed.workers),
+        ("votes.workers", p.votes.workers),
+    ):
+        _at_most(name, team, size.train // 20, f"a twentieth of the images of {p.dataset}")
+    for rule in p.rules:
+        need = workers.NEEDS[rule](p.faulty)
+        if p.workers < need:
+            raise refused("parameter workers", p.workers, f"at least {need}, which {rule} needs")
+    for members in p.votes.members:
+        _at_most("votes.members", members, p.votes.workers, "the workers")
+        if comb(p.votes.workers, members) > _MOST_GROUPS:
+            raise refused("parameter votes.members", members, f"at most {_MOST_GROUPS:,} groups")
+
+
+def _robustness_search(p: Any) -> None:
+    """Every rule must bear the faulty workers; the lower median bears what the median does."""
+    for rule, n, f in p.cases:
+        need = workers.NEEDS.get(rule, workers.NEEDS["median"])(f)
+        if n < need:
+            raise refused("parameter cases", (rule, n, f), f"at least {need} workers for {rule}")
+
+
 RULES: dict[str, Rule] = {
     "ablation-l0": _ablation,
     "ablation-test-set": _ablation_test_set,
@@ -312,6 +342,7 @@ RULES: dict[str, Rule] = {
     "certified-confidence": _certified_confidence,
     "certified-test-set": _certified_test_set,
     "confidence-logs": _confidence_logs,
+    "faulty-workers": _faulty_workers,
     "feasible-labels": _feasible_labels,
     "label-flips": _label_flips,
     "label-flips-learned": _label_flips_learned,
@@ -320,6 +351,7 @@ RULES: dict[str, Rule] = {
     "placed-balls": _placed_balls,
     "published-logs": _logs,
     "rab": _rab,
+    "robustness-search": _robustness_search,
     "smoothed-embeddings": _smoothed_embeddings,
     "training-objectives": _training_objectives,
     "vote-margins": _logs,
