@@ -1,5 +1,7 @@
 """Figures of the chapter on high-dimensional instability."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,6 +11,10 @@ from rs_lib.book.drawings import common
 
 WALL = "one wall"
 """The series of the law."""
+
+
+SETS = {64: "digits", 784: "MNIST", 3072: "CIFAR-10", 150_528: "ImageNet"}
+"""Data sets by the dimension of their images."""
 
 
 def slab(data: pd.DataFrame) -> Figure:
@@ -23,8 +29,13 @@ def slab(data: pd.DataFrame) -> Figure:
         axes.axvline(1, color=style.BLACK, linewidth=1.1)
         for flipped, colour in ((0, style.BLUE), (1, style.VERMILION)):
             rows = own[own["flipped"] == flipped]
-            look = {"color": colour, "marker": "s" if flipped else "o", "linestyle": "none"}
-            axes.plot(rows["x"], rows["y"], markersize=2.6, alpha=0.7, markeredgewidth=0, **look)
+            look: dict[str, Any] = {
+                "color": colour,
+                "marker": "s" if flipped else "o",
+                "alpha": 0.7,
+            }
+            look |= {"linestyle": "none", "markersize": 2.6, "markeredgewidth": 0}
+            axes.plot(rows["x"], rows["y"], **look)
         axes.plot(0, 0, color=style.BLACK, marker="+", markersize=9)
         axes.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         axes.set_xlabel("towards the wall, in r")
@@ -46,16 +57,13 @@ def ratio(data: pd.DataFrame) -> Figure:
         axes.plot(rows["dim"], rows["ratio"], color=colour)
         axes.plot(rows["dim"], rows["limit"], color=colour, linewidth=1, linestyle=(0, (2, 2)))
         ends.append((float(rows["ratio"].iloc[-1]), name, colour))
-    for place, name in ((64, "digits"), (784, "MNIST"), (3072, "CIFAR-10"), (150_528, "ImageNet")):
+    for place, name in SETS.items():
         axes.axvline(place, color=style.GREY, linewidth=0.8)
-        common.beside(axes, (place, 1.0), name, style.GREY, "left above", rotation=90, fontsize=8)
+        spot, side = ((place, 1.0), "left above") if place > 1e5 else ((place, 1e3), "left below")
+        common.beside(axes, spot, name, style.GREY, side, rotation=90, fontsize=8)
     common.at_ends(axes, ends)
     axes.set(xlabel="dimension d", ylabel="length of the noise, in r")
     return figure
-
-
-NAMES = {0: "left above", 1: "right below"}
-"""On which side of its last point each network of `networks` is named."""
 
 
 def networks(data: pd.DataFrame) -> Figure:
@@ -64,16 +72,19 @@ def networks(data: pd.DataFrame) -> Figure:
     Columns: panel, series, ratio, value, low, high; no flip at all is an arrow down from `high`.
     """
     figure, shown = common.panels(data, height=3.7, share_y=True)
+    every = [name for name in dict.fromkeys(data["series"]) if name != WALL]
     for axes, title, own in shown:
-        axes.set(title=title, yscale="log", ylim=(1e-7, 2), xscale="log")
+        axes.set(title=title, yscale="log", ylim=(1e-7, 6), xscale="log")
         axes.set(xlabel="length of the noise, in r", xlim=(own["ratio"].min() * 0.85, None))
-        law = own[own["series"] == WALL]
+        law, rest = own[own["series"] == WALL], own[own["series"] != WALL]
         axes.plot(law["ratio"], law["value"].clip(lower=1e-12), color=style.BLACK, linewidth=1.2)
         point = common.at_height(law, "ratio", "value", 3e-6)
         common.beside(axes, point, WALL, style.BLACK, "right")
-        rest = own[own["series"] != WALL]
-        for index, (name, rows) in enumerate(common.parts(rest)):
-            _network(axes, name, rows, index)
+        for place, (name, rows) in enumerate(common.parts(rest)):
+            index = every.index(name)
+            _network(axes, rows, index, 1 + 0.03 * (2 * place - 1))
+            height, colour = 0.95 - 0.075 * place, style.COLOURS[index]
+            axes.text(0.06, height, name, color=colour, va="center", transform=axes.transAxes)
         places = sorted(set(rest["ratio"]))
         axes.set_xticks(places, [f"{place:g}" for place in places])
         axes.minorticks_off()
@@ -82,22 +93,21 @@ def networks(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _network(axes: Axes, name: str, rows: pd.DataFrame, index: int) -> None:
-    colour, marker = style.COLOURS[index], style.MARKERS[index]
-    shift = 1 + 0.03 * (2 * index - 1)
+def _network(axes: Axes, rows: pd.DataFrame, index: int, shift: float) -> None:
     some, none = rows[rows["value"] > 0], rows[rows["value"] == 0]
-    look = style.line(index) | {"marker": marker, "linewidth": 1.2, "markersize": 4}
+    look = style.line(index) | {"marker": style.MARKERS[index], "linewidth": 1.2, "markersize": 4}
     common.whiskers(axes, some["ratio"] * shift, some, "value", **look)
     for _, row in none.iterrows():
         axes.annotate(
             "",
             (row["ratio"] * shift, row["high"] / 6),
             xytext=(row["ratio"] * shift, row["high"]),
-            arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.2},
+            arrowprops={"arrowstyle": "->", "color": look["color"], "linewidth": 1.2},
         )
-    middle = some.iloc[len(some) // 2]
-    side = "left above" if index == 0 else "right below"
-    common.beside(axes, (middle["ratio"], middle["value"]), name, colour, side)
+
+
+CURVES = {"10": (-0.2, "right"), "100": (0.2, "left")}
+"""At which height a curve of `walls` is named, and on which side; the others at their ends."""
 
 
 def walls(data: pd.DataFrame) -> Figure:
@@ -106,22 +116,22 @@ def walls(data: pd.DataFrame) -> Figure:
     Columns: panel, series, kind (curve or image), x, value, low, high.
     """
     figure, shown = common.panels(data, height=3.9, share_y=True)
+    every = list(dict.fromkeys(data.loc[data["kind"] == "image", "series"]))
     for axes, title, own in shown:
         for name, rows in common.parts(own[own["kind"] == "curve"]):
             axes.plot(rows["x"], rows["value"], color=style.BLACK, linewidth=1)
-            inside = rows[rows["value"] > -0.42]
-            end = (float(inside["x"].iloc[-1]), float(inside["value"].iloc[-1]))
-            side = "above left" if end[1] > 0.9 else "right"
-            common.beside(axes, end, name, style.BLACK, side, fontsize=8)
-        images = own[own["kind"] == "image"]
-        for index, (name, rows) in enumerate(common.parts(images)):
+            height, side = CURVES.get(name, (float(rows["value"].iloc[-1]), "right"))
+            end = (float(rows["x"].iloc[-1]), height)
+            point = common.at_height(rows, "x", "value", height) if name in CURVES else end
+            common.beside(axes, point, name, style.BLACK, side, fontsize=8)
+        for place, (name, rows) in enumerate(common.parts(own[own["kind"] == "image"])):
+            index = every.index(name)
             look = style.points(index) | {"alpha": 0.55, "markersize": 2.6}
             common.whiskers(axes, rows["x"], rows, "value", **look, elinewidth=0.5, capsize=0)
-            top = rows.loc[rows["x"] < rows["x"].median(), "x"]
-            place = (float(top.mean()), (-0.24, -0.34)[index])
-            common.beside(axes, place, name, style.COLOURS[index], "left", fontsize=8.5)
-        axes.set(title=title, xlim=(0.05, 1.32), ylim=(-0.45, 1.15))
-        axes.set_xlabel("σ, in units of the distance r")
+            spot = (0.6, 1.165 - 0.07 * place)
+            common.beside(axes, spot, name, style.COLOURS[index], "right", fontsize=8)
+        axes.set(title=title, xlim=(0.05, 1.32), ylim=(-0.45, 1.22))
+        axes.set_xlabel("σ, in units of r")
     for axes, _, _ in shown[: len(shown) if style.narrow() else 1]:
         axes.set_ylabel("σΦ⁻¹(p) / r")
     return figure
@@ -148,7 +158,9 @@ def half_balls(data: pd.DataFrame) -> Figure:
                 common.beside(axes, (peak["x"], peak["y"]), name, line["color"], side, fontsize=8)
         axes.set(title=title, xlabel="x₁")
         if own["kind"].iloc[0] == "points":
-            axes.set(aspect="equal", xlim=(-1.9, 1.9), ylim=(-1.6, 1.6), ylabel="x₂")
+            axes.set(aspect="equal", xlim=(-1.9, 1.9), ylim=(-1.6, 1.6))
         else:
-            axes.set(yticks=[], ylim=(0, None))
+            axes.set(yticks=[], ylim=(0, None), box_aspect=1.6 / 1.9)
+    for axes, _, _ in shown[: 2 if style.narrow() else 1]:
+        axes.set_ylabel("x₂")
     return figure
