@@ -193,6 +193,22 @@ _MAP: Fields = {
     "test_sigmas": each(zero_or(SCALE), distinct=True),
 }
 
+_PROBES: Fields = {
+    "images": IMAGES,
+    "steps": STEPS,
+    "starts": whole(1, 1000),
+    "ratios": each(real(1e-3, 1e6), distinct=True),
+    "scales": each(real(1e-3, 1e6), distinct=True),
+    "n": SAMPLES,
+    "seed": SEED,
+}
+_RATIOS: Fields = {
+    **_TRAINING,
+    **_PROBES,
+    "train_sigmas": each(zero_or(SCALE), distinct=True),
+}
+_RATIOS_CIFAR: Fields = {"base": part(_CIFAR), **_PROBES}
+
 _BANDS: Fields = {
     "dataset": _SETS,
     "bases": each(row(one_of(patch_bands.NETWORKS), one_of(bands.KINDS), whole(1, 32))),
@@ -397,6 +413,8 @@ FIELDS: dict[str, Fields] = {
     "label-flips": _FLIPS,
     "label-flips-learned": _LEARNED,
     "noise-map": _MAP,
+    "norm-ratios": _RATIOS,
+    "norm-ratios-cifar10": _RATIOS_CIFAR,
     "patch-bands": _BANDS,
     "placed-balls": _BALLS,
     "published-logs": _LOGS,

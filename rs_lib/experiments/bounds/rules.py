@@ -155,6 +155,11 @@ def _noise_map(p: Any) -> None:
     _network(p)
 
 
+def _norm_ratios_cifar10(p: Any) -> None:
+    _certified_cifar10(p.base)
+    _at_most("images", p.images, SIZES[p.base.dataset].tests, "the test images")
+
+
 def _backdoors(p: Any) -> None:
     size = SIZES[p.dataset]
     for run in (*p.runs, p.attacked):
@@ -347,6 +352,8 @@ RULES: dict[str, Rule] = {
     "label-flips": _label_flips,
     "label-flips-learned": _label_flips_learned,
     "noise-map": _noise_map,
+    "norm-ratios": _noise_map,
+    "norm-ratios-cifar10": _norm_ratios_cifar10,
     "patch-bands": _patch_bands,
     "placed-balls": _placed_balls,
     "published-logs": _logs,
