@@ -162,7 +162,7 @@ def random_vote(p: npt.ArrayLike, budget: Any, order: Any, sigma: Any) -> float:
     scale = arguments.single("sigma", arguments.positive("sigma", sigma, rounding="down"))
     with np.errstate(over="ignore"):
         steps = math.nextafter(float(np.float64(reach) / scale), math.inf) if reach else 0.0
-    return kept_votes(shares, steps, float(_order(order)))
+    return kept_votes(shares, steps, float(require_order(order)))
 
 
 def _rational(given: list[Any]) -> bool:
@@ -220,8 +220,11 @@ def _budgets(value: npt.ArrayLike, *, scalar: bool) -> npt.NDArray[np.object_]:
     return result
 
 
-def _order(order: Any) -> int | float:
-    """Return the order, as an int where `accuracy` is exact; rounded down, the safe side."""
+def require_order(order: Any) -> int | float:
+    """Return the order, an int where `accuracy` is exact, else a float; rounded down, to be safe.
+
+    Raises ValueError for NaN, a list, an order below 1, or above `MOST_ORDER` but finite.
+    """
     value = arguments.single("order", arguments.numbers("order", order, rounding="down"))
     if not (1 <= value <= MOST_ORDER or value == math.inf):
         raise ValueError(
@@ -250,7 +253,7 @@ def _height(radius: Fraction | None) -> tuple[bool, Fraction]:
 
 def _least(law: _Law, budgets: Any, order: Any, *, exact: bool) -> list[Fraction | float]:
     """Return the least accuracy at each budget: Fractions if `exact` and the order allows it."""
-    p, asked = _order(order), list(budgets)
+    p, asked = require_order(order), list(budgets)
     whole = isinstance(p, int) or p == math.inf
     finish: Callable[[int, int], Fraction | float] = Fraction if exact and whole else _down
     if p == math.inf or not any(asked):
