@@ -71,9 +71,9 @@ def moves(
     moved = torch.zeros_like(images)
     best, right = moved, len(images) + 1
     for _ in range(count):
-        moved.requires_grad_()
-        (gradient,) = torch.autograd.grad(value(model(images + moved), labels).sum(), moved)
-        moved = _drawn_back(moved.detach() + length * _direction(gradient, p), reach, p)
+        at = (images + moved).requires_grad_()
+        (gradient,) = torch.autograd.grad(value(model(at), labels).sum(), at)
+        moved = _drawn_back(moved + length * _direction(gradient, p), reach, p)
         with torch.no_grad():
             kept = int((model(images + moved).argmax(1) == labels).sum())
         if kept < right:

@@ -176,6 +176,12 @@ def _backdoors(p: Any) -> None:
             raise refused("parameter attacks", (kind, pixels, images), "0 training images there")
 
 
+def _distribution_shift(p: Any) -> None:
+    _images(p)
+    for name, _ in p.networks:
+        models.build(name, SIZES[p.dataset].shape, 10, 0)
+
+
 def _feasible_labels(p: Any) -> None:
     if 0.5 in p.margins:
         raise refused("parameter margins", p.margins, "margins below 0.5")
@@ -294,6 +300,7 @@ RULES: dict[str, Rule] = {
     "certified-confidence": _certified_confidence,
     "certified-test-set": _certified_test_set,
     "confidence-logs": _confidence_logs,
+    "distribution-shift": _distribution_shift,
     "feasible-labels": _feasible_labels,
     "label-flips": _label_flips,
     "label-flips-learned": _label_flips_learned,
@@ -302,6 +309,7 @@ RULES: dict[str, Rule] = {
     "placed-balls": _placed_balls,
     "published-logs": _logs,
     "rab": _rab,
+    "shifted-logs": _logs,
     "smoothed-embeddings": _smoothed_embeddings,
     "training-objectives": _training_objectives,
     "vote-margins": _logs,
