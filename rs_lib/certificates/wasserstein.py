@@ -256,29 +256,27 @@ def _least(law: _Law, budgets: Any, order: Any, *, exact: bool) -> list[Fraction
     p, asked = require_order(order), list(budgets)
     whole = isinstance(p, int) or p == math.inf
     finish: Callable[[int, int], Fraction | float] = Fraction if exact and whole else _down
+    # Without money only what is wrong already is lost, whatever the order.
     if p == math.inf or not any(asked):
-        return [finish(*_above(law, budget)) for budget in asked]
-    if isinstance(p, int):
+        radii, funds = law.radii, asked
+    elif isinstance(p, int):
         radii = [None if r is None else r**p for r in law.radii]
         funds = [budget**p for budget in asked]
     else:
         radii, funds = _powers(law.radii, asked, p)
     unit = math.lcm(*{number.denominator for number in [*radii, *funds] if number is not None})
     ready = _sorted(_Law(radii, law.weights), unit)
-    return [
-        finish(*(_kept(ready, fund, unit) if budget else _above(law, budget)))
-        for budget, fund in zip(asked, funds, strict=True)
-    ]
+    found = []
+    for budget, fund in zip(asked, funds, strict=True):
+        part = _above if p == math.inf or not budget else _kept
+        found.append(finish(*part(ready, fund, unit)))
+    return found
 
 
-def _above(law: _Law, budget: Fraction) -> tuple[int, int]:
-    """Return the weight of the radii above a budget, and that of all, as whole numbers."""
-    unit = math.lcm(*{mass.denominator for mass in law.weights})
-    kept = sum(
-        (mass for r, mass in zip(law.radii, law.weights, strict=True) if r is None or r > budget),
-        Fraction(0),
-    )
-    return int(kept * unit), int(sum(law.weights) * unit)
+def _above(ready: _Costs, fund: Fraction, unit: int) -> tuple[int, int]:
+    """Return the weight of the costs above a fund, and that of all, as whole numbers."""
+    lost = bisect_right(ready.costs, fund.numerator * (unit // fund.denominator))
+    return ready.total - ready.moved[lost], ready.total
 
 
 def _powers(

@@ -11,17 +11,13 @@ NAMED: dict[str, tuple[float, str]] = {
     "W₂": (0.28, "right above"),
     "W₁": (0.08, "right above"),
     "exact": (0.80, "below left"),
-    "first order": (0.97, "right above"),
-    "bound with the exact loss": (0.90, "right above"),
-    "best use": (0.30, "below left"),
-    "W-FGSM, cross-entropy": (0.93, "above"),
-    "W-PGD, cross-entropy": (0.86, "above"),
-    "W-PGD, ReDLR": (0.65, "right above"),
-    "majority": (0.22, "below left"),
+    "bound": (0.957, "above"),
+    "majority": (0.10, "below left"),
     "one vote": (0.40, "right above"),
-    "whatever the images": (0.20, "below left"),
+    "any images": (0.20, "right above"),
+    "any images, W₁": (0.12, "below left"),
 }
-"""Where each curve is named: at which height, on which side."""
+"""Where each curve is named: at which height, on which side; some otherwise in one panel."""
 
 
 def curves(data: pd.DataFrame) -> Figure:
@@ -36,13 +32,12 @@ def curves(data: pd.DataFrame) -> Figure:
             axes.plot(rows["budget"], rows["accuracy"], **look)
             if (rows["low"] < rows["high"]).any():
                 common.band(axes, rows, "budget", look["color"], 0.13)
-            height, side = NAMED[name]
+            height, side = NAMED.get(f"{name}, {title}", NAMED[name])
             point = common.at_height(rows, "budget", "accuracy", height)
             common.beside(axes, point, name, look["color"], side)
-        axes.set(title=title, xlabel="budget δ", xlim=(0, data["budget"].max() * 1.02))
-        axes.set_xlim(0, 1.02 * own["budget"].max())
+        axes.set(title=title, xlabel="budget δ", xlim=(0, 1.02 * own["budget"].max()))
         common.percent(axes.yaxis)
-        axes.set_ylim(min(0.0, own["low"].min()), 1.02 * own["high"].max())
+        axes.set_ylim(0.4 if own["low"].min() > 0.4 else 0.0, 1.04 * own["high"].max())
     shown[0][0].set_ylabel("accuracy that is left")
     return figure
 
@@ -62,7 +57,7 @@ def attacks(data: pd.DataFrame) -> Figure:
             ends.append(
                 (float(rows["accuracy"].iloc[-1]), name.replace(", ", ",\n"), look["color"])
             )
-        axes.set(title=title, xlabel="budget δ of W₂", ylim=(0, 1.02))
+        axes.set(title=title, xlabel="budget δ of W₂", ylim=(0, 1.12))
         common.percent(axes.yaxis)
         common.at_ends(axes, ends, gap=0.13)
     shown[0][0].set_ylabel("accuracy of these images")
