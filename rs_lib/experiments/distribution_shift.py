@@ -91,10 +91,11 @@ def _attacked(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
-    order: float,
+    power: str,
     loss: str,
 ) -> dict[str, Any]:
     """Return right answers and mean losses at each budget, and what the authors' bound needs."""
+    order = float(power)
     clean = distribution_attacks.losses(model, images, labels, loss).double()
     with torch.no_grad():
         wrong = model(images).argmax(1) != labels
@@ -111,7 +112,7 @@ def _attacked(
         reached.append(float(after.double().mean()))
     slope = distribution_attacks.sensitivity(model, images, labels, order=order, loss=loss)
     return {
-        "order": str(order),
+        "order": power,
         "loss": loss,
         "right": right,
         "mean": float(clean.mean()),
@@ -131,7 +132,7 @@ def _network(
     return {
         "distance": [float(r) if np.isfinite(r) else None for r in far],
         "attacks": [
-            _attacked(parameters, model, images, labels, float(order), loss)
+            _attacked(parameters, model, images, labels, order, loss)
             for order in parameters.orders
             for loss in distribution_attacks.LOSSES
         ],
