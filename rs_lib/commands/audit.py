@@ -5,6 +5,7 @@ from typing import Any
 
 from rs_lib import audit as audits
 from rs_lib.arguments import integer
+from rs_lib.commands import shifted
 from rs_lib.commands.options import place
 from rs_lib.statistics import MAX_TRIALS
 
@@ -15,7 +16,7 @@ the ceiling, cells of the table that rounding pushed up, and the table as it sho
 be at the stated alpha."""
 _EXAMPLES = """\
 example:
-  python -m rs_lib audit noise_0.50/test/sigma_0.50 --sigma 0.5
+  python -m rs_lib audit noise_0.50/test/sigma_0.50 --sigma 0.5 --wasserstein 1 2
 """
 
 
@@ -54,10 +55,12 @@ def add_to(commands: Any) -> None:
         default="nearest",
         help="how radii were printed (default: nearest; down for a log of `certify`)",
     )
+    shifted.add_option(parser)
 
 
 def _execute(options: argparse.Namespace) -> None:
     integer("n", options.n, least=1, most=MAX_TRIALS)
+    orders = shifted.orders(options.wasserstein)
     found = audits.audit(
         options.log,
         options.sigma,
@@ -67,3 +70,5 @@ def _execute(options: argparse.Namespace) -> None:
         rounding=options.rounding,
     )
     print(audits.report(found), end="")
+    if orders:
+        print("\n" + shifted.table(found, orders), end="")

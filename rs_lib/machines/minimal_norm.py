@@ -1,4 +1,4 @@
-"""The shortest ℓ2 changes that a search finds to move images out of their class.
+"""The shortest ℓ2 changes that move images out of their class: of linear networks, and by search.
 
 Steps to the nearest boundary of the linearised network, from the last point inside the class
 (Moosavi-Dezfooli, Fawzi and Frossard 2016, "DeepFool"). A crossing is pulled back to the boundary
@@ -7,15 +7,38 @@ there (as in Croce and Hein 2020, "Minimally distorted adversarial examples"). O
 the first step is exact; elsewhere a length is an upper bound.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rs_lib.arguments import integers
+from rs_lib.arguments import FloatArray, integers
 from rs_lib.machines.models import require_evaluation_mode
 from rs_lib.seeds import derive
 
 _OVERSHOOT = 1.02
 _HALVINGS = 16
+
+
+def linear_distances(weight: Tensor, bias: Tensor, images: Tensor, labels: Tensor) -> FloatArray:
+    """l2 distance of each image to the nearest point where x -> `weight` x + `bias` errs; [N].
+
+    `weight` [C, d], `bias` [C], `images` [N, ...] of d entries each, `labels` int64 [N]. It is
+    min over j of (z_y - z_j) / ||w_y - w_j||, 0 where the answer is wrong already; computed in
+    float64, to nearest. Infinite where no rival ever wins, its weights being those of the label.
+
+    Source: elementary.
+    """
+    with torch.no_grad():
+        w, flat = weight.double(), images.double().flatten(1)
+        logits = flat @ w.T + bias.double()
+        lead = logits.gather(1, labels[:, None]) - logits
+        apart = (w[labels][:, None] - w[None]).norm(dim=2)
+        far = torch.where(apart > 0, lead / apart, torch.inf * torch.ones_like(lead))
+        far.scatter_(1, labels[:, None], torch.inf)
+        # A rival that is level wherever the label is never wins: only a lead below 0 counts there.
+        wrong = ((lead < 0).any(1)) | (logits.argmax(1) != labels)
+        found = torch.where(wrong, 0.0, far.amin(1).clamp_min(0))
+    return np.asarray(found.numpy(), dtype=np.float64)
 
 
 def nearest_errors(
@@ -105,7 +128,7 @@ def _pulled_back(
 ) -> tuple[Tensor, Tensor]:
     """Return points at the boundary between image and `place`, and which `place` had crossed it.
 
-    The others stay where they are.
+    The others stay where they are; a point that rounding left inside the class counts as one.
     """
     crossed = _errs(model, place, labels)
     inside, outside = torch.zeros(len(labels)), torch.ones(len(labels))
@@ -115,4 +138,5 @@ def _pulled_back(
         wrong = _errs(model, images + _per_image(middle, images) * (place - images), labels)
         outside = torch.where(crossed & wrong, middle, outside)
         inside = torch.where(crossed & ~wrong, middle, inside)
-    return images + _per_image(outside, images) * (place - images), crossed
+    end = images + _per_image(outside, images) * (place - images)
+    return end, crossed & _errs(model, end, labels)

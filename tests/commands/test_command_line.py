@@ -527,6 +527,23 @@ def test_our_log_passes_the_audit(place, capsys):
     assert re.search(r"0 of \d+ positive radii match no count, 0 lie above the ceiling", told)
 
 
+def test_the_audit_says_what_a_moving_law_leaves(tmp_path, capsys):
+    rows = [(0, 0.5), (0, 1.0), (0, 0.25), (1, 0.75), (0, 0.0)]
+    lines = ["idx\tlabel\tpredict\tradius\tcorrect"]
+    for image, (predicted, radius) in enumerate(rows):
+        lines.append(f"{image}\t0\t{predicted}\t{radius:.2f}\t{int(predicted == 0)}")
+    (tmp_path / "log").write_text("\n".join(lines) + "\n")
+    audit = ["audit", str(tmp_path / "log"), "--sigma", "0.5", "--rounding", "down"]
+    assert command_line.main([*audit, "--wasserstein", "1", "2", "inf"]) == 0
+    table = capsys.readouterr().out.split("\n  budget ")[1].splitlines()
+    # Radii 0, 0, 1/4, 1/2, 1: at 1/4 the money 5/4 (5/16 squared) moves 3/4 and a half, and so on.
+    assert table[0].split() == ["W_1", "W_2", "W_inf"]
+    assert [float(cell) for cell in table[1].split()] == [0.0, 0.6, 0.6, 0.6]
+    assert [float(cell) for cell in table[2].split()] == [0.25, 0.1, 0.2, 0.4]
+    assert command_line.main(audit) == 0
+    assert "budget" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -733,6 +750,8 @@ def test_an_argument_that_is_given_twice_is_refused(place, capsys):
         (["audit", "log", "--sigma", "1", "--n", str(10**18)], f"n is {10**18}: give whole"),
         (["audit", "log", "--sigma", "1", "--alpha", "1e-320"], "give a level of at least 1e-60"),
         (["audit", "log", "--sigma", "1e300"], "sigma is 1e+300: give the noise of the log"),
+        (["audit", "log", "--sigma", "1", "--wasserstein", "0.5"], "order is 0.5: give a number"),
+        (["audit", "log", "--sigma", "1", "--wasserstein", "x"], "wasserstein is 'x': give real"),
         ([*FIXED, "--out", "means.py/run.tsv"], "means.py cannot be used (File exists): give a"),
     ],
 )

@@ -255,6 +255,13 @@ _CONFIDENCE_LOGS: Fields = {
     "seed": SEED,
 }
 
+_SHIFTED_LOGS: Fields = {
+    "made": each(row(real(0.01, 1), real(0.01, 5)), least=0, most=10),
+    "images": whole(0, 100_000),
+    "sigma": zero_or(SCALE),
+    "seed": SEED,
+}
+
 _MARGINS: Fields = {
     "trials": SAMPLES,
     "alpha": level,
@@ -346,6 +353,19 @@ _RAB: Fields = {
     "seed": SEED,
 }
 
+_SHIFT: Fields = {
+    "dataset": _SETS,
+    "networks": each(row(one_of(models.NAMES), EPOCHS), most=8, distinct=True),
+    "batch_size": BATCH,
+    "learning_rate": RATE,
+    "images": IMAGES,
+    "budgets": each(real(1e-6, 1000), distinct=True),
+    "orders": each(one_of(("1.5", "2", "3", "inf")), distinct=True),
+    "steps": STEPS,
+    "nearest": STEPS,
+    "seed": SEED,
+}
+
 _GENERATORS: Fields = {
     "attacks": each(row(one_of(tuple(weak_generators.TAMPER)), real(0, 1e6)), distinct=True),
     "normals": whole(20, 30_000_000),
@@ -408,6 +428,7 @@ FIELDS: dict[str, Fields] = {
     "certified-confidence": _CONFIDENCE,
     "certified-test-set": _TEST_SET,
     "confidence-logs": _CONFIDENCE_LOGS,
+    "distribution-shift": _SHIFT,
     "faulty-workers": _WORKERS,
     "feasible-labels": _FEASIBLE,
     "label-flips": _FLIPS,
@@ -420,6 +441,7 @@ FIELDS: dict[str, Fields] = {
     "published-logs": _LOGS,
     "rab": _RAB,
     "robustness-search": _SEARCH,
+    "shifted-logs": _SHIFTED_LOGS,
     "smoothed-embeddings": _EMBEDDINGS,
     "training-objectives": _OBJECTIVES,
     "vote-margins": _MARGINS,

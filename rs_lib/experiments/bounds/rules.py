@@ -182,6 +182,12 @@ def _backdoors(p: Any) -> None:
             raise refused("parameter attacks", (kind, pixels, images), "0 training images there")
 
 
+def _distribution_shift(p: Any) -> None:
+    _images(p)
+    for name, _ in p.networks:
+        models.build(name, SIZES[p.dataset].shape, 10, 0)
+
+
 def _feasible_labels(p: Any) -> None:
     if 0.5 in p.margins:
         raise refused("parameter margins", p.margins, "margins below 0.5")
@@ -347,6 +353,7 @@ RULES: dict[str, Rule] = {
     "certified-confidence": _certified_confidence,
     "certified-test-set": _certified_test_set,
     "confidence-logs": _confidence_logs,
+    "distribution-shift": _distribution_shift,
     "faulty-workers": _faulty_workers,
     "feasible-labels": _feasible_labels,
     "label-flips": _label_flips,
@@ -359,6 +366,7 @@ RULES: dict[str, Rule] = {
     "published-logs": _logs,
     "rab": _rab,
     "robustness-search": _robustness_search,
+    "shifted-logs": _logs,
     "smoothed-embeddings": _smoothed_embeddings,
     "training-objectives": _training_objectives,
     "vote-margins": _logs,
