@@ -24,8 +24,8 @@ _LOG_ROOT = 0.5 * math.log(2 * math.pi)
 _LEAST_LOG = -800.0
 """The logarithm of a distance at which nothing has been lost yet."""
 
-_PRICES = (-740.0, 700.0)
-"""Logarithms of the least and the largest price that are tried."""
+_REACH = 750.0
+"""How far the logarithm of the price may be from where the budget costs 1, and 10 an order more."""
 
 _ROUNDS = 64
 _ULP = 2.0**-52
@@ -56,8 +56,8 @@ def _best(a: FloatArray, mass: FloatArray, order: float, steps: float, images: f
     The dual function is concave in the price, and its slope is what the cheapest moves cost less
     the budget: bisection on its sign. Every price tried gives a lower bound.
     """
-    (low, high), found = _PRICES, 0.0
-    budget = order * math.log(steps) + math.log(images)
+    middle, reach, found = -order * math.log(steps), _REACH + 10 * order, 0.0
+    low, high, budget = middle - reach, middle + reach, math.log(images) - middle
     for _ in range(_ROUNDS):
         price = (low + high) / 2
         t, kept = _cheapest(a, price, order)

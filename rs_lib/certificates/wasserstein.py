@@ -6,7 +6,7 @@ one that gets another answer than its label, 0 where the answer is wrong already
 and is wrong there has paid r^p at least, and the cheapest mass first is what harms most:
 
     least accuracy = 1 - max { E m : 0 <= m <= 1, E m r^p <= delta^p }
-                   = max over lambda >= 0 of E min(1, lambda r^p) - lambda delta^p,
+                   = sup over lambda >= 0 of E min(1, lambda r^p) - lambda delta^p,
 
 a fractional knapsack, solved by sorting. With certified radii R <= r in place of r it is a lower
 bound, and no larger one follows from R. For p = inf it is P(r > delta).
@@ -144,7 +144,7 @@ def random_vote(p: npt.ArrayLike, budget: Any, order: Any, sigma: Any) -> float:
     N(0, sigma^2 I), or lower bounds; `budget` is an l2 distance in the unit of sigma, `order` as
     for `accuracy`. An image that moves by u keeps Phi(Phi^-1(p) - u / sigma), so the result is
 
-        max over lambda >= 0 of E min over u of [Phi(Phi^-1(p) - u / sigma) + lambda u^p]
+        sup over lambda >= 0 of E min over u of [Phi(Phi^-1(p) - u / sigma) + lambda u^p]
         - lambda budget^p,
 
     for p = inf E Phi(Phi^-1(p) - budget / sigma). A half-space whose mass may split attains it.

@@ -318,9 +318,10 @@ def test_one_vote_is_bounded_by_what_every_classifier_keeps():
         p = rng.uniform(0, 1, rng.integers(1, 30))
         delta, sigma = rng.uniform(0.01, 1), rng.uniform(0.2, 1)
         universal = p.mean() - (2 * special.ndtr(delta / (2 * sigma)) - 1)
-        values = [wasserstein.random_vote(p, delta, q, sigma) for q in (1, 1.5, 2, 4, math.inf)]
+        orders = (1, 1.5, 2, 4, 40, 1_000, math.inf)
+        values = [wasserstein.random_vote(p, delta, q, sigma) for q in orders]
         assert values[0] >= universal - 1e-12
-        assert (np.diff(values) >= -1e-12).all()
+        assert (np.diff(values) >= -1e-10).all()
         assert values[-1] <= p.mean()
 
 

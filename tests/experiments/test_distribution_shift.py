@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import special
 
 from rs_lib.certificates import wasserstein
 from rs_lib.experiments import distribution_shift, shifted_logs
@@ -179,3 +180,21 @@ def test_the_table_of_the_published_logs():
                 for order, value in zip((1, 2, math.inf), row, strict=True):
                     found = 100 * wasserstein.accuracy(radii, budget, order)
                     assert found == pytest.approx(value, abs=0.0051)
+
+
+def test_population_and_one_vote_of_a_published_log():
+    """As the radii are printed; the values were computed apart from this code."""
+    (entry,) = (
+        entry
+        for entry in shifted_logs.experiment.recorded("full").values["logs"]
+        if (entry["about"], entry["sigma"]) == ("Cohen et al., CIFAR-10", 0.5)
+    )
+    radii = shifted_logs.radii(entry, printed=True)
+    for order, value in ((1, 10.24), (2, 23.31), (math.inf, 46.19)):
+        found = wasserstein.population(radii, 0.25, order, 0.001, 0.001)
+        assert 100 * found == pytest.approx(value, abs=0.0051)
+    shares = np.where(radii > 0, special.ndtr(radii / 0.5), 0)
+    for order, row in ((1, (38.90, 25.11)), (2, (46.41, 35.41))):
+        for budget, value in zip((0.25, 0.5), row, strict=True):
+            found = wasserstein.random_vote(shares, budget, order, 0.5)
+            assert 100 * found == pytest.approx(value, abs=0.0051)

@@ -12,12 +12,12 @@ NAMED: dict[str, tuple[float, str]] = {
     "W₁": (0.08, "right above"),
     "exact": (0.80, "below left"),
     "bound": (0.957, "above"),
-    "majority": (0.10, "below left"),
+    "majority": (0.20, "below left"),
     "one vote": (0.40, "right above"),
     "any images": (0.20, "right above"),
-    "any images, W₁": (0.12, "below left"),
+    "any images, W₁": (0.0, ""),
 }
-"""Where each curve is named: at which height, on which side; some otherwise in one panel."""
+"""Where each curve is named: at which height, on which side; otherwise in one panel, or not."""
 
 
 def curves(data: pd.DataFrame) -> Figure:
@@ -33,8 +33,9 @@ def curves(data: pd.DataFrame) -> Figure:
             if (rows["low"] < rows["high"]).any():
                 common.band(axes, rows, "budget", look["color"], 0.13)
             height, side = NAMED.get(f"{name}, {title}", NAMED[name])
-            point = common.at_height(rows, "budget", "accuracy", height)
-            common.beside(axes, point, name, look["color"], side)
+            if side:  # where there is room; the other panel names the curve
+                point = common.at_height(rows, "budget", "accuracy", height)
+                common.beside(axes, point, name, look["color"], side)
         axes.set(title=title, xlabel="budget δ", xlim=(0, 1.02 * own["budget"].max()))
         common.percent(axes.yaxis)
         axes.set_ylim(0.4 if own["low"].min() > 0.4 else 0.0, 1.04 * own["high"].max())
