@@ -32,7 +32,7 @@ from rs_lib.machines import data
 
 
 class Means(nn.Module):
-    """Logits of the nearest mean; may kill its process, or answer NaN on one rank."""
+    """Logits of the nearest mean; may kill its process, or answer NaN."""
 
     def __init__(self):
         super().__init__()
@@ -52,7 +52,8 @@ class Means(nn.Module):
             rows = max(table.read_bytes().count(b"\\n") - 1, 0)
             if rows >= int(os.environ["KILL_AT_ROW"]):
                 os.kill(os.getpid(), signal.SIGKILL)
-        return self.linear(images.flatten(1))
+        logits = self.linear(images.flatten(1))
+        return logits * float("nan") if self.calls > 25 and "BROKEN" in os.environ else logits
 
 
 def means():
@@ -138,6 +139,21 @@ def test_two_ranks_write_the_bytes_of_one(place, whole):
     assert done.returncode == 0, done.stderr
     assert _contents(place) == whole
     assert done.stdout.count("certified score") == 1
+
+
+def test_a_run_that_fails_leaves_whole_images_or_no_file(place, whole, monkeypatch, capsys):
+    monkeypatch.setenv("BROKEN", "1")
+    assert command_line.main([*RUN, "--chunk", "13", "--out", "run.tsv"]) == 1
+    assert "model gives NaN or infinite logits" in capsys.readouterr().err
+    assert [file.name for file in place.iterdir() if file.is_file()] == ["mean.py"]
+    assert command_line.main([*RUN, "--chunk", "1", "--out", "run.tsv"]) == 1
+    kept = _contents(place)
+    assert 0 < len(kept["histograms.tsv"]) < len(whole["histograms.tsv"])
+    assert whole["histograms.tsv"].startswith(kept["histograms.tsv"])
+    assert kept["histograms.tsv"].count(b"\n") == 1 + 4 * (kept["tsv"].count(b"\n") - 1)
+    monkeypatch.delenv("BROKEN")
+    assert command_line.main([*RUN, "--out", "run.tsv"]) == 0
+    assert _contents(place) == whole
 
 
 def test_the_log_does_not_depend_on_the_chunk(place, whole):
