@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
@@ -108,10 +107,6 @@ def _program(*arguments, launcher=(), **variables):
     )
 
 
-def _read(path="run.tsv"):
-    return log.read(path, partial(histograms.follow, path))
-
-
 def _refused(capsys, *arguments):
     assert command_line.main([*arguments]) == 2
     error = capsys.readouterr().err
@@ -164,7 +159,7 @@ def test_the_log_does_not_depend_on_the_chunk(place, whole):
 def test_the_log_holds_the_statistics_of_the_experiment(place, whole, monkeypatch):
     """Histograms, radii and leads by `certified_confidence`, which samples and counts itself."""
     _laid_out(place, whole)
-    columns = _read().columns
+    columns = histograms.read("run.tsv").columns
     digits = data.load("digits")
     monkeypatch.syspath_prepend(str(place))
     from mean import means
@@ -271,7 +266,7 @@ def test_rescoring_computes_what_a_run_of_those_numbers_would_log(place, whole, 
     assert capsys.readouterr().out == told
     assert (place / "again.tsv").read_bytes() == (place / "other.tsv").read_bytes()
     assert _contents(place) == whole
-    columns = _read("other.tsv").columns
+    columns = histograms.read("other.tsv").columns
     label = columns["label"] == columns["selected"]
     share = (label & (columns["predict"] >= 0) & (columns["radius"] >= 0.05)).mean()
     score = np.where(label, columns["confidence@0.05"], 0).mean()
@@ -338,7 +333,7 @@ def test_digits_of_the_log_are_rounded_down(place, whole):
     _laid_out(place, whole)
     settings = json.loads(whole["json"])
     follower = histograms.follow("run.tsv", settings)
-    columns = _read().columns
+    columns = histograms.read("run.tsv").columns
     exact = follower(columns)
     for name in ("radius", "lead", "confidence@0", "confidence@0.25"):
         assert (columns[name] <= exact[name]).all()

@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rs_lib.arguments import IntArray
-from rs_lib.commands.logs import follows
+from rs_lib.commands.logs import follows, log
 from rs_lib.commands.logs.growing import Growing, require_ordinary
 from rs_lib.smoothing import scores, soft
 
@@ -165,6 +166,11 @@ def _damaged(place: str | Path, line: int, row: int) -> ValueError:
         f"{path_of(place)} is damaged at line {line + 1}, or ends before it: delete line {row + 2} "
         f"and all behind it in {place}, the same command computes them again"
     )
+
+
+def read(place: str | Path) -> log.LogTable:
+    """Return the log `place` of soft scores, each row computed again; errors as for `log.read`."""
+    return log.read(place, partial(follow, place))
 
 
 def column(distance: float) -> str:
