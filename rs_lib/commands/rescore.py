@@ -1,7 +1,6 @@
 """The command `rescore`: other levels and distances from the histograms of a log, no sampling."""
 
 import argparse
-from functools import partial
 from typing import Any
 
 from rs_lib import arguments
@@ -54,7 +53,7 @@ def _execute(options: argparse.Namespace) -> None:
     header = log_settings.stored(options.log)
     if header is not None and "soft" not in header:
         raise ValueError(f"{options.log} is no log of scores: give one of certify --soft")
-    table = log.read(options.log, partial(histograms.follow, options.log))
+    table = histograms.read(options.log)
     if not table.columns["idx"].size:
         raise ValueError(f"{options.log} has no rows: give a log that holds some")
     own = table.header["soft"]

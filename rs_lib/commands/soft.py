@@ -11,7 +11,7 @@ from rs_lib.arguments import IntArray, nonnegative, shown
 from rs_lib.commands import options as shared
 from rs_lib.commands import session, summary
 from rs_lib.commands.given import default
-from rs_lib.commands.logs import follows, histograms, log
+from rs_lib.commands.logs import follows, histograms
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.smoothing import FixedSamples, Health, soft
 from rs_lib.smoothing.sampling import Report
@@ -96,7 +96,7 @@ def execute(options: argparse.Namespace) -> None:
             continuous=options.continuous,
         ).run(partial(_answer, certifier))
         if ranks.rank == 0:
-            table = log.read(options.out, partial(histograms.follow, options.out))
+            table = histograms.read(options.out)
             print(summary.of_scores(table, certifier.level, certifier.distances))
 
 

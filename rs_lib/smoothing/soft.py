@@ -90,12 +90,14 @@ def from_histograms(
         )
     aim = arguments.single("level", arguments.level("level", level, rounding="up"))
     where = arguments.nonnegative("distances", list(distances), rounding="up")
-    steps = np.arange(1, counts.shape[2]) / counts.shape[2]
+    bins = counts.shape[2]
+    steps = _quotients(np.arange(1, bins), bins)
     known = bands.survival_lower(counts[:, 0], alpha)[:, 1:]
     certified = confidence.lower(steps, known, sigma, 0.0) > aim
     share = np.nextafter(alpha / (counts.shape[1] - 1), 0.0)
+    leads_from = _quotients(2 * np.arange(1, bins) - bins, bins)
     leads = [
-        confidence.strict_radius(2 * steps - 1, bands.survival_lower(group, share)[:, 1:], sigma, 0)
+        confidence.strict_radius(leads_from, bands.survival_lower(group, share)[:, 1:], sigma, 0)
         for group in counts[:, 1:].swapaxes(0, 1)
     ]
     return SoftCertification(
@@ -105,6 +107,13 @@ def from_histograms(
         selected=chosen,
         confidence=confidence.lower(steps, known[:, None], sigma, where),
     )
+
+
+def _quotients(numbers: IntArray, bins: int) -> FloatArray:
+    """Return numbers / bins, rounded down."""
+    quotients = numbers / bins
+    exact = bins & (bins - 1) == 0
+    return np.asarray(quotients if exact else np.nextafter(quotients, -np.inf))
 
 
 def ceiling(n: int, *, alpha: float, bins: int, sigma: float, level: float) -> FloatArray:

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
@@ -32,7 +31,7 @@ from rs_lib.machines import data
 
 
 class Means(nn.Module):
-    """Logits of the nearest mean; may kill its process, or answer NaN on one rank."""
+    """Logits of the nearest mean; may kill its process, or answer NaN."""
 
     def __init__(self):
         super().__init__()
@@ -52,7 +51,8 @@ class Means(nn.Module):
             rows = max(table.read_bytes().count(b"\\n") - 1, 0)
             if rows >= int(os.environ["KILL_AT_ROW"]):
                 os.kill(os.getpid(), signal.SIGKILL)
-        return self.linear(images.flatten(1))
+        logits = self.linear(images.flatten(1))
+        return logits * float("nan") if self.calls > 25 and "BROKEN" in os.environ else logits
 
 
 def means():
@@ -107,10 +107,6 @@ def _program(*arguments, launcher=(), **variables):
     )
 
 
-def _read(path="run.tsv"):
-    return log.read(path, partial(histograms.follow, path))
-
-
 def _refused(capsys, *arguments):
     assert command_line.main([*arguments]) == 2
     error = capsys.readouterr().err
@@ -140,6 +136,21 @@ def test_two_ranks_write_the_bytes_of_one(place, whole):
     assert done.stdout.count("certified score") == 1
 
 
+def test_a_run_that_fails_leaves_whole_images_or_no_file(place, whole, monkeypatch, capsys):
+    monkeypatch.setenv("BROKEN", "1")
+    assert command_line.main([*RUN, "--chunk", "13", "--out", "run.tsv"]) == 1
+    assert "model gives NaN or infinite logits" in capsys.readouterr().err
+    assert [file.name for file in place.iterdir() if file.is_file()] == ["mean.py"]
+    assert command_line.main([*RUN, "--chunk", "1", "--out", "run.tsv"]) == 1
+    kept = _contents(place)
+    assert 0 < len(kept["histograms.tsv"]) < len(whole["histograms.tsv"])
+    assert whole["histograms.tsv"].startswith(kept["histograms.tsv"])
+    assert kept["histograms.tsv"].count(b"\n") == 1 + 4 * (kept["tsv"].count(b"\n") - 1)
+    monkeypatch.delenv("BROKEN")
+    assert command_line.main([*RUN, "--out", "run.tsv"]) == 0
+    assert _contents(place) == whole
+
+
 def test_the_log_does_not_depend_on_the_chunk(place, whole):
     assert command_line.main([*RUN, "--chunk", "20", "--out", "run.tsv"]) == 0
     assert _contents(place) == whole
@@ -148,7 +159,7 @@ def test_the_log_does_not_depend_on_the_chunk(place, whole):
 def test_the_log_holds_the_statistics_of_the_experiment(place, whole, monkeypatch):
     """Histograms, radii and leads by `certified_confidence`, which samples and counts itself."""
     _laid_out(place, whole)
-    columns = _read().columns
+    columns = histograms.read("run.tsv").columns
     digits = data.load("digits")
     monkeypatch.syspath_prepend(str(place))
     from mean import means
@@ -255,7 +266,7 @@ def test_rescoring_computes_what_a_run_of_those_numbers_would_log(place, whole, 
     assert capsys.readouterr().out == told
     assert (place / "again.tsv").read_bytes() == (place / "other.tsv").read_bytes()
     assert _contents(place) == whole
-    columns = _read("other.tsv").columns
+    columns = histograms.read("other.tsv").columns
     label = columns["label"] == columns["selected"]
     share = (label & (columns["predict"] >= 0) & (columns["radius"] >= 0.05)).mean()
     score = np.where(label, columns["confidence@0.05"], 0).mean()
@@ -322,7 +333,7 @@ def test_digits_of_the_log_are_rounded_down(place, whole):
     _laid_out(place, whole)
     settings = json.loads(whole["json"])
     follower = histograms.follow("run.tsv", settings)
-    columns = _read().columns
+    columns = histograms.read("run.tsv").columns
     exact = follower(columns)
     for name in ("radius", "lead", "confidence@0", "confidence@0.25"):
         assert (columns[name] <= exact[name]).all()

@@ -4,6 +4,8 @@ Random tests are seeded. Shares of false certificates are compared with binomial
 leave with probability below 1e-9 each, a new seed would fail below 1e-8.
 """
 
+from fractions import Fraction
+
 import mpmath
 import numpy as np
 import pytest
@@ -246,6 +248,14 @@ def test_histograms_say_what_the_experiment_says_of_the_same_samples():
     np.testing.assert_allclose(ours.lead, theirs["rivals, our band"], rtol=1e-12)
     assert ours.radius.max() > 0.1
     assert (ours.radius == 0).any()
+
+
+@pytest.mark.parametrize("bins", [2, 3, 50, 1000, 1024, 65_535])
+def test_thresholds_are_not_above_the_fractions_that_scores_reach(bins):
+    for numbers in (np.arange(1, bins), 2 * np.arange(1, bins) - bins):
+        for cut, number in zip(soft._quotients(numbers, bins), numbers.tolist(), strict=True):
+            gap = Fraction(number, bins) - Fraction(float(cut))
+            assert 0 <= gap <= Fraction(1, 2**52)
 
 
 def test_radii_and_confidences_of_stored_counts_fit_each_other():

@@ -7,17 +7,19 @@ reach the disk before its row in the log does, so that the log says how many of 
 what lies behind those is cut off, and the file too is a function of the settings alone.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rs_lib.arguments import IntArray
-from rs_lib.commands.logs import follows
+from rs_lib.commands.logs import follows, log
 from rs_lib.commands.logs.growing import Growing, require_ordinary
 from rs_lib.smoothing import scores, soft
 
@@ -83,18 +85,20 @@ def writing(place: str | Path, rows: int, classes: int, rivals: int) -> Iterator
     """
     path = path_of(place)
     require_ordinary(path)
+    groups = scores.groups(classes, rivals)
     with path.open("ab+", buffering=0) as file:
-        file.seek(0)
-        content = file.read()
-        kept = 0
-        for line in range(1 + rows * scores.groups(classes, rivals) if rows else 0):
-            kept = content.find(b"\n", kept) + 1
-            if not kept:
-                raise _damaged(place, line, max(line - 1, 0) // scores.groups(classes, rivals))
-        writer = Growing(path, file, kept)
-        yield Writer(writer, min(rivals, classes - 1))
-    if not writer.size:
-        path.unlink()
+        try:
+            file.seek(0)
+            content = file.read()
+            kept = 0
+            for line in range(1 + rows * groups if rows else 0):
+                kept = content.find(b"\n", kept) + 1
+                if not kept:
+                    raise _damaged(place, line, max(line - 1, 0) // groups)
+            yield Writer(Growing(path, file, kept), min(rivals, classes - 1))
+        finally:
+            if not os.fstat(file.fileno()).st_size:
+                path.unlink()
 
 
 def portions(place: str | Path, settings: Mapping[str, Any], rows: int) -> Iterator[Portion]:
@@ -162,6 +166,11 @@ def _damaged(place: str | Path, line: int, row: int) -> ValueError:
         f"{path_of(place)} is damaged at line {line + 1}, or ends before it: delete line {row + 2} "
         f"and all behind it in {place}, the same command computes them again"
     )
+
+
+def read(place: str | Path) -> log.LogTable:
+    """Return the log `place` of soft scores, each row computed again; errors as for `log.read`."""
+    return log.read(place, partial(follow, place))
 
 
 def column(distance: float) -> str:
