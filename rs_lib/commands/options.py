@@ -193,7 +193,8 @@ def _add_noise(group: argparse._ArgumentGroup) -> None:
         choices=tuple(LAWS),
         help=f"its law {default('noise')}. ablation shows the classifier a few random pixels, as "
         "2 C channels (image and complement, both 0 where not seen); radii count changed pixels. "
-        "flips give a pixel, such as a bit, another of its values; radii count changed entries",
+        "flips give a pixel, such as a bit, another of its values; radii count changed entries. "
+        "sparse adds and deletes bits at rates of their own; radii count changed bits",
     )
     for parameter, laws in parameters().items():
         group.add_argument(

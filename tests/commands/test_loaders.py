@@ -205,6 +205,10 @@ def test_features_reach_the_model_as_rows(place):
     run = ["certify", "--n", "200", *flips, "--levels", "1", "--noise", "flips", "--keep", "0.9"]
     assert command_line.main([*run, "--out", "c.tsv"]) == 0
     assert log.read("c.tsv").header["noise"]["norm"] == "l0"
+    run[run.index("flips") :] = ["sparse", "--rates", "0.01,0.2"]
+    assert command_line.main([*run, "--out", "d.tsv"]) == 0
+    assert log.read("d.tsv").header["noise"]["law"] == "sparse"
+    assert command_line.main([*run, "--out", "d.tsv"]) == 0  # read back, row by row
 
 
 def test_without_labels_answers_count_and_nothing_is_called_right(place, capsys):
