@@ -93,6 +93,13 @@ def add_to(commands: Any) -> None:
         help=f"when to stop, with --radii or --step; all but one are for comparison "
         f"{default('rule')}",
     )
+    group.add_argument(
+        "--runner-up",
+        action="store_true",
+        default=None,
+        help="with --n: bound the other classes too, at the same alpha; radii are longer where "
+        "many classes share what the first one leaves (gaussian noise and flips)",
+    )
     group.add_argument("--n0", type=int, help=f"samples that select the class {default('n0')}")
 
 
@@ -117,7 +124,7 @@ def _execute(options: argparse.Namespace) -> None:
             options,
             ranks,
             task.chosen,
-            columns=log.CERTIFY_COLUMNS,
+            columns=(*log.CERTIFY_COLUMNS, *(("runner_up",) if options.runner_up else ())),
             settings=settings,
             per_image=plan.n0 + plan.n if isinstance(plan, FixedSamples) else None,
             continuous=options.continuous,
@@ -147,7 +154,7 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, C
         radii = _radii(options, task.noise)
         plan: Plan = RadiusTable(radii, options.max_samples, options.rule, options.n0)
     else:
-        plan = FixedSamples(options.n, options.n0)
+        plan = FixedSamples(options.n, options.n0, bool(options.runner_up))
     certifier = Certifier(
         session.executed(options, task),
         task.noise,
@@ -198,6 +205,7 @@ def _multiples(step: float, noise: Law, most: int, alpha: float) -> list[float]:
 
 def _answer(certifier: Certifier, images: Any, ids: IntArray, report: Report) -> session.Columns:
     found = certifier.certify(images, ids, report)
+    others = {} if found.runner_up is None else {"runner_up": found.runner_up}
     return {
         "predict": found.predicted,
         "radius": found.radius,
@@ -206,5 +214,6 @@ def _answer(certifier: Certifier, images: Any, ids: IntArray, report: Report) ->
         "samples": found.samples,
         "looks": found.looks,
         "undecided": found.undecided,
+        **others,
         "drawn": np.asarray(found.samples + found.n0),
     }

@@ -23,7 +23,7 @@ DEFAULTS: dict[str, object] = {
 """Defaults of the options that only some defences, laws or plans read; their parsers leave None."""
 
 _PATCH = ("band", "views", "theta", "method")
-_SAMPLES = ("n", "radii", "step", "max_samples", "rule", "n0")
+_SAMPLES = ("n", "radii", "step", "max_samples", "rule", "n0", "runner_up")
 _OF_LAWS = {
     name: [law.parameter.option] + ["continuous"] * issubclass(law, Continuous)
     for name, law in LAWS.items()
@@ -83,4 +83,6 @@ def _unread(options: argparse.Namespace) -> dict[str, str]:
         del unread[option]
     if options.n is not None:
         unread |= dict.fromkeys(_SEQUENTIAL, "--n")
+    else:
+        unread["runner_up"] = "a run without --n"
     return unread

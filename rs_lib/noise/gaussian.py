@@ -37,6 +37,10 @@ class Gaussian(Continuous):
         noise = torch.randn(tuple(shape), generator=generator, device=generator.device)
         return noise.mul_(self.sigma)
 
+    def radius_between(self, p_lower: npt.ArrayLike, p_upper: npt.ArrayLike) -> FloatArray:
+        """Return the l2 radius of Cohen et al. (2019), Theorem 1, with both bounds."""
+        return gaussian.radius(p_lower, self.sigma, p_upper)
+
     def radius(self, p_lower: npt.ArrayLike) -> FloatArray:
         """Return the l2 radius of Cohen et al. (2019), theorem 1."""
         return gaussian.radius(p_lower, self.sigma)

@@ -70,6 +70,17 @@ class Law(ABC):
         In `norm`, float64 of the shape of `p_lower`, rounded down; 0 where p_lower <= 1/2.
         """
 
+    def radius_between(self, p_lower: npt.ArrayLike, p_upper: npt.ArrayLike) -> FloatArray:
+        """Return the radius certified where, beside it, every other class has at most `p_upper`.
+
+        As `radius`, but 0 where the one bound does not exceed the other. Raises ValueError for a
+        law whose certificate knows no runner-up.
+        """
+        raise ValueError(
+            f"noise is {self.name}: a bound of the runner-up goes with gaussian noise and flips, "
+            "leave runner-up out"
+        )
+
     @abstractmethod
     def _inverse(self, radii: FloatArray) -> FloatArray:
         """Return about the probability whose radius is each of `radii`."""

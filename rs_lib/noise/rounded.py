@@ -96,6 +96,10 @@ class Rounded(Additive):
         """Return the radius of the continuous law, in units where white is 1."""
         return self.law.radius(p_lower)
 
+    def radius_between(self, p_lower: npt.ArrayLike, p_upper: npt.ArrayLike) -> FloatArray:
+        """Return that of the continuous law, whose certificate holds at grid points."""
+        return self.law.radius_between(p_lower, p_upper)
+
     def _inverse(self, radii: FloatArray) -> FloatArray:
         return self.law.probability_for(radii)
 

@@ -14,6 +14,7 @@ from rs_lib import bars
 from rs_lib.arguments import FloatArray, IntArray, integer, integers, level, shown, single
 from rs_lib.noise import Law
 from rs_lib.seeds import derive
+from rs_lib.smoothing import two_sided
 from rs_lib.smoothing.executed import Executed, Execution
 from rs_lib.smoothing.plans import FixedSamples, Plan, RadiusTable
 from rs_lib.smoothing.sampling import Images, Report, Tally, checked_images, ignore
@@ -33,10 +34,11 @@ class Certification:
     the class chosen from the `n0` samples. `successes` of `samples`: int64 [N], how many of the
     fresh samples fell on it. `looks`: int64 [N], how often the counts were looked at.
     `undecided`: bool [N], whether the budget ended before every radius asked for was either
-    certified or given up. For each image by itself, the statement "the smoothed classifier says
-    `predicted` everywhere within `radius`" is false with probability at most `alpha`; of rounded
-    noise and ablation that holds in floating point too, of continuous noise in exact arithmetic
-    only: floats can be fooled (see `Law.guarantee`).
+    certified or given up. `runner_up`: int64 [N], the samples of the most frequent other class,
+    where the plan bounds it too. For each image by itself, the statement "the smoothed classifier
+    says `predicted` everywhere within `radius`" is false with probability at most `alpha`; of
+    rounded noise and ablation that holds in floating point too, of continuous noise in exact
+    arithmetic only: floats can be fooled (see `Law.guarantee`).
     """
 
     predicted: IntArray
@@ -48,6 +50,7 @@ class Certification:
     undecided: npt.NDArray[np.bool_]
     n0: int
     alpha: float
+    runner_up: IntArray | None = None
 
     def to_pandas(self) -> Any:
         """Return a pandas.DataFrame with a row for each image; ImportError without pandas."""
@@ -62,12 +65,16 @@ def from_counts(
     n: int,
     alpha: float,
     noise: Law,
+    runner_up: npt.ArrayLike | None = None,
+    classes: int | None = None,
 ) -> Certification:
     """Return the certificates that follow from stored counts (Cohen et al. 2019, CERTIFY).
 
     `selected`: classes [N], chosen from `n0` samples; `successes`: [N], how many of `n`
     other samples fell on them; `alpha`: the probability of error that is allowed per image.
-    Raises ValueError for counts, numbers or a law that cannot be.
+    `runner_up`: [N], how many fell on the most frequent other one of `classes`, if its probability
+    is to be bounded too (see `rs_lib.smoothing.two_sided`). Raises ValueError for counts, numbers
+    or a law that cannot be.
     """
     chosen = np.atleast_1d(integers("selected", selected))
     hits = np.atleast_1d(integers("successes", successes))
@@ -79,10 +86,18 @@ def from_counts(
         )
     if chosen.ndim > 1:
         raise ValueError(f"selected has shape {chosen.shape}: give one class for each image, [N]")
-    p_lower = np.asarray(clopper_pearson_lower(hits, n, alpha))
-    certified = p_lower > 0.5
     radius = np.zeros(hits.shape)
-    radius[certified] = noise.radius(p_lower[certified])
+    others = None
+    if runner_up is None:
+        p_lower = np.asarray(clopper_pearson_lower(hits, n, alpha))
+        certified = p_lower > 0.5
+        radius[certified] = noise.radius(p_lower[certified])
+    else:
+        others = _checked_others(hits, runner_up, n)
+        known = integer("classes", 0 if classes is None else classes, least=2)
+        low, high = two_sided.bounds(hits, others, n, alpha, known)
+        certified = two_sided.certified(low, high)
+        radius[certified] = noise.radius_between(low[certified], high[certified])
     return Certification(
         predicted=np.where(certified, chosen, ABSTAIN),
         radius=radius,
@@ -93,7 +108,20 @@ def from_counts(
         undecided=np.zeros(hits.shape, dtype=bool),
         n0=n0,
         alpha=alpha,
+        runner_up=others,
     )
+
+
+def _checked_others(hits: IntArray, runner_up: npt.ArrayLike, n: int) -> IntArray:
+    """Return the counts of runners-up; ValueError for those that `n` samples cannot have."""
+    others = np.atleast_1d(integers("runner_up", runner_up))
+    if others.shape != hits.shape:
+        raise ValueError(
+            f"successes has shape {hits.shape} and runner_up {others.shape}: give equal shapes"
+        )
+    if (hits + others > n).any():
+        raise ValueError(f"successes and runner_up exceed n = {n} together: give counts of one run")
+    return others
 
 
 class Certifier:
@@ -154,13 +182,17 @@ class Certifier:
         else:
             estimation.draw(every, self.plan.budget, report)
             report(0, len(every))
+            counts = estimation.counts()
+            two = isinstance(self.plan, FixedSamples) and self.plan.runner_up
             found = from_counts(
                 selected,
-                estimation.counts()[every, selected],
+                counts[every, selected],
                 n0=self.plan.n0,
                 n=self.plan.budget,
                 alpha=self.alpha,
                 noise=self.noise,
+                runner_up=two_sided.most_frequent_other(counts, selected) if two else None,
+                classes=self.executed.classes,
             )
         # Before anybody relies on the counts: was it one function all the time?
         self.executed.require_unchanged(shape)

@@ -17,12 +17,15 @@ from rs_lib.statistics.sequential import SequentialTable
 class FixedSamples:
     """`n` samples for each image: the largest radius that they support (Cohen et al. 2019).
 
-    The class is selected by `n0` samples of its own first. Raises ValueError unless both are whole
-    numbers from 1 to `MAX_TRIALS`.
+    The class is selected by `n0` samples of its own first. With `runner_up` the other classes are
+    bounded too, at the same level together (see `two_sided`): longer radii where many classes share
+    what the first one leaves. Raises ValueError unless both are whole numbers from 1 to
+    `MAX_TRIALS`.
     """
 
     n: int
     n0: int = 100
+    runner_up: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for numbers that are none."""
@@ -36,11 +39,13 @@ class FixedSamples:
 
     def settings(self) -> dict[str, object]:
         """Return the numbers as the header of a log holds them."""
-        return {"n0": self.n0, "n": self.n}
+        return {"n0": self.n0, "n": self.n, **({"runner_up": True} if self.runner_up else {})}
 
     def require_enough(self, noise: Law, alpha: float) -> None:
         """Raise ValueError if `n` samples that all agree would still certify nothing."""
-        _require_majority("n", self.n, alpha)
+        if self.runner_up:
+            noise.radius_between(1.0, 0.0)  # refused by laws that know no runner-up
+        _require_majority("n", self.n, alpha / 2 if self.runner_up else alpha)
 
 
 @dataclass(frozen=True)

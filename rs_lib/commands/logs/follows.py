@@ -69,6 +69,8 @@ def _of_fixed(settings: Settings, noise: Law, columns: Columns) -> Columns:
     n = settings["n"]
     _require_range(columns, "selected", 0, settings["model"]["classes"] - 1)
     _require_range(columns, "successes", 0, n)
+    if settings.get("runner_up"):
+        _require_runner_up(settings, columns, columns["successes"])
     made = from_counts(
         columns["selected"],
         columns["successes"],
@@ -76,6 +78,8 @@ def _of_fixed(settings: Settings, noise: Law, columns: Columns) -> Columns:
         n=n,
         alpha=settings["alpha"],
         noise=noise,
+        runner_up=columns["runner_up"] if settings.get("runner_up") else None,
+        classes=settings["model"]["classes"],
     )
     return {
         "predict": made.predicted,
@@ -85,6 +89,15 @@ def _of_fixed(settings: Settings, noise: Law, columns: Columns) -> Columns:
         "looks": made.looks,
         "undecided": made.undecided,
     }
+
+
+def _require_runner_up(settings: Settings, columns: Columns, first: npt.NDArray[np.int64]) -> None:
+    """Raise RowFault for a count of the most frequent other class that no `first` one leaves."""
+    n, classes = settings["n"], settings["model"]["classes"]
+    runner_up = columns["runner_up"]
+    _require_range(columns, "runner_up", 0, n - first)
+    least = -(-(n - first) // (classes - 1))
+    _require("runner_up", runner_up >= least, lambda row: f"at least {least[row]}")
 
 
 def _of_sequences(settings: Settings, noise: Law, plan: RadiusTable, columns: Columns) -> Columns:
