@@ -2,8 +2,8 @@
 
 Offered here, and loaded when first asked for: `certify` and `predict` with their plans
 `FixedSamples` and `RadiusTable`; the noise laws `Gaussian`, `Laplace`, `Uniform`, `Ablation`,
-`Flip`, and `Rounded`, which makes the first three hold in floating point; `certificates`, the
-mathematics behind the radii.
+`Flip`, `Sparse`, and `Rounded`, which makes the first three hold in floating point; `certificates`,
+the mathematics behind the radii.
 
 Floors, whose imports only run downwards: mathematics (`statistics`, `certificates`, `audit`),
 `noise`, `machines`, `smoothing` (the certification engine), `experiments`, `commands`; below them
@@ -16,7 +16,7 @@ from importlib import import_module
 # the library would then count as resting on all of them, and `--help` would wait for torch.
 _HOMES = {
     "rs_lib.smoothing": ("ABSTAIN", "FixedSamples", "RadiusTable", "certify", "predict"),
-    "rs_lib.noise": ("Ablation", "Flip", "Gaussian", "Laplace", "Rounded", "Uniform"),
+    "rs_lib.noise": ("Ablation", "Flip", "Gaussian", "Laplace", "Rounded", "Sparse", "Uniform"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -29,6 +29,7 @@ __all__ = [
     "Laplace",
     "RadiusTable",
     "Rounded",
+    "Sparse",
     "Uniform",
     "certificates",
     "certify",

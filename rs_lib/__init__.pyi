@@ -4,6 +4,7 @@ from rs_lib.noise import Flip as Flip
 from rs_lib.noise import Gaussian as Gaussian
 from rs_lib.noise import Laplace as Laplace
 from rs_lib.noise import Rounded as Rounded
+from rs_lib.noise import Sparse as Sparse
 from rs_lib.noise import Uniform as Uniform
 from rs_lib.smoothing import ABSTAIN as ABSTAIN
 from rs_lib.smoothing import FixedSamples as FixedSamples
@@ -20,6 +21,7 @@ __all__ = [
     "Laplace",
     "RadiusTable",
     "Rounded",
+    "Sparse",
     "Uniform",
     "certificates",
     "certify",

@@ -14,6 +14,7 @@ Data: Sparsity-Aware Randomized Smoothing for Graphs, Images and More", section 
 
 from __future__ import annotations
 
+import bisect
 import functools
 from fractions import Fraction
 
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_lib import arguments
+from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.certificates.regions import (
     Exact,
     Regions,
@@ -87,6 +89,59 @@ def certified(
         return np.asarray(low >= least[place].reshape(more.shape))
     exact = np.array(bounds, dtype=object)[place].reshape(more.shape)
     return np.asarray(low > exact, dtype=np.bool_)
+
+
+def radius(p_lower: npt.ArrayLike, p_add: Exact, p_delete: Exact, max_radius: int = 60) -> IntArray:
+    """Largest number of changed bits, added or deleted, that leave the answer; int64, -1 for none.
+
+    The class must keep more than 1/2 for every split of the number into additions and deletions,
+    however many zeros and ones there are. Values stop at `max_radius`, which then means "at least".
+    Floats and Fractions count as exact numbers: the result is rounded nowhere. Raises ValueError
+    for p_lower outside [0, 1] and as `regions` does.
+
+    Source: Bojchevski, Klicpera and Günnemann (2020), section 4.
+
+    In the book: thm-dn-sparse.
+    """
+    low = arguments.exact_probabilities("p_lower", p_lower)
+    f, g = exact_probability("p_add", p_add), exact_probability("p_delete", p_delete)
+    last = arguments.integer("max_radius", max_radius)
+    require_affordable("max_radius", last, f, g)
+
+    def found(p: float | Fraction) -> int:
+        def lost(r: int) -> bool:
+            return p < _least(r, f, g) if isinstance(p, float) else p <= _worst(r, f, g)
+
+        # Thresholds never fall with the number of changes.
+        return bisect.bisect_left(range(last + 1), True, key=lost) - 1
+
+    values = [found(p) for p in low.ravel().tolist()]
+    return np.array(values, dtype=np.int64).reshape(low.shape)[()]
+
+
+def required_probability(changed: npt.ArrayLike, p_add: Exact, p_delete: Exact) -> FloatArray:
+    """Smallest float p_lower whose `radius` reaches `changed`; 1 where no probability below does.
+
+    `changed` are whole numbers of at least 0. Raises ValueError as `regions` does.
+    """
+    wanted = arguments.integers("changed", changed)
+    f, g = exact_probability("p_add", p_add), exact_probability("p_delete", p_delete)
+    require_affordable("changed", int(wanted.max(initial=0)), f, g)
+    least = [min(_least(r, f, g), 1.0) for r in wanted.ravel().tolist()]
+    return np.array(least, dtype=np.float64).reshape(wanted.shape)[()]
+
+
+@functools.lru_cache(maxsize=2**12)
+def _worst(changes: int, p_add: Fraction, p_delete: Fraction) -> Fraction:
+    """Largest threshold of all splits of `changes` into additions and deletions."""
+    splits = ((added, changes - added) for added in range(changes + 1))
+    return max(_regions(*split, p_add, p_delete).threshold() for split in splits)
+
+
+@functools.lru_cache(maxsize=2**12)
+def _least(changes: int, p_add: Fraction, p_delete: Fraction) -> float:
+    """Smallest float that certifies so many changes."""
+    return float_above(_worst(changes, p_add, p_delete))
 
 
 @functools.lru_cache(maxsize=256)

@@ -20,6 +20,26 @@ from rs_lib.machines.band_classifier import BandClassifier
 from rs_lib.machines.called import Called, is_one_logit, tensor_of
 from rs_lib.machines.forward import refused
 
+
+def named(kind: str, target: str) -> Any:
+    """Return what MODULE:NAME stands for; ValueError, for a `kind` of argument, if nothing does.
+
+    The module is sought in the working directory too.
+    """
+    module_name, _, name = target.partition(":")
+    if not (module_name and name):
+        raise ValueError(f"{kind} is {target!r}: write MODULE:FUNCTION, such as models:resnet")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    with blaming(lambda error: f"{kind} is {target!r}: importing {module_name} fails with {error}"):
+        module = importlib.import_module(module_name)
+        found = getattr(module, name, None)
+    if not (callable(found) or (kind == "data" and hasattr(found, "__getitem__"))):
+        raise ValueError(f"{kind} is {target!r}: {module_name} has no function {name}")
+    return found
+
+
 _BATCHES = ("x", "batch", "image", "images", "input", "inputs", "pixels")
 """Names of the one argument by which a function is taken for a classifier itself."""
 
@@ -33,22 +53,13 @@ def build(
     searched too. What is no torch module is wrapped, see `Called`. Raises ValueError if there is
     no such function, it fails, or it returns nothing that can be called.
     """
-    module_name, _, function_name = target.partition(":")
-    if not (module_name and function_name):
-        raise ValueError(f"model is {target!r}: write MODULE:FUNCTION, such as models:resnet")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    with _blaming(lambda error: f"model is {target!r}: importing {module_name} fails with {error}"):
-        module = importlib.import_module(module_name)
-        function = getattr(module, function_name, None)
-    if not callable(function):
-        raise ValueError(f"model is {target!r}: {module_name} has no function {function_name}")
+    function = named("model", target)
+    function_name = target.partition(":")[2]
     model = function
     if not isinstance(function, nn.Module) and not _takes_images(function, arguments):
         given = ", ".join(f"{name}={shown(value)}" for name, value in arguments.items())
         called = f"{function_name}({given})"
-        with _blaming(
+        with blaming(
             lambda error: f"model is {target!r}: {called} fails with {error}; see --arguments"
         ):
             model = function(**arguments)
@@ -85,7 +96,7 @@ def _takes_images(function: Callable[..., Any], arguments: Mapping[str, object])
 
 
 @contextmanager
-def _blaming(sentence: Callable[[str], str]) -> Iterator[None]:
+def blaming(sentence: Callable[[str], str]) -> Iterator[None]:
     """Raise ValueError with `sentence` of whatever the reader's own code fails with.
 
     Code that calls sys.exit would end our run as if all had been done.
@@ -111,12 +122,12 @@ def load(
     """
     model = _alone(build(target, arguments, fingerprint))
     others = {str(p.dtype) for p in model.parameters() if p.is_floating_point()} - {"torch.float32"}
-    with _blaming(lambda error: f"model cannot be made float32 ({error}): give one that can"):
+    with blaming(lambda error: f"model cannot be made float32 ({error}): give one that can"):
         model = model.float().cpu()
     if others:
         _tell(f"model: its weights are {' and '.join(sorted(others))}; they become float32 first")
     if weights is not None:
-        with _blaming(lambda error: f"model has no weights to be read ({error}): mend state_dict"):
+        with blaming(lambda error: f"model has no weights to be read ({error}): mend state_dict"):
             model.state_dict()
         words = checkpoints.load_into(model, weights)
         if words:
@@ -165,7 +176,7 @@ def classes_of_bands(model: BandClassifier, shape: tuple[int, ...]) -> int:
 
     Raises ValueError if it does not take such an image or gives something else than logits.
     """
-    with _blaming(lambda error: f"model has no positions ({error}): let it say how many there are"):
+    with blaming(lambda error: f"model has no positions ({error}): let it say how many there are"):
         positions = integer("positions", model.positions, least=1)
     logits = _answer(model, shape)
     if not isinstance(logits, Tensor) or logits.ndim != 3 or logits.shape[:2] != (1, positions):
@@ -207,7 +218,7 @@ def digest(model: nn.Module) -> str:
 
     Raises ValueError for a model of the reader's own that prints or holds neither.
     """
-    with _blaming(lambda error: f"model cannot be described ({error}): mend repr and state_dict"):
+    with blaming(lambda error: f"model cannot be described ({error}): mend repr and state_dict"):
         total = hashlib.sha256(repr(model).encode())
         for name, value in model.state_dict().items():
             total.update(f"{name} {value.dtype} {list(value.shape)}".encode())

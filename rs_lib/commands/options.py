@@ -146,10 +146,27 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data",
         required=True,
-        metavar="NAME|FILE|FOLDER",
+        metavar="NAME|FILE|FOLDER|MODULE:FUNCTION",
         help="digits, mnist, fashion-mnist or cifar10 (the test images); a .npz file with uint8 "
-        "images [N, C, H, W] or [N, H, W] and labels [N]; or a folder that holds a folder of "
-        "images for each class, as ImageNet's",
+        "images [N, C, H, W] or [N, H, W], or features [N, d], and labels [N]; a .npy file; a .csv "
+        "or .parquet table of features and a column label; a folder that holds a folder of "
+        "images for each class, as ImageNet's; or a function that returns a torch Dataset or two "
+        "arrays",
+    )
+    group.add_argument(
+        "--keys",
+        nargs=2,
+        metavar="NAME",
+        help="names of images and labels in a .npz file; of a table the second counts, its column "
+        "of labels",
+    )
+    group.add_argument(
+        "--unlabelled", action="store_true", help="there are no labels: certify answers as they are"
+    )
+    group.add_argument(
+        "--quantise",
+        action="store_true",
+        help="bring images of floats in [0, 1] to whole levels; radii are about those images",
     )
     group.add_argument(
         "--side",
@@ -162,7 +179,7 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
         "--levels",
         type=int,
         metavar="L",
-        help="the pixel value of a .npz file that stands for 1.0 (default: 255)",
+        help="the pixel value of a file that stands for 1.0 (default: 255)",
     )
     group.add_argument(
         "--skip", type=int, default=1, metavar="K", help="take every K-th image (default: all)"
@@ -176,7 +193,8 @@ def _add_noise(group: argparse._ArgumentGroup) -> None:
         choices=tuple(LAWS),
         help=f"its law {default('noise')}. ablation shows the classifier a few random pixels, as "
         "2 C channels (image and complement, both 0 where not seen); radii count changed pixels. "
-        "flips give a pixel, such as a bit, another of its values; radii count changed entries",
+        "flips give a pixel, such as a bit, another of its values; radii count changed entries. "
+        "sparse adds and deletes bits at rates of their own; radii count changed bits",
     )
     for parameter, laws in parameters().items():
         group.add_argument(

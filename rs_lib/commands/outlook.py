@@ -46,12 +46,18 @@ def tell(
     right, seconds = _right(options, chosen, executed, noise, clean=known)
     count = len(chosen.ids)
     shares = [f"{share.mean():.3f} {kind}" for kind, share in right.items()]
-    yield f"before the run: accuracy of the base classifier on {count} images {', '.join(shares)}"
+    if chosen.is_labelled:
+        told = f"accuracy of the base classifier on {count} images {', '.join(shares)}"
+    else:
+        told = f"{count} images without labels"
+    yield f"before the run: {told}"
     least, most = (number * count for number in samples)
     wanted = f"{most:,}" if least == most else f"{least:,} to {most:,}"
     spans = dict.fromkeys(duration(number * seconds) for number in (least, most))
     yield f"  expected: {wanted} samples, about {' to '.join(spans)}"
-    warnings = [*_of_accuracy(right, executed.classes, noise), *_of_images(options, chosen)]
+    warnings = [*_of_images(options, chosen)]
+    if chosen.is_labelled:
+        warnings[:0] = _of_accuracy(right, executed.classes, noise)
     if not is_compiled(executed.device) and executed.kind == "cpu":
         warnings.append("noise is drawn slowly: pip install numba compiles it on a CPU")
     yield from (f"  warning: {line}" for line in warnings)
@@ -139,8 +145,15 @@ def _of_accuracy(right: dict[str, IntArray], classes: int, noise: Law) -> Iterat
 
 
 def _of_images(options: argparse.Namespace, chosen: Selection) -> Iterator[str]:
-    brightest = int(chosen.images.max())
-    if brightest * DARK <= chosen.levels:
+    if chosen.is_table:
+        return  # features have units of their own
+    low, brightest = (chosen.images.min().item(), chosen.images.max().item())
+    if low < 0 or brightest > chosen.levels:
+        yield (
+            f"images reach from {low:.3g} to {brightest:.3g}, beyond [0, 1]: radii are in their "
+            "units; give images before normalising, and --mean and --std"
+        )
+    elif chosen.images.dtype == torch.uint8 and brightest * DARK <= chosen.levels:
         yield (
             f"the brightest pixel is {brightest} of {chosen.levels}: if it stands for white, give "
             f"--levels {max(brightest, 1)}"

@@ -50,6 +50,8 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
     model = classifier.load(
         options.model, dict(options.arguments), options.weights, options.fingerprint
     )
+    if chosen.is_table:
+        model = nn.Sequential(nn.Flatten(), model).eval()  # features are rows [N, d] to the model
     if not steps.is_nothing:
         model = Preprocessed(model, steps)
     classes = classifier.classes_of(model, seen, binary=True)
@@ -76,10 +78,16 @@ def images_and_device(options: argparse.Namespace, ranks: Ranks) -> tuple[select
     devices.check(device)
     chosen = selection.select(
         options.data,
-        levels=options.levels,
         skip=options.skip,
         most=options.max_images,
-        side=options.side,
+        form=selection.Form(
+            levels=options.levels,
+            side=options.side,
+            keys=None if options.keys is None else tuple(options.keys),
+            labelled=not options.unlabelled,
+            quantise=options.quantise,
+            continuous=bool(options.continuous),
+        ),
     )
     return chosen, device
 
@@ -179,6 +187,7 @@ def described_data(options: argparse.Namespace, chosen: selection.Selection) -> 
         "skip": options.skip,
         "shape": list(chosen.images.shape[1:]),
         "levels": chosen.levels,
+        **({"quantised": True} if options.quantise else {}),
         "sha256": chosen.digest,
     }
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rs_lib.commands.logs import histograms, log
 from rs_lib.commands.logs.rows import rounded_down
+from rs_lib.commands.selection import UNLABELLED
 from rs_lib.smoothing import ABSTAIN
 from rs_lib.statistics import average_certified_radius, binomial_interval, mean_interval
 
@@ -29,7 +31,7 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
     radii were asked for.
     """
     columns, settings = table.columns, table.header
-    correct = columns["correct"] == 1
+    correct, told = _counted(columns)
     count = len(correct)
     # In the digits of the log, as its radii are: cutting digits keeps their order.
     texts = [rounded_down(radius) for radius in radii]
@@ -45,7 +47,7 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
         f"each certificate errs with probability at most {settings['alpha']:g}, "
         f"{settings['guarantee']}",
         "",
-        *_aligned(("radius", "certified accuracy", "95 % interval"), rows),
+        *_aligned(("radius", told, "95 % interval"), rows),
         "",
     ]
     facts = [("abstained", *_share(columns["predict"] == ABSTAIN))]
@@ -125,6 +127,13 @@ def of_predictions(table: log.LogTable) -> str:
         f"{settings['n']} samples each"
     )
     return "\n".join([head, "", *_aligned(("answers", "share", "95 % interval"), rows)])
+
+
+def _counted(columns: dict[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[np.bool_], str]:
+    """Return which images count and what their share is: without labels, all that have answers."""
+    if (columns["label"] == UNLABELLED).all():
+        return columns["predict"] != ABSTAIN, "certified"
+    return columns["correct"] == 1, "certified accuracy"
 
 
 def _share(flags: npt.NDArray[np.bool_]) -> tuple[str, str]:

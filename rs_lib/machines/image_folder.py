@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import functional
 
 from rs_lib.arguments import IntArray, integer
@@ -23,18 +24,29 @@ class Folder:
     ValueError for a folder without such images, and for a `side` that is no size.
     """
 
-    def __init__(self, root: Path, side: int) -> None:
-        """Find the files; none is read."""
+    classes: list[str]
+    labels: IntArray
+
+    def __init__(self, root: Path, side: int, *, labelled: bool = True) -> None:
+        """Find the files; none is read. Without labels: all images below `root`, one class."""
         self.side = integer("side", side, least=1, most=4096)
+        if not labelled:
+            files = (path for path in root.rglob("*") if path.suffix.lower() in IMG_EXTENSIONS)
+            self._files = sorted(files)
+            self.classes = [""]
+            self.labels = np.zeros(len(self._files), dtype=np.int64)
+            if not self._files:
+                raise ValueError(f"data is {str(root)!r}: give a folder that holds images")
+            return
         try:
             found = ImageFolder(str(root))
         except (FileNotFoundError, OSError) as error:
             raise ValueError(
                 f"data is {str(root)!r}: give a folder that holds a folder of images for each class"
             ) from error
-        self.classes: list[str] = found.classes
+        self.classes = found.classes
         self._files = [Path(name) for name, _ in found.samples]
-        self.labels: IntArray = np.array(found.targets, dtype=np.int64)
+        self.labels = np.array(found.targets, dtype=np.int64)
 
     def images(self, places: IntArray) -> Tensor:
         """Return the images at `places` as uint8 [len(places), 3, side, side].

@@ -8,6 +8,7 @@ from rs_lib.noise.laplace import Laplace
 from rs_lib.noise.law import Law
 from rs_lib.noise.registry import LAWS
 from rs_lib.noise.rounded import Rounded
+from rs_lib.noise.sparse import Sparse
 from rs_lib.noise.streams import noisy_images
 from rs_lib.noise.uniform import Uniform
 from rs_lib.noise.words import Draws
@@ -23,6 +24,7 @@ __all__ = [
     "Laplace",
     "Law",
     "Rounded",
+    "Sparse",
     "Uniform",
     "noisy_images",
 ]

@@ -80,6 +80,11 @@ class Flip(NamedLaw):
         found = discrete.radius(p_lower, self.keep, self.levels, max_radius=MOST_CHANGES)
         return np.maximum(found, 0).astype(np.float64)
 
+    def lead_radius(self, p_lower: npt.ArrayLike, p_upper: npt.ArrayLike) -> FloatArray:
+        """Return the number of changed entries with both bounds (Wang et al. 2020)."""
+        found = discrete.radius(p_lower, self.keep, self.levels, MOST_CHANGES, p_upper)
+        return np.maximum(found, 0).astype(np.float64)
+
     def _inverse(self, radii: FloatArray) -> FloatArray:
         changes = np.ceil(radii)
         known = np.minimum(changes, MOST_CHANGES)

@@ -78,7 +78,7 @@ class Law(ABC):
         """
         raise ValueError(
             f"noise is {self.name}, whose certificate uses one class only: leave runner_up out, or "
-            "give Gaussian noise or ablation"
+            "give Gaussian noise, ablation or flips"
         )
 
     @abstractmethod

@@ -9,10 +9,11 @@ from rs_lib.noise.gaussian import Gaussian
 from rs_lib.noise.laplace import Laplace
 from rs_lib.noise.law import Law, NamedLaw
 from rs_lib.noise.rounded import Rounded
+from rs_lib.noise.sparse import Sparse
 from rs_lib.noise.uniform import Uniform
 
 LAWS: dict[str, type[NamedLaw]] = {
-    str(law.name): law for law in (Gaussian, Uniform, Laplace, Ablation, Flip)
+    str(law.name): law for law in (Gaussian, Uniform, Laplace, Ablation, Flip, Sparse)
 }
 """A new law is one more entry here."""
 

@@ -93,7 +93,7 @@ def from_counts(
         certified = p_lower > 0.5
         radius[certified] = noise.radius(p_lower[certified])
     else:
-        rivals = np.atleast_1d(integers("runner_up", runner_up))
+        rivals = _checked_others(hits, runner_up, n)
         p_lower, p_upper = map(np.asarray, lead_bounds(hits, rivals, n, alpha))
         certified = p_lower > p_upper
         radius[certified] = noise.lead_radius(p_lower[certified], p_upper[certified])
@@ -109,6 +109,18 @@ def from_counts(
         alpha=alpha,
         runner_up=rivals,
     )
+
+
+def _checked_others(hits: IntArray, runner_up: npt.ArrayLike, n: int) -> IntArray:
+    """Return the counts of runners-up; ValueError for those that `n` samples cannot have."""
+    others = np.atleast_1d(integers("runner_up", runner_up))
+    if others.shape != hits.shape:
+        raise ValueError(
+            f"successes has shape {hits.shape} and runner_up {others.shape}: give equal shapes"
+        )
+    if (hits + others > n).any():
+        raise ValueError(f"successes and runner_up exceed n = {n} together: give counts of one run")
+    return others
 
 
 class Certifier:

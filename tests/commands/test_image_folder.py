@@ -25,8 +25,9 @@ def folder(tmp_path):
 
 
 def _selected(path, **changes):
-    given = {"levels": None, "skip": 1, "most": None, "side": 32} | changes
-    return selection.select(str(path), **given)
+    skip = changes.pop("skip", 1)
+    form = selection.Form(**{"side": 32, **changes})
+    return selection.select(str(path), skip=skip, most=None, form=form)
 
 
 def test_classes_and_files_are_in_the_order_of_their_names(folder):

@@ -15,7 +15,8 @@ def _saved(place, images=IMAGES, labels=(0, 1)):
 
 
 def _selected(path, **changes):
-    return selection.select(path, **({"levels": None, "skip": 1, "most": None} | changes))
+    skip, most = changes.pop("skip", 1), changes.pop("most", None)
+    return selection.select(path, skip=skip, most=most, form=selection.Form(**changes))
 
 
 @pytest.mark.parametrize("shape", [(2, 32, 32, 3), (2, 28, 28, 1), (2, 8, 8, 4), (2, 16, 16, 9)])
@@ -43,7 +44,7 @@ def test_channels_first_are_taken(tmp_path, shape):
         (IMAGES.astype(np.uint16), "have type uint16"),
         (IMAGES > 5, "have type bool"),
         (IMAGES.astype(object), "cannot be read"),
-        (IMAGES[0, 0], "give uint8"),
+        (IMAGES[0, 0], "give one for each of 8 images"),
         (IMAGES[:0], "give uint8"),
     ],
 )

@@ -15,7 +15,7 @@ import torch
 from scipy import stats
 
 from rs_lib import smoothing
-from rs_lib.certificates import ablation, discrete, gaussian, laplace, uniform
+from rs_lib.certificates import ablation, discrete, gaussian, laplace, sparse, uniform
 from rs_lib.noise import (
     LAWS,
     Ablation,
@@ -24,6 +24,7 @@ from rs_lib.noise import (
     Gaussian,
     Laplace,
     Rounded,
+    Sparse,
     Uniform,
     noisy_images,
     registry,
@@ -40,6 +41,7 @@ EXAMPLES = {
     "laplace": [Laplace(0.3), Rounded(Laplace(0.3), 16)],
     "ablation": [Ablation(2, 6), Ablation(5, 6, 16)],
     "flips": [Flip("0.8"), Flip("0.6", 3)],
+    "sparse": [Sparse("0.1", "0.3"), Sparse("0.4", "0.02")],
 }
 ALL = [law for laws in EXAMPLES.values() for law in laws]
 
@@ -78,6 +80,8 @@ def _chances(law):
             (float(np.float32(k) * np.float32(1 / law.levels)),): others
             for k in range(1, law.levels + 1)
         }
+    if isinstance(law, Sparse):
+        return {(0.0,): float(1 - law.add), (1.0,): float(law.add)}
     cdf = _cdf(law.law)
     edge = lambda j: cdf((j + 0.5) / law.levels)  # noqa: E731
     return {
@@ -158,6 +162,9 @@ def _worst(law, p, radius):
             return p - ablation.delta(pixels, kept, min(int(radius), pixels))
         case Flip(keep=keep, levels=levels):
             return discrete.worst_case(p, int(radius), keep, levels)
+        case Sparse(add=add, delete=delete):
+            splits = ((added, int(radius) - added) for added in range(int(radius) + 1))
+            return min(sparse.worst_case(p, *split, add, delete) for split in splits)
     raise AssertionError(f"write the worst case of {law}")
 
 
@@ -190,8 +197,13 @@ def test_the_probability_is_the_inverse_of_the_radius(law):
     assert law.probability_for(1e9) == 1
 
 
-@pytest.mark.parametrize("law", [Flip("0.8"), Flip("0.7", 2), Ablation(2, 4)], ids=str)
-def test_no_classifier_of_few_entries_breaks_an_l0_certificate(law):
+@pytest.mark.parametrize("start", [(0, 0, 0, 0), (1, 0, 1, 0), (1, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "law",
+    [Flip("0.8"), Flip("0.7", 2), Ablation(2, 4), Sparse("0.1", "0.3"), Sparse("0.4", "0.02")],
+    ids=str,
+)
+def test_no_classifier_of_few_entries_breaks_an_l0_certificate(law, start):
     """All laws of the noise around two images, exactly: the largest loss of any classifier."""
     entries, top = 4, law.levels if isinstance(law, Flip) else 1
 
@@ -201,13 +213,22 @@ def test_no_classifier_of_few_entries_breaks_an_l0_certificate(law):
                 yield tuple((i, image[i]) for i in seen), Fraction(1, math.comb(4, law.kept))
             return
         for noisy in itertools.product(range(top + 1), repeat=entries):
+            if isinstance(law, Sparse):
+                kinds = {
+                    (0, 0): 1 - law.add,
+                    (0, 1): law.add,
+                    (1, 0): law.delete,
+                    (1, 1): 1 - law.delete,
+                }
+                pairs = zip(image, noisy, strict=True)
+                yield noisy, math.prod((kinds[pair] for pair in pairs), start=Fraction(1))
+                continue
             same = sum(a == b for a, b in zip(noisy, image, strict=True))
             other = (1 - law.keep) / law.levels
             yield noisy, law.keep**same * other ** (entries - same)
 
-    start = (0,) * entries
     for changed in range(entries + 1):
-        moved = tuple(1 if i < changed else 0 for i in range(entries))
+        moved = tuple(1 - bit if i < changed else bit for i, bit in enumerate(start))
         at, beyond = dict(outcomes(start)), dict(outcomes(moved))
         assert sum(at.values()) == sum(beyond.values()) == 1
         ratios = {z: beyond.get(z, 0) / at[z] if z in at else math.inf for z in {*at, *beyond}}
@@ -258,7 +279,7 @@ def test_a_law_that_lacks_a_part_cannot_be_constructed():
             lacks()
 
 
-@pytest.mark.parametrize("parent", [Gaussian, Uniform, Laplace, Rounded, Ablation, Flip])
+@pytest.mark.parametrize("parent", [Gaussian, Uniform, Laplace, Rounded, Ablation, Flip, Sparse])
 def test_no_law_inherits_the_certificate_of_another(parent):
     with pytest.raises(TypeError, match="whose certificate is that of its own noise"):
         type("Heavier", (parent,), {"tail": lambda self, edge: 0})
@@ -305,12 +326,31 @@ def test_the_header_of_a_log_gives_the_law_back(law):
         ("flips", "1", "keep is '1': give"),
         ("flips", "much", "keep is 'much'"),
         ("flips", "1e-1000000000", "keep is '1e-1000000000'"),
+        ("sparse", "0.1", "rates is '0.1': give two, as 0.01,0.4"),
+        ("sparse", "0.1,0.2,0.3", "give two"),
+        ("sparse", 0.1, "rates is 0.1: give two"),
+        ("sparse", "0,0.5", "add is 0: give a probability above 0"),
+        ("sparse", "0.5,1", "delete is 1: give a probability above 0"),
+        ("sparse", "0.1,much", "delete is 'much'"),
+        ("sparse", "0.5,0.5", "give probabilities whose sum is below 1"),
     ],
 )
 def test_a_bad_number_is_named(name, bad, told):
     with pytest.raises(ValueError, match=told):
         LAWS[name].for_images(bad, SHAPE, 1)
     assert issubclass(LAWS[name], Law)
+
+
+def test_deleted_bits_have_the_laws_rate():
+    law, count = Sparse("0.1", "0.3"), 40_000
+    seen = _samples(law, _images(law, value=1), count)
+    low, high = stats.binom.isf([1 - 1e-12, 1e-12], count, 0.3)
+    assert low <= int((seen[:, 0, 0, 1] == 0).sum()) <= high
+
+
+def test_sparse_noise_is_for_bits():
+    with pytest.raises(ValueError, match="levels is 255: sparse noise is for bits, give --levels"):
+        Sparse.for_images("0.1,0.2", SHAPE, 255)
 
 
 @pytest.mark.parametrize("law", ALL, ids=str)
