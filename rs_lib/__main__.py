@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from rs_lib.commands import audit, certify, experiments, failures, predict
+from rs_lib.commands import audit, certify, experiments, failures, merge, plot, predict, report
 from rs_lib.commands.ranks import StoppedError
 
 
@@ -14,7 +14,7 @@ def _parser() -> argparse.ArgumentParser:
         "book's experiments. The book itself: python -m rs_lib.book --help",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (certify, predict, audit, experiments):
+    for command in (certify, predict, audit, report, plot, merge, experiments):
         command.add_to(commands)
     return parser
 

@@ -31,7 +31,8 @@ class Log:
     `images` are the names or numbers of the N images, as text. `label` and `predicted` (class or
     ABSTAIN) are int64 [N], `text` the radii as printed, `radius` the same as float64 [N] in the
     unit of sigma, `correct` bool [N]. `counts` int64 [N] is a column of counts, -1 where it holds
-    none, under the name `counted`; None where the log has none. `remarks` list what was skipped.
+    none; None where the log has none. `words` are the classes that are no numbers, numbered from 0
+    on. `remarks` list what was skipped.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Log:
     radius: FloatArray
     correct: BoolArray
     counts: IntArray | None = None
-    counted: str = ""
+    words: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
     @property

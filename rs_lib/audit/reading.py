@@ -80,7 +80,8 @@ def read_log(path: str | Path) -> Log:
         raise ValueError(f"{file} is empty: give a certification log")
     remarks = _Remarks()
     places, separator, lines = _start(file, lines, remarks)
-    entries = _entries(lines, places, separator, remarks)
+    words: dict[str, int] = {}
+    entries = _entries(lines, places, separator, words, remarks)
     if not text.endswith(("\n", "\r")):
         entries = _without_torn(entries, lines, places, separator, remarks)
     if not entries:
@@ -89,7 +90,8 @@ def read_log(path: str | Path) -> Log:
             f"{file}, line {reason[0][0]}: {reason[1]}, and no other row can be read: give a log "
             f"with an image, its {', '.join(columns.ORDER[1:])} in each row"
         )
-    return _log(file, _once(file, entries, remarks), "counts" in places, remarks)
+    entries = _once(file, entries, remarks)
+    return _log(file, entries, "counts" in places, tuple(words), remarks)
 
 
 def _decoded(file: Path) -> str:
@@ -139,7 +141,7 @@ def _unnamed(
     places = {name: place for place, name in enumerate(columns.ORDER)}
     for separator in _SEPARATORS:
         unheard = _Remarks()
-        fitting = _entries(lines, places, separator, unheard)
+        fitting = _entries(lines, places, separator, {}, unheard)
         # Flags agree with the classes in each, so that the columns are hardly others.
         if 2 * len(fitting) > len(lines) and all(entry.label >= 0 for entry in fitting):
             return places, separator, list(lines)
@@ -153,6 +155,7 @@ def _entries(
     lines: Sequence[tuple[int, str]],
     places: dict[str, int],
     separator: str | None,
+    words: dict[str, int],
     remarks: _Remarks,
 ) -> list[_Entry]:
     """Return the rows that can be read, of `lines` that begin with the header if there is one."""
@@ -162,7 +165,6 @@ def _entries(
     usual = {len(split[0][1]), *(size for size, _ in sizes.most_common(1))}
     # Times such as "1 day, 0:00:01" have separators of their own, behind all that is read.
     ragged = separator in (",", None)
-    words: dict[str, int] = {}
     found = []
     first = True
     for number, cells in split:
@@ -277,7 +279,13 @@ def _once(file: Path, entries: Sequence[_Entry], remarks: _Remarks) -> list[_Ent
     return [group[0] for group in rows.values() if len({entry.content for entry in group}) == 1]
 
 
-def _log(file: Path, entries: Sequence[_Entry], counted: bool, remarks: _Remarks) -> Log:
+def _log(
+    file: Path,
+    entries: Sequence[_Entry],
+    counted: bool,
+    words: tuple[str, ...],
+    remarks: _Remarks,
+) -> Log:
     def column(value: Callable[[_Entry], object], kind: type) -> np.ndarray[tuple[int], np.dtype]:
         return np.array([value(entry) for entry in entries], dtype=kind)
 
@@ -290,5 +298,6 @@ def _log(file: Path, entries: Sequence[_Entry], counted: bool, remarks: _Remarks
         radius=column(lambda entry: entry.radius, np.float64),
         correct=column(lambda entry: entry.correct, np.bool_),
         counts=column(lambda entry: entry.count, np.int64) if counted else None,
+        words=words,
         remarks=remarks.listed(),
     )
