@@ -11,8 +11,19 @@ from scipy import special
 from rs_lib import arguments
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.audit import lattice
-from rs_lib.audit.logs import ABSTAIN, BoolArray, Log, Printing, printing, read_log
-from rs_lib.audit.rounding import Counts, Rounding, count_rounding, infer_counts, thresholds
+from rs_lib.audit.counting import CountColumn, count_column
+from rs_lib.audit.logs import ABSTAIN, ROUNDINGS, BoolArray, Log, printing
+from rs_lib.audit.manners import ARITHMETICS, COARSE, GAUSSIAN, TIE, Arithmetic, Manner
+from rs_lib.audit.origins import Origin, Search, left
+from rs_lib.audit.reading import read_log
+from rs_lib.audit.rounding import (
+    Counts,
+    Rounding,
+    count_rounding,
+    counted,
+    infer_counts,
+    thresholds,
+)
 from rs_lib.certificates import gaussian
 from rs_lib.statistics import MAX_TRIALS, average_certified_radius, clopper_pearson_lower
 
@@ -62,33 +73,53 @@ class Change:
         return not low <= before <= high if surely else before != mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the counts of a log make of its table, once (`trials`, `alpha`) is known to be its pair.
+
+    `off_lattice` are the positions of rows whose radius matches no count. `unrounded` is the table
+    of the counts at `alpha`, `recertified` that at the level that is stated.
+    """
+
+    trials: int
+    alpha: float
+    counts: Counts
+    off_lattice: IntArray
+    rounding: Rounding
+    unrounded: Table
+    recertified: Table
+
+
+VERDICTS = ("stated", "other", "elsewhere", "undecided", "open", "none")
+
+
+@dataclass(frozen=True, eq=False)
 class Audit:
     """Everything that `audit` finds.
 
-    `stated` is the pair (n, alpha) that was to be tested, `plausible` the candidates that the log
-    leaves, and `reference` the one whose lattice the counts are read from: the stated one if it is
-    plausible, else the best. `printed` is the table of the log, `unrounded` that of the counts at
-    the reference's level, `recertified` that at the stated level.
+    `origins` are the hypotheses that were looked at to the end, best first, `stated` the one that
+    the authors state and `left` those that neither the best nor radii that fall anywhere refute.
+    `column` is what the log's own column of counts says. `verdict` sums up:
+
+    - "stated": the stated pair is left, or the column of counts confirms it;
+    - "other": one other pair alone, under the noise that was given;
+    - "elsewhere": only other noise than was given;
+    - "undecided": several, not all of them of the noise that was given or of one pair;
+    - "open": nothing is clear, and the stated pair explains every radius;
+    - "none": nothing is clear, and the stated pair does not explain the radii either.
+
+    `reading` stands with the first two alone. `printed` is the table of the log.
     """
 
     log: Log
     sigma: float
-    style: Printing
-    candidates: tuple[lattice.Candidate, ...]
-    plausible: tuple[lattice.Candidate, ...]
-    stated: lattice.Candidate
-    reference: lattice.Candidate
-    counts: Counts
-    rounding: Rounding
+    origins: tuple[Origin, ...]
+    left: tuple[Origin, ...]
+    stated: Origin
+    column: CountColumn | None
+    verdict: str
     printed: Table
-    unrounded: Table
-    recertified: Table
-
-    @property
-    def off_lattice(self) -> IntArray:
-        """Positions of the rows whose radius matches no count of the reference."""
-        return np.flatnonzero(self.log.certified & ~self.counts.matched)
+    reading: Reading | None
 
 
 def _certified_count(log: Log, radius: FloatArray, correct: BoolArray, step: float) -> IntArray:
@@ -179,7 +210,7 @@ def histogram(log: Log, counts: Counts, width: float = 0.02) -> dict[str, object
 def _require_magnitudes(log: Log, sigma: float, step: float) -> None:
     """Raise ValueError for radii that are far from all of that noise, or need too large a table."""
     largest = float(log.radius.max())
-    if not lattice.TIE * sigma < largest < _MOST_SIGMAS * sigma:
+    if not TIE * sigma < largest < _MOST_SIGMAS * sigma:
         raise ValueError(
             f"sigma is {sigma}: give the noise of the log, whose largest radius is {largest:g}"
         )
@@ -202,14 +233,15 @@ def audit(
     trials: int = 100_000,
     alpha: float = 0.001,
     step: float = 0.25,
-    rounding: str = "nearest",
+    rounding: str | None = None,
     grid: tuple[Sequence[int], Sequence[float]] = (lattice.TRIALS, lattice.LEVELS),
 ) -> Audit:
     """Audit the certification log at `path`, made with Gaussian noise of standard deviation sigma.
 
-    `trials` and `alpha` are what the log's authors state; they join the `grid` of candidates.
-    `step` is the distance of the radii in their table and `rounding` how radii were printed,
-    "nearest" or "down". Radii have the unit of sigma.
+    `trials` and `alpha` are what the log's authors state; they compete with the `grid` of other
+    pairs, with numbers of samples between them, with other noise, and with "none of these". `step`
+    is the distance of the radii in their table and `rounding` how radii were printed, "nearest" or
+    "down"; by default both are tried. Radii have the unit of sigma.
 
     Raises ValueError as `read_log` does for the file, for a log without a positive radius, and for
     arguments out of range; OSError where the file cannot be read.
@@ -220,25 +252,82 @@ def audit(
     lattice.require_level("alpha", alpha)
     alpha = float(alpha)
     log = read_log(path)
-    style = printing(log, rounding)
+    roundings = ROUNDINGS if rounding is None else (rounding,)
+    styles = [printing(log, each) for each in roundings]
     _require_magnitudes(log, sigma, step)
-    sizes, levels = ({*grid[0], trials}, {*grid[1], alpha})
-    judged = lattice.candidates(log, sigma, style, trials=sorted(sizes), levels=sorted(levels))
-    left = lattice.plausible(judged)
-    stated = next(c for c in judged if (c.trials, c.alpha) == (trials, alpha))
-    reference = stated if stated in left else left[0]
-    counts = infer_counts(log, sigma, style, reference.trials, reference.alpha)
+    manners = tuple(Manner(style, kind) for kind in ARITHMETICS for style in styles)
+    search = Search(log, sigma, trials, alpha, grid, manners)
+    origins = search.origins()
+    remaining = left(origins)
+    stated = next(origin for origin in origins if origin.tried == 1)
+    column = count_column(log, sigma, manners, (trials, alpha), grid[1])
+    verdict, reference = _judged(remaining, stated, column, sigma)
+    read = None
+    if reference is not None:
+        read = reading(log, sigma, *reference, step=step, stated_alpha=alpha, column=column)
     return Audit(
         log,
         sigma,
-        style,
-        judged,
-        left,
+        origins,
+        remaining,
         stated,
-        reference,
-        counts,
-        count_rounding(log, counts, sigma, reference.alpha, step),
+        column,
+        verdict,
         printed_table(log, step),
-        recertify(log, counts, sigma, reference.alpha, step),
+        read,
+    )
+
+
+Reference = tuple[int, float, Sequence[Manner]]
+
+
+def _judged(
+    remaining: Sequence[Origin], stated: Origin, column: CountColumn | None, sigma: float
+) -> tuple[str, Reference | None]:
+    """Return the verdict, and the pair and the manners that the counts are read with."""
+    pair = (stated.candidate.trials, stated.candidate.alpha)
+    if column is not None and column.pair is not None:
+        return "stated" if column.pair == pair else "other", (*column.pair, column.manners)
+    here = [one for one in remaining if one.noise is GAUSSIAN and one.sigma == sigma]
+    if stated in remaining:
+        return "stated", (*pair, stated.candidate.manners)
+    if not remaining:
+        return "open" if stated.explains else "none", None
+    if len(here) == len(remaining) == 1:
+        only = here[0].candidate
+        return "other", (only.trials, only.alpha, only.manners)
+    places = {(one.noise.name, one.sigma) for one in remaining}
+    return "elsewhere" if not here and len(places) == 1 else "undecided", None
+
+
+def _charitable(manners: Sequence[Manner]) -> Arithmetic:
+    """Return the coarsest arithmetic that is not half precision, if there is one."""
+    fine = [m.arithmetic for m in manners if m.arithmetic.relative < COARSE]
+    return fine[-1] if fine else manners[-1].arithmetic
+
+
+def reading(
+    log: Log,
+    sigma: float,
+    trials: int,
+    alpha: float,
+    manners: Sequence[Manner],
+    *,
+    step: float,
+    stated_alpha: float,
+    column: CountColumn | None = None,
+) -> Reading:
+    """Read the counts of a log with (`trials`, `alpha`), and make its table of them."""
+    counts = infer_counts(log, sigma, manners, trials, alpha)
+    off = np.flatnonzero(log.certified & ~counts.matched)
+    if column is not None and column.pair is not None:
+        counts = counted(log, counts, column.agrees)
+    return Reading(
+        trials,
+        alpha,
+        counts,
+        off,
+        count_rounding(log, counts, sigma, alpha, step, _charitable(manners)),
         recertify(log, counts, sigma, alpha, step),
+        recertify(log, counts, sigma, stated_alpha, step),
     )

@@ -1,12 +1,14 @@
 """The counts that printed radii stand for, and how many were printed above the certified radius."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.audit import lattice
-from rs_lib.audit.logs import BoolArray, Log, Printing
+from rs_lib.audit.logs import BoolArray, Log
+from rs_lib.audit.manners import DOUBLE, Arithmetic, Manner
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Counts:
 class Rounding:
     """How many of `rows` matched radii were printed above the certified radius.
 
-    `least` are so for every count that the row can stand for, and by more than `lattice.TIE`, the
-    error of another library; `most` for at least one count, be it by the last digit. `expected`
+    `least` are so for every count that the row can stand for, and by more than the error that
+    the arithmetic may leave; `most` for at least one count, be it by the last digit. `expected`
     takes the counts of a row as equally likely, and allows that error too. `tabulated_*` tell the
     same of the `tabulated` correct rows printed exactly at a tabulated radius, which thus lie
     below it.
@@ -45,20 +47,51 @@ class Rounding:
     tabulated_expected: float
 
 
-def infer_counts(log: Log, sigma: float, style: Printing, trials: int, alpha: float) -> Counts:
-    """Read the counts off the printed radii, under `trials` samples at level `alpha`."""
+def infer_counts(
+    log: Log, sigma: float, manners: Sequence[Manner], trials: int, alpha: float
+) -> Counts:
+    """Read the counts off the printed radii, under `trials` samples at level `alpha`.
+
+    A row can stand for all counts that one of `manners` leaves it.
+    """
     values, where = np.unique(log.radius, return_inverse=True)
-    low, high = lattice.count_ranges(values, sigma, style, trials, alpha)
-    matched = log.certified & (high >= low)[where]
+    ranges = [
+        lattice.count_ranges(values, sigma, manner.style, trials, alpha, manner.arithmetic)
+        for manner in manners
+    ]
+    matched = np.any([high >= low for low, high in ranges], axis=0)
+    # A manner that leaves no count says nothing where another leaves some.
+    low = np.min([np.where(high >= low, low, trials + 2) for low, high in ranges], axis=0)
+    high = np.max([np.where((high >= low) | ~matched, high, -1) for low, high in ranges], axis=0)
+    fits = log.certified & matched[where]
     largest = np.where(log.certified, high[where], -1)
-    smallest = np.where(matched, low[where], largest)
-    return Counts(trials, smallest, largest, matched)
+    return Counts(trials, np.where(fits, low[where], largest), largest, fits)
 
 
-def count_rounding(log: Log, counts: Counts, sigma: float, alpha: float, step: float) -> Rounding:
+def counted(log: Log, counts: Counts, rows: BoolArray) -> Counts:
+    """Return `counts` with those that the log's own column holds in `rows`, bool [N]."""
+    if log.counts is None:
+        raise ValueError("log has no column of counts: read them off its radii")
+    return Counts(
+        counts.trials,
+        np.where(rows, log.counts, counts.smallest),
+        np.where(rows, log.counts, counts.largest),
+        counts.matched | rows,
+    )
+
+
+def count_rounding(
+    log: Log,
+    counts: Counts,
+    sigma: float,
+    alpha: float,
+    step: float,
+    arithmetic: Arithmetic = DOUBLE,
+) -> Rounding:
     """Count the radii that were printed above what their counts certify at level `alpha`.
 
-    `step` is the distance of the tabulated radii. Off-lattice rows are left out.
+    `step` is the distance of the tabulated radii; what `arithmetic` leaves as an error is no
+    overstatement. Off-lattice rows are left out.
     """
     rows = counts.matched
     low, high = counts.smallest[rows], counts.largest[rows]
@@ -70,7 +103,8 @@ def count_rounding(log: Log, counts: Counts, sigma: float, alpha: float, step: f
         return below
 
     printed = log.radius[rows] / sigma
-    share, possible = share_below(printed - lattice.TIE), share_below(printed) > 0
+    share = share_below(arithmetic.widened(printed, printed)[0])
+    possible = share_below(printed) > 0
     at = log.correct[rows] & np.isin(log.radius[rows], thresholds(log, step)[1:])
     return Rounding(
         rows=int(rows.sum()),

@@ -1,1 +1,1 @@
-"""The commands of `python -m rs_lib`: certify, predict, audit, and those of the experiments."""
+"""The commands of `rs-lib`: certify, predict, those that read logs, and the experiments'."""

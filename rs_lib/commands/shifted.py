@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_lib.arguments import FloatArray, numbers
-from rs_lib.audit import Audit
 from rs_lib.certificates import wasserstein
 
 _HEAD = """\
@@ -43,13 +42,15 @@ def orders(given: Sequence[str]) -> list[int | float]:
     return found
 
 
-def table(audit: Audit, chosen: Sequence[int | float]) -> str:
-    """Return the table at the radii of the audit's own, one column for each order, rounded down."""
-    least, _ = audit.style.cells(audit.log.radius)
+def table(radii: FloatArray, step: float, chosen: Sequence[int | float]) -> str:
+    """Return the table at multiples of `step`, one column for each order, rounded down.
+
+    `radii` [images] are safe ones, 0 where the answer is wrong or withheld.
+    """
     # As fractions: 0.652 shall not become 0.6519 by being rounded down twice.
-    radii = _exactly(np.where(audit.log.correct & audit.log.certified, least, 0.0))
-    at = _exactly(audit.printed.thresholds)
-    columns = [wasserstein.curve(radii, at, order) for order in chosen]
+    exact = _exactly(radii)
+    at = _exactly(np.arange(int(radii.max() / step) + 1) * step)
+    columns = [wasserstein.curve(exact, at, order) for order in chosen]
     heads = [f"W_{'inf' if order == math.inf else f'{order:g}'}" for order in chosen]
     lines = ["  budget  " + "  ".join(f"{head:>8}" for head in heads)]
     for row, budget in enumerate(at):

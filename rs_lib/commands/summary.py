@@ -37,7 +37,7 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
     texts = [rounded_down(radius) for radius in radii]
     places = max(0, *(-int(Decimal(text).normalize().as_tuple().exponent) for text in texts))
     rows = [
-        (f"{float(text):.{places}f}", *_share(correct & (columns["radius"] >= float(text))))
+        (f"{float(text):.{places}f}", *share(correct & (columns["radius"] >= float(text))))
         for text in texts
     ]
     votes = f", votes: {settings['votes']}" if "votes" in settings else ""
@@ -47,17 +47,17 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
         f"each certificate errs with probability at most {settings['alpha']:g}, "
         f"{settings['guarantee']}",
         "",
-        *_aligned(("radius", told, "95 % interval"), rows),
+        *aligned(("radius", told, "95 % interval"), rows),
         "",
     ]
-    facts = [("abstained", *_share(columns["predict"] == ABSTAIN))]
+    facts = [("abstained", *share(columns["predict"] == ABSTAIN))]
     if average:
-        facts.append(("average certified radius", *_average(columns["radius"], correct)))
+        facts.append(("average certified radius", *average_radius(columns["radius"], correct)))
     else:
-        facts.append(("undecided", *_share(columns["undecided"] == 1)))
+        facts.append(("undecided", *share(columns["undecided"] == 1)))
     samples = f"{columns['samples'].mean():.0f}"
     facts.append((f"mean samples (and {settings['n0']} to select)", samples, ""))
-    return "\n".join(lines + _aligned(("all images", "", "95 % interval"), facts))
+    return "\n".join(lines + aligned(("all images", "", "95 % interval"), facts))
 
 
 def of_scores(table: log.LogTable, level: float, distances: Sequence[float]) -> str:
@@ -74,8 +74,8 @@ def of_scores(table: log.LogTable, level: float, distances: Sequence[float]) -> 
     rows = []
     for distance in distances:
         scores = columns[histograms.column(distance)]
-        shares = (*_share(above >= distance), *_share(largest >= distance))
-        rows.append((f"{distance:g}", *shares, *_average(scores, right)))
+        shares = (*share(above >= distance), *share(largest >= distance))
+        rows.append((f"{distance:g}", *shares, *average_radius(scores, right)))
     head = ("radius", f"above {level:g}", "95 % interval", "largest", "95 % interval")
     lines = [
         f"{len(right)} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
@@ -85,15 +85,15 @@ def of_scores(table: log.LogTable, level: float, distances: Sequence[float]) -> 
         "and so does the lead,",
         str(settings["guarantee"]),
         "",
-        *_aligned((*head, "certified score", "95 % interval"), rows),
+        *aligned((*head, "certified score", "95 % interval"), rows),
         "",
     ]
     facts = [
-        ("another class selected", *_share(~right)),
-        ("average radius above the level", *_average(columns["radius"], above >= 0)),
-        ("average radius of the lead", *_average(lead, right)),
+        ("another class selected", *share(~right)),
+        ("average radius above the level", *average_radius(columns["radius"], above >= 0)),
+        ("average radius of the lead", *average_radius(lead, right)),
     ]
-    return "\n".join(lines + _aligned(("all images", "", "95 % interval"), facts))
+    return "\n".join(lines + aligned(("all images", "", "95 % interval"), facts))
 
 
 def of_patches(table: log.LogTable) -> str:
@@ -101,14 +101,14 @@ def of_patches(table: log.LogTable) -> str:
     columns, defence = table.columns, table.header["defence"]
     correct, patch = columns["correct"] == 1, columns["patch"]
     sizes = [int(size) for size in grid(float(patch.max()), least=1)]
-    rows = [(f"{size}", *_share(correct & (patch >= size))) for size in sizes]
+    rows = [(f"{size}", *share(correct & (patch >= size))) for size in sizes]
     unit = "side" if defence["views"] == "blocks" else defence["views"]
     lines = [
         f"{len(correct)} images of {table.header['data']['name']}, seen through "
         f"{defence['views']} of {defence['band']}, theta = {defence['theta']:g}; no patch of that "
         "many changes the answer",
         "",
-        *_aligned((unit, "certified accuracy", "95 % interval"), rows),
+        *aligned((unit, "certified accuracy", "95 % interval"), rows),
     ]
     return "\n".join(lines)
 
@@ -118,15 +118,15 @@ def of_predictions(table: log.LogTable) -> str:
     columns, settings = table.columns, table.header
     correct, abstained = columns["correct"] == 1, columns["predict"] == ABSTAIN
     rows = [
-        ("correct", *_share(correct)),
-        ("wrong", *_share(~correct & ~abstained)),
-        ("abstained", *_share(abstained)),
+        ("correct", *share(correct)),
+        ("wrong", *share(~correct & ~abstained)),
+        ("abstained", *share(abstained)),
     ]
     head = (
         f"{len(correct)} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
         f"{settings['n']} samples each"
     )
-    return "\n".join([head, "", *_aligned(("answers", "share", "95 % interval"), rows)])
+    return "\n".join([head, "", *aligned(("answers", "share", "95 % interval"), rows)])
 
 
 def _counted(columns: dict[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[np.bool_], str]:
@@ -136,14 +136,17 @@ def _counted(columns: dict[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[np.bool_
     return columns["correct"] == 1, "certified accuracy"
 
 
-def _share(flags: npt.NDArray[np.bool_]) -> tuple[str, str]:
+def share(flags: npt.NDArray[np.bool_]) -> tuple[str, str]:
     """Return the share of true flags and its 95 % Clopper-Pearson interval, rounded outwards."""
     low, high = binomial_interval(int(flags.sum()), len(flags))
     low, high = np.floor(1000 * low) / 1000, np.ceil(1000 * high) / 1000
     return f"{flags.mean():.3f}", f"{low:.3f} to {high:.3f}"
 
 
-def _average(radii: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> tuple[str, str]:
+def average_radius(
+    radii: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]
+) -> tuple[str, str]:
+    """Return the average certified radius and its 95 % interval by Student's t."""
     text = f"{average_certified_radius(radii, correct):.3f}"
     if len(radii) < 2:
         return text, ""
@@ -151,7 +154,7 @@ def _average(radii: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> 
     return text, f"{max(low, 0):.3f} to {high:.3f} (Student's t)"
 
 
-def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return lines: the first column flush left if it holds words, the others flush right."""
     table = [head, *rows]
     widths = [max(len(row[number]) for row in table) for number in range(len(head))]

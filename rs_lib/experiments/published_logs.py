@@ -113,36 +113,50 @@ def _candidate(candidate: audit.Candidate) -> dict[str, Any]:
 
 
 def facts(path: Path, sigma: float, step: float, parameters: Parameters) -> dict[str, Any]:
-    """Audit one log and return what is stored of it."""
-    grid = (parameters.grid_trials, parameters.grid_levels)
-    found = audit.audit(
-        path, sigma, trials=parameters.trials, alpha=parameters.alpha, step=step, grid=grid
+    """Judge the pairs of the grid for one log, and return what is stored of it.
+
+    Where several are left, or none, the counts are read with the stated pair, if it is among them,
+    else with the best.
+    """
+    log = audit.read_log(path)
+    manner = audit.Manner(audit.printing(log))
+    stated = (parameters.trials, parameters.alpha)
+    judged = audit.candidates(
+        log,
+        sigma,
+        [manner],
+        trials=sorted({*parameters.grid_trials, parameters.trials}),
+        levels=sorted({*parameters.grid_levels, parameters.alpha}),
     )
-    stated_trials = [c for c in found.candidates if c.trials == parameters.trials]
+    left = [(c.trials, c.alpha) for c in audit.plausible(judged)]
+    reference = stated if stated in left else left[0]
+    read = audit.reading(log, sigma, *reference, [manner], step=step, stated_alpha=parameters.alpha)
+    printed = audit.printed_table(log, step)
+    stated_trials = [c for c in judged if c.trials == parameters.trials]
     return {
         "sigma": sigma,
         "sha256": digests.sha256(path.read_bytes()),
-        "rows": len(found.log.text),
-        "correct": int(found.log.correct.sum()),
-        "positive": int(found.log.certified.sum()),
-        "distinct": found.stated.distinct,
-        "digits": found.style.digits,
-        "plausible": [[c.trials, c.alpha] for c in found.plausible],
+        "rows": len(log.text),
+        "correct": int(log.correct.sum()),
+        "positive": int(log.certified.sum()),
+        "distinct": judged[0].distinct,
+        "digits": manner.style.digits,
+        "plausible": [list(pair) for pair in left],
         "plausible_at_stated_n": [[c.trials, c.alpha] for c in audit.plausible(stated_trials)],
         "at_stated_n": [_candidate(c) for c in stated_trials if c.alpha in (0.01, 0.001)],
-        "reference": [found.reference.trials, found.reference.alpha],
-        "off_lattice": [found.log.text[row] for row in found.off_lattice],
-        "rounding": {name: round(value, 2) for name, value in vars(found.rounding).items()},
-        "radii": found.printed.thresholds.tolist(),
+        "reference": list(reference),
+        "off_lattice": [log.text[row] for row in read.off_lattice],
+        "rounding": {name: round(value, 2) for name, value in vars(read.rounding).items()},
+        "radii": printed.thresholds.tolist(),
         "printed": {
-            "correct": found.printed.low.tolist(),
-            "acr": round(found.printed.acr_low, 6),
+            "correct": printed.low.tolist(),
+            "acr": round(printed.acr_low, 6),
         },
-        "unrounded": _table(found.unrounded),
-        "recertified": _table(found.recertified),
-        "changed_by_rounding": _changed(found.printed, found.unrounded),
-        "changed": _changed(found.printed, found.recertified),
-        "histogram": audit.histogram(found.log, found.counts),
+        "unrounded": _table(read.unrounded),
+        "recertified": _table(read.recertified),
+        "changed_by_rounding": _changed(printed, read.unrounded),
+        "changed": _changed(printed, read.recertified),
+        "histogram": audit.histogram(log, read.counts),
     }
 
 

@@ -111,9 +111,8 @@ class Scored:
 def scored(path: Path, name: str, sigma: float, parameters: Parameters) -> Scored:
     """Read a log; raise ValueError if its radii cannot be those of `trials` and `alpha`."""
     log = audit.read_log(path)
-    counts = audit.infer_counts(
-        log, sigma, audit.printing(log), parameters.trials, parameters.alpha
-    )
+    manner = audit.Manner(audit.printing(log))
+    counts = audit.infer_counts(log, sigma, [manner], parameters.trials, parameters.alpha)
     bad = log.certified & ~counts.matched
     if bad.any():  # not in the witness: a log of another make, a test has one
         raise ValueError(

@@ -22,6 +22,14 @@ def _row(image, radius, *, label=3, predicted=3, time="0:00:01.2"):
     return f"{image}\t{label}\t{predicted}\t{radius}\t{correct}\t{time}\n"
 
 
+def _read(path, sigma, trials, alpha, step=0.25):
+    """The table as printed, and what the counts make of it under a pair that is given."""
+    log = audit.read_log(path)
+    manners = [audit.Manner(audit.printing(log))]
+    read = audit.reading(log, sigma, trials, alpha, manners, step=step, stated_alpha=alpha)
+    return audit.printed_table(log, step), read
+
+
 def _counts(trials, images, seed):
     rng = np.random.default_rng(seed)
     return rng.binomial(trials, special.ndtr(rng.normal(2.0, 1.5, images)))
@@ -62,33 +70,41 @@ def test_a_made_log_gives_back_its_sample_size_and_level(tmp_path, trials, alpha
     counts = _counts(trials, 400, seed=trials)
     path = _write(tmp_path / "log", _radii(counts, trials, alpha, sigma), form)
     found = audit.audit(path, sigma, trials=trials, alpha=alpha, grid=GRID)
-    assert [(c.trials, c.alpha) for c in found.plausible] == [(trials, alpha)]
-    assert found.stated.off_lattice == found.stated.above_ceiling == found.off_lattice.size == 0
-    assert found.style.fixed == form.endswith("f")
+    assert found.verdict == "stated"
+    assert [(o.candidate.trials, o.candidate.alpha) for o in found.left] == [(trials, alpha)]
+    stated, read = found.stated.candidate, found.reading
+    assert stated.off_lattice == stated.above_ceiling == read.off_lattice.size == 0
+    assert stated.manners[0].style.fixed == form.endswith("f")
     certified = found.log.certified
-    assert (found.counts.smallest[certified] <= counts[certified]).all()
-    assert (counts[certified] <= found.counts.largest[certified]).all()
+    assert (read.counts.smallest[certified] <= counts[certified]).all()
+    assert (counts[certified] <= read.counts.largest[certified]).all()
 
 
 def test_a_stated_level_that_is_wrong_is_refuted(tmp_path):
     radii = _radii(_counts(100_000, 400, seed=7), 100_000, 0.01, 0.25)
     found = audit.audit(_write(tmp_path / "log", radii), 0.25, alpha=0.001, grid=GRID)
-    assert found.stated not in found.plausible
-    assert found.stated.off_lattice > 20
-    above = radii > gaussian.sampling_ceiling(100_000, 0.001, 0.25) + 0.001
-    assert 0 < above.sum() <= found.stated.above_ceiling <= found.stated.off_lattice
-    assert (found.reference.trials, found.reference.alpha) == (100_000, 0.01)
+    assert found.verdict == "other"
+    assert found.stated not in found.left
+    stated = found.stated.candidate
+    # In the most charitable manner, which is bfloat16.
+    assert stated.off_lattice > 15
+    above = radii > gaussian.sampling_ceiling(100_000, 0.001, 0.25) * 1.01
+    assert 0 < above.sum() <= stated.above_ceiling <= stated.off_lattice
+    assert (found.reading.trials, found.reading.alpha) == (100_000, 0.01)
     assert "The stated pair is not among them." in audit.report(found)
 
 
-def test_small_radii_do_not_decide_and_the_stated_pair_is_then_kept(tmp_path):
+def test_small_radii_do_not_decide_and_nothing_is_then_read(tmp_path):
     radii = np.linspace(0.01, 0.3, 200)
     found = audit.audit(_write(tmp_path / "log", radii), 0.5, grid=((100_000,), (0.01, 0.001)))
-    assert len(found.plausible) == 2
-    assert found.reference == found.stated
-    assert found.stated.telling == 0
-    assert abs(found.stated.evidence) < 1e-9
-    assert "The log does not decide" in audit.report(found)
+    assert found.verdict == "open"
+    assert found.left == ()
+    assert found.reading is None
+    assert found.stated.candidate.telling == 0
+    assert abs(found.stated.candidate.evidence) < 1e-9
+    text = audit.report(found)
+    assert "Origin: not told. The stated n = 100000, alpha = 0.001 explains all 200 radii" in text
+    assert "unrounded" not in text
 
 
 def test_values_off_the_lattice_and_above_the_ceiling_are_found(tmp_path):
@@ -97,14 +113,15 @@ def test_values_off_the_lattice_and_above_the_ceiling_are_found(tmp_path):
     top = audit.radii(np.array([trials - 1, trials]), trials, alpha) * sigma
     radii[[11, 42]] = [top.mean(), top[1] + 0.1]  # between the last two counts, above all
     found = audit.audit(
-        _write(tmp_path / "log", radii), sigma, trials=trials, alpha=alpha, grid=GRID
+        _write(tmp_path / "log", radii, ".4"), sigma, trials=trials, alpha=alpha, grid=GRID
     )
-    assert found.off_lattice.tolist() == [11, 42]
-    assert found.reference == found.stated
-    assert (found.stated.off_lattice, found.stated.above_ceiling) == (2, 1)
-    assert found.counts.largest[[11, 42]].tolist() == [trials - 1, trials]
+    assert found.reading.off_lattice.tolist() == [11, 42]
+    assert found.verdict == "stated"
+    stated = found.stated.candidate
+    assert (stated.off_lattice, stated.above_ceiling) == (2, 1)
+    assert found.reading.counts.largest[[11, 42]].tolist() == [trials - 1, trials]
     text = audit.report(found)
-    assert f"image 11: {top.mean():.3}" in text
+    assert f"image 11: {top.mean():.4}" in text
     assert max(map(len, text.splitlines())) <= 100
 
 
@@ -160,10 +177,10 @@ def test_rounding_up_is_counted_by_hand(tmp_path):
     sigma, trials = 1.0, 1_000
     every = sigma * audit.radii(np.arange(trials + 1), trials, 0.001)
     path = _write(tmp_path / "log", [ceiling] * 5 + [0.0])
-    found = audit.audit(path, 0.25, grid=((100_000,), (0.001,)))
+    printed, found = _read(path, 0.25, 100_000, 0.001)
     assert (found.rounding.rows, found.rounding.least, found.rounding.most) == (5, 5, 5)
     assert found.rounding.expected == 5
-    assert found.printed.acr_low == pytest.approx(5 * 0.953 / 6)
+    assert printed.acr_low == pytest.approx(5 * 0.953 / 6)
     assert found.unrounded.acr_low == pytest.approx(5 * ceiling / 6)
     k = int(np.flatnonzero((every > 0.5) & (np.round(every, 1) > every))[0])
     up = round(float(every[k]), 1)
@@ -171,7 +188,7 @@ def test_rounding_up_is_counted_by_hand(tmp_path):
     other.write_text(HEAD + _row(0, f"{up:.1f}") + _row(1, f"{up:.1f}", label=1) + _row(2, "0.61"))
     log = audit.read_log(other)
     style = audit.Printing(1, True, "nearest")
-    counts = audit.infer_counts(log, sigma, style, trials, 0.001)
+    counts = audit.infer_counts(log, sigma, [audit.Manner(style)], trials, 0.001)
     smallest, largest = int(counts.smallest[0]), int(counts.largest[0])
     possible = every[smallest : largest + 1]
     assert smallest <= k <= largest
@@ -192,12 +209,11 @@ def test_a_cell_that_rounding_pushed_up_changes(tmp_path):
     sigma = 0.7497 / float(audit.radii(1_000, 1_000, 0.001))
     below = sigma * float(audit.radii(900, 1_000, 0.001))
     path = _write(tmp_path / "log", [0.7497] * 6 + [below] * 4 + [0.123 * sigma])
-    found = audit.audit(path, sigma, trials=1_000, grid=((1_000,), (0.001,)))
+    printed, found = _read(path, sigma, 1_000, 0.001)
     assert found.off_lattice.size in (0, 1)  # the last, an arbitrary small value
     assert (found.rounding.tabulated, found.rounding.tabulated_least) == (6, 6)
-    cells = audit.changes(found.printed, found.unrounded, 2)
+    cells = audit.changes(printed, found.unrounded, 2)
     assert [(c.threshold, c.printed, c.low, c.high) for c in cells] == [(0.75, 6, 0, 0)]
-    assert "to 2 decimals, surely: 0.75" in audit.report(found)
 
 
 @pytest.mark.parametrize("level", [0.001, 0.0001, 0.05])
@@ -207,8 +223,7 @@ def test_certifying_anew_equals_clopper_pearson_on_the_counts(tmp_path, level):
     labels = np.random.default_rng(1).choice([3, 3, 3, 1], 300)
     path = _write(tmp_path / "log", _radii(counts, trials, 0.01, sigma), ".17", labels)
     log = audit.read_log(path)
-    style = audit.printing(log)
-    found = audit.infer_counts(log, sigma, style, trials, 0.01)
+    found = audit.infer_counts(log, sigma, [audit.Manner(audit.printing(log))], trials, 0.01)
     np.testing.assert_array_equal(found.smallest[log.certified], counts[log.certified])
     np.testing.assert_array_equal(found.largest, found.smallest)
     table = audit.recertify(log, found, sigma, level, step=0.25)
@@ -228,7 +243,7 @@ def test_several_counts_give_a_range_that_holds_the_truth(tmp_path):
     found = audit.audit(path, sigma, grid=GRID)
     radii = gaussian.radius(clopper_pearson_lower(counts, trials, level), sigma)
     radii = np.where(found.log.certified, radii, 0.0)
-    table = found.recertified
+    table = found.reading.recertified
     for i, threshold in enumerate(table.thresholds):
         truth = ((radii >= threshold) & (radii > 0)).sum()
         assert table.low[i] <= truth <= table.high[i]
@@ -242,7 +257,7 @@ def test_the_histogram_accounts_for_every_row(tmp_path):
     labels = np.random.default_rng(2).choice([3, 1], 500)
     path = _write(tmp_path / "log", _radii(counts, trials, 0.001, sigma), ".17", labels)
     found = audit.audit(path, sigma, grid=((trials,), (0.001,)))
-    told = audit.histogram(found.log, found.counts)
+    told = audit.histogram(found.log, found.reading.counts)
     inside = found.log.certified & (counts < trials)
     for name, rows in (("correct", found.log.correct), ("wrong", ~found.log.correct)):
         bins = np.floor(special.ndtri(counts[inside & rows] / trials) / 0.02).astype(int)
@@ -268,41 +283,10 @@ def test_customary_variants_are_read(tmp_path, text):
     path = tmp_path / "log"
     path.write_bytes(text.encode())
     log = audit.read_log(path)
-    assert log.index.tolist() == [0, 20]
+    assert log.images == ("0", "20")
     assert log.text == ("0.5", "0.0")
     assert log.predicted.tolist() == [3, audit.ABSTAIN]
     assert log.correct.tolist() == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("", "line 1: the columns do not start with idx label predict radius correct: give a"),
-        ("idx\tlabel\tpredict\tcorrect\ttime\n0\t1\t1\t1\t2.0\n", "line 1: the columns do not"),
-        (HEAD, "line 2: there is no row: give a log with at least one image"),
-        (HEAD + _row(0, "0.5") + "1\t3\t3\n", "line 3: 3 columns: give idx label"),
-        (HEAD + _row(0, "x"), "line 2: radius is 'x': give a finite number of at least 0"),
-        (HEAD + _row(0, "nan"), "line 2: radius is 'nan': give a finite number"),
-        (HEAD + _row(0, "inf"), "line 2: radius is 'inf': give a finite number"),
-        (HEAD + _row(0, "-0.1"), "line 2: radius is '-0.1': give a finite number"),
-        (HEAD + _row("a", "0.1"), "line 2: idx is 'a': give a whole number"),
-        (HEAD + _row("7" * 30, "0.1"), "line 2: idx is '777777777777777777777777777777': give"),
-        (HEAD + _row(0, "0.1", label="7" * 5000), "line 2: label is '7777"),
-        (HEAD + _row(-4, "0.1"), "line 2: idx is -4: give a number from 0 on"),
-        (HEAD + _row(0, "0_1.5"), "line 2: radius is '0_1.5': give a finite number"),
-        (HEAD + _row(0, "1e999"), "line 2: radius is '1e999': give a finite number"),
-        (HEAD + _row(0, "0.1") * 2, "line 3: image 0 is already on line 2: keep one of the two"),
-        (HEAD + _row(0, "0.1", predicted=-2), "line 2: predict is -2: give a class, or -1"),
-        (HEAD + _row(0, "0.1", predicted=-1), "line 2: radius is 0.1 but predict abstains"),
-        (HEAD + "0\t3\t4\t0.1\t1\t2\n", "line 2: correct is 1 but label 3 and predict 4: mend"),
-        (HEAD + "0\t3\t4\t0.1\tyes\t2\n", "line 2: correct is 'yes': give 0 or 1"),
-    ],
-)
-def test_a_malformed_log_is_refused_with_its_line_and_the_remedy(tmp_path, text, told):
-    path = tmp_path / "broken.tsv"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=re.escape(f"{path}, {told}")):
-        audit.read_log(path)
 
 
 @pytest.mark.parametrize(
@@ -350,13 +334,12 @@ def test_full_digits_are_not_surely_above_their_own_radius(tmp_path, trials, alp
     off = np.where(exact > 1e-8, exact + noise, exact)
     for form, radii in ((".15", exact), (".17", exact), (".17", off)):
         path = _write(tmp_path / "log", radii, form)
-        found = audit.audit(path, sigma, trials=trials, alpha=alpha, grid=((trials,), (alpha,)))
+        _, found = _read(path, sigma, trials, alpha)
         assert found.off_lattice.size == 0
         assert found.rounding.rows == (radii > 0).sum()
         assert (
             found.rounding.least == found.rounding.expected == found.rounding.tabulated_least == 0
         )
-        assert "above the certified radius: 0 surely" in audit.report(found)
 
 
 @pytest.mark.parametrize("excess", [1e-4, 1e-6, 3e-9])
@@ -364,7 +347,7 @@ def test_full_digits_that_are_overstated_are_found(tmp_path, excess):
     trials, alpha, sigma = 1_000, 0.001, 0.5
     exact = _radii(_counts(trials, 200, seed=3), trials, alpha, sigma)
     path = _write(tmp_path / "log", np.where(exact > 0, exact + excess * sigma, 0.0), ".17")
-    found = audit.audit(path, sigma, trials=trials, grid=((trials,), (alpha,)))
+    _, found = _read(path, sigma, trials, alpha)
     assert found.off_lattice.size + found.rounding.least == (exact > 0).sum()
 
 

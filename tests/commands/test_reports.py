@@ -1,0 +1,335 @@
+"""report, plot and merge: numbers beside those of the library, refusals in one sentence."""
+
+import csv
+import json
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from rs_lib import __main__ as command_line
+from rs_lib.commands.logs import anyone, follows, log
+from rs_lib.commands.plot import curve
+from rs_lib.commands.report import linf
+from rs_lib.statistics import (
+    average_certified_radius,
+    binomial_interval,
+    certified_accuracy,
+    mean_interval,
+    paired,
+)
+
+HEAD = "idx\tlabel\tpredict\tradius\tcorrect\n"
+CLASSES = 10
+
+
+def _rows(seed, images=40, first=0):
+    """Rows of a made log; every image of a seed is the same wherever it stands."""
+    rows = []
+    for image in range(first, first + images):
+        rng = np.random.default_rng((seed, image))
+        label = image % 4
+        predict = int(rng.choice([label, label, label, (label + 1) % 4, -1]))
+        radius = 0.0 if predict < 0 else round(float(rng.uniform(0.01, 1.9)), 4)
+        rows.append(f"{image}\t{label}\t{predict}\t{radius:.4f}\t{int(label == predict)}\n")
+    return rows
+
+
+def _header(images, **changes):
+    return {
+        "command": "certify",
+        "alpha": 0.001,
+        "n0": 100,
+        "n": 1_000,
+        "noise": {"law": "gaussian", "sigma": 0.5, "norm": "l2"},
+        "guarantee": "in exact arithmetic",
+        "seed": 0,
+        "model": {"classes": CLASSES},
+        "data": {"name": "made", "images": images, "shape": [3, 4, 4], "levels": 255},
+        **changes,
+    }
+
+
+def _own(path, images, ids=None, **changes):
+    """Write a log of certify, as its writer does, of counts that are drawn."""
+    header = _header(images, **changes)
+    ids = range(images) if ids is None else ids
+    rule = follows.follow(header)
+    counts = np.array([int(np.random.default_rng((7, i)).integers(500, 1001)) for i in ids])
+    columns = {
+        "idx": np.array(ids),
+        "label": np.array(ids) % 4,
+        "selected": np.array(ids) % 4,
+        "successes": counts,
+    }
+    columns |= rule(columns)
+    pairs = list(zip(columns["idx"].tolist(), columns["label"].tolist(), strict=True))
+    with log.writing(path, log.CERTIFY_COLUMNS, header, pairs, rule) as writer:
+        writer.append(columns, {})
+    return path
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.tsv").write_text(HEAD + "".join(_rows(1)))
+    (tmp_path / "b.tsv").write_text(HEAD + "".join(reversed(_rows(2))))
+    return tmp_path
+
+
+def _run(capsys, *arguments):
+    assert command_line.main(list(map(str, arguments))) == 0
+    return capsys.readouterr().out
+
+
+def test_a_report_states_what_the_library_computes(place, capsys):
+    out = _run(capsys, "report", "a.tsv", "--radii", "0", "0.5", "1", "-o", "t.csv", "--per-class")
+    one = anyone.read(place / "a.tsv")
+    with (place / "t.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    whole = [row for row in rows if not row["class"]]
+    found = {row["radius"]: row for row in whole if row["quantity"] == "certified accuracy"}
+    for radius in (0.0, 0.5, 1.0):
+        row = found[str(radius)]
+        accuracy = certified_accuracy(one.radius, one.correct, radius)
+        low, high = binomial_interval(round(accuracy * 40), 40)
+        assert float(row["value"]) == accuracy
+        assert (float(row["low"]), float(row["high"])) == (low, high)
+        assert re.search(rf"{radius:g} +{accuracy:.3f} ", out)
+    acr = next(row for row in whole if row["quantity"] == "average certified radius")
+    assert float(acr["value"]) == average_certified_radius(one.radius, one.correct)
+    assert (float(acr["low"]), float(acr["high"])) == mean_interval(one.counted)
+    right = next(row for row in whole if row["quantity"] == "correct")
+    # Abstentions count as wrong: they are in the denominator.
+    assert float(right["value"]) == (one.correct & ~one.abstained).sum() / 40
+    of_class = [r for r in rows if r["class"] == "2" and r["quantity"] == "correct"]
+    assert float(of_class[0]["value"]) == one.correct[one.label == 2].mean()
+
+
+def test_two_logs_of_the_same_images_are_compared_image_by_image(place, capsys):
+    out = _run(capsys, "report", "a.tsv", "b.tsv")
+    a, b = anyone.read(place / "a.tsv"), anyone.read(place / "b.tsv")
+    order = [b.images.index(image) for image in a.images]
+    found = paired(a.counted, b.counted[order])
+    assert f"average certified radius {found.difference:+.4f}" in out
+    assert f"standard error {found.error:.4f}" in out
+    only = ((a.counted > 0) & ~(b.counted[order] > 0)).sum()
+    assert re.search(rf"\n +0 +{only} ", out.split("image by image")[1])
+    (place / "c.tsv").write_text(HEAD + "".join(_rows(1, images=39)))
+    assert "image by image" not in _run(capsys, "report", "a.tsv", "c.tsv")
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("dimension", [1, 2, 784, 3072, 150_528])
+def test_the_ball_of_the_largest_norm_lies_inside(norm, dimension):
+    one = anyone.Certified("x", ("0",), *[np.zeros(1)] * 4, norm, dimension, ())
+    for radius in (0.0, 1e-300, 0.1, 0.5, 3.7):
+        inner = linf(one, radius, None)
+        assert inner >= 0
+        power = 2 if norm == "l2" else 1
+        assert Fraction(inner) ** power * dimension <= Fraction(radius) ** power
+        assert inner >= radius / dimension ** (1 / power) * (1 - 1e-14) - 1e-320
+
+
+def test_a_log_of_ours_tells_its_dimension_and_is_recomputed(place, capsys):
+    _own(place / "own.tsv", 12)
+    out = _run(capsys, "report", "own.tsv", "--linf")
+    assert "12 images, radii in l2" in out
+    assert "l-inf" in out
+    assert "all 12 rows were recomputed" in _run(capsys, "audit", "own.tsv")
+    text = (place / "own.tsv").read_text().splitlines()
+    row = text[3].split("\t")
+    row[text[0].split("\t").index("successes")] = "1000"
+    (place / "own.tsv").write_text("\n".join([*text[:3], "\t".join(row), *text[4:]]) + "\n")
+    for command in ("report", "audit"):
+        assert command_line.main([command, "own.tsv"]) == 2
+        assert "is damaged at line 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".md", ".tex", ".csv"])
+def test_tables_hold_every_log(place, capsys, ending):
+    _run(capsys, "report", "a.tsv", "b.tsv", "--names", "first_1", "second|2", "-o", f"t{ending}")
+    text = (place / f"t{ending}").read_text()
+    accuracy = certified_accuracy(*_radii_of(place / "b.tsv"), 0.5)
+    assert f"{accuracy:.3f}" in text or str(accuracy) in text
+    assert ("first\\_1" if ending == ".tex" else "first_1") in text
+    if ending == ".md":
+        lines = text.splitlines()
+        assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+    if ending == ".tex":
+        assert text.count(r"\\") == 3
+
+
+def _radii_of(path):
+    one = anyone.read(path)
+    return one.radius, one.correct
+
+
+def test_parquet_needs_pyarrow_and_says_so(place, capsys):
+    status = command_line.main(["report", "a.tsv", "-o", "t.parquet"])
+    if status:
+        assert "pip install pyarrow" in capsys.readouterr().err
+        assert not (place / "t.parquet").exists()
+    else:
+        assert (place / "t.parquet").stat().st_size > 0
+
+
+@pytest.mark.parametrize("ending", [".svg", ".pdf", ".png"])
+def test_a_plot_is_drawn_and_its_bytes_follow_from_the_logs(place, capsys, ending):
+    made = []
+    for _ in range(2):
+        _run(capsys, "plot", "a.tsv", "b.tsv", "-o", f"p{ending}")
+        made.append((place / f"p{ending}").read_bytes())
+    assert made[0] == made[1]
+    assert len(made[0]) > 3_000
+
+
+def test_a_curve_is_the_certified_accuracy_and_its_interval(place):
+    one = anyone.read(place / "a.tsv")
+    radii, accuracy, low, high = curve(one)
+    np.testing.assert_array_equal(accuracy, certified_accuracy(one.radius, one.correct, radii))
+    assert accuracy[-1] == 0
+    assert (np.diff(radii) > 0).all()
+    assert ((low <= accuracy) & (accuracy <= high)).all()
+    middle = (radii[1:] + radii[:-1]) / 2
+    np.testing.assert_array_equal(certified_accuracy(one.radius, one.correct, middle), accuracy[1:])
+
+
+def test_shards_of_another_program_give_the_log_of_all(place, capsys):
+    for number in range(3):
+        part = _rows(1, images=20, first=10 * number)  # they overlap, and agree
+        (place / f"{number}.tsv").write_text(HEAD + "".join(part))
+    _run(capsys, "merge", "0.tsv", "1.tsv", "2.tsv", "-o", "all.tsv")
+    assert (
+        _run(capsys, "report", "all.tsv").splitlines()[1:]
+        == (_run(capsys, "report", "a.tsv").splitlines()[1:])
+    )
+    assert (place / "all.tsv").read_text() == (place / "a.tsv").read_text()
+
+
+def test_shards_of_ours_give_the_bytes_of_one_run(place, capsys):
+    _own(place / "whole.tsv", 12)
+    for number in range(3):
+        _own(place / f"s{number}.tsv", 12, ids=range(number, 12, 3), shard=f"{number}/3")
+    _run(capsys, "merge", "s0.tsv", "s1.tsv", "s2.tsv", "--out", "all.tsv")
+    for ending in (".tsv", ".json"):
+        assert (place / f"all{ending}").read_bytes() == (place / f"whole{ending}").read_bytes()
+    for given, told in (
+        (("s0.tsv", "s1.tsv"), "logs hold 8 of the 12 images"),
+        (("s0.tsv", "a.tsv"), "a.tsv has no settings beside it"),
+    ):
+        assert command_line.main(["merge", *given, "--out", "other.tsv"]) == 2
+        assert told in capsys.readouterr().err
+        assert not (place / "other.tsv").exists()
+    _own(place / "seeded.tsv", 12, seed=1)
+    assert command_line.main(["merge", "s0.tsv", "seeded.tsv", "--out", "other.tsv"]) == 2
+    assert "seed is 1 in the log and 0 now" in capsys.readouterr().err
+
+
+BAD_LOGS = {
+    "none": None,
+    "empty": "",
+    "blank": "\n\n",
+    "names alone": HEAD,
+    "prose": "To be, or not to be\n",
+    "json": json.dumps({"radius": [1, 2]}),
+    "no radius": "idx\tlabel\tpredict\tcorrect\n0\t1\t1\t1\n",
+    "no flag": "idx\tradius\n0\t0.5\n",
+    "two radii": "idx\tradius\tradius\tcorrect\n0\t0.5\t0.5\t1\n",
+    "no row that is one": HEAD + "0\t1\t1\tx\t1\n",
+    "contradictory": HEAD + "0\t1\t1\t0.5\t0\n",
+    "two runs": HEAD + "".join(_rows(1)) + HEAD + "".join(_rows(2)),
+    "bytes": b"\x00\x01\x02" * 50,
+    "a picture": b"\x89PNG\r\n\x1a\n\x00\x00",
+    "packed": b"\x1f\x8b\x08\x00\x00\x00",
+    "half of UTF-16": b"\xff\xfe\x00",
+    "numbers": "1 2 3\n4 5 6\n",
+    "a folder": "folder",
+    "a radius beyond all": HEAD + "0\t1\t1\t1e999\t1\n",
+}
+COMMANDS = {
+    "audit": ("audit", "bad.tsv", "--sigma", "0.5"),
+    "report": ("report", "bad.tsv", "-o", "out.csv"),
+    "report, second": ("report", "a.tsv", "bad.tsv", "-o", "out.csv"),
+    "plot": ("plot", "bad.tsv", "-o", "out.svg"),
+    "merge": ("merge", "a.tsv", "bad.tsv", "-o", "out.tsv"),
+}
+
+
+def _require_refused(capsys, place, arguments, before):
+    assert command_line.main(list(arguments)) == 2
+    caught = capsys.readouterr()
+    assert caught.err.startswith("rs_lib: ")
+    assert caught.err.count("\n") == 1
+    assert "Traceback" not in caught.err
+    assert set(place.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("kind", BAD_LOGS)
+def test_a_bad_log_is_one_sentence_and_leaves_nothing(place, capsys, command, kind):
+    content = BAD_LOGS[kind]
+    path = place / "bad.tsv"
+    if kind == "a folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    _require_refused(capsys, place, COMMANDS[command], set(place.iterdir()))
+
+
+BAD_ARGUMENTS = [
+    ("audit", "a.tsv"),
+    ("audit", "a.tsv", "--sigma", "0"),
+    ("audit", "a.tsv", "--sigma", "-1"),
+    ("audit", "a.tsv", "--sigma", "nan"),
+    ("audit", "a.tsv", "--sigma", "1e300"),
+    ("audit", "a.tsv", "--sigma", "0.5", "--step", "0"),
+    ("audit", "a.tsv", "--sigma", "0.5", "--step", "nan"),
+    ("audit", "a.tsv", "--sigma", "0.5", "--step", "1e-9"),
+    ("audit", "a.tsv", "--sigma", "0.5", "--n", "0"),
+    ("audit", "a.tsv", "--sigma", "0.5", "--alpha", "0"),
+    ("audit", "a.tsv", "--sigma", "0.5", "--alpha", "1"),
+    ("audit", "own.tsv", "--n", "7"),
+    ("audit", "own.tsv", "--sigma", "7"),
+    ("audit", "own.tsv", "--alpha", "0.1"),
+    ("audit", "own.tsv", "--step", "-1"),
+    ("report", "a.tsv", "--radii", "-1"),
+    ("report", "a.tsv", "--radii", "nan"),
+    ("report", "a.tsv", "--radii", "inf"),
+    ("report", "a.tsv", "--step", "0"),
+    ("report", "a.tsv", "--step", "-0.5"),
+    ("report", "a.tsv", "--step", "nan"),
+    ("report", "a.tsv", "--step", "1e-9"),
+    ("report", "a.tsv", "--names", "x", "y"),
+    ("report", "a.tsv", "b.tsv", "--names", "x", "x"),
+    ("report", "a.tsv", "a.tsv"),
+    ("report", "a.tsv", "--linf"),
+    ("report", "a.tsv", "--dimension", "5"),
+    ("report", "a.tsv", "--linf", "--dimension", "0"),
+    ("report", "a.tsv", "--linf", "--dimension", "-3"),
+    ("report", "a.tsv", "-o", "t.xlsx"),
+    ("report", "a.tsv", "-o", "t"),
+    ("report", "a.tsv", "-o", "a.tsv/t.csv"),
+    ("plot", "a.tsv", "-o", "p.jpg"),
+    ("plot", "a.tsv", "-o", "p"),
+    ("plot", *["a.tsv"] * 7, "-o", "p.svg"),
+    ("plot", "a.tsv", "a.tsv", "-o", "p.svg"),
+    ("plot", "a.tsv", "-o", "a.tsv/p.svg"),
+    ("merge", "a.tsv", "-o", "m.tsv"),
+    ("merge", "a.tsv", "b.tsv", "-o", "m.tsv"),
+    ("merge", "a.tsv", "b.tsv", "-o", "m.csv"),
+    ("merge", "a.tsv", "b.tsv", "-o", "a.tsv"),
+    ("merge", "a.tsv", "own.tsv", "-o", "m.tsv"),
+    ("merge", "a.tsv", "words.tsv", "-o", "m.tsv"),
+    ("merge", "a.tsv", "nameless.tsv", "-o", "m.tsv"),
+    ("merge", "a.tsv", "a.tsv", "-o", "a.tsv/m.tsv"),
+]
+
+
+@pytest.mark.parametrize("arguments", BAD_ARGUMENTS, ids=" ".join)
+def test_a_bad_argument_is_one_sentence_and_leaves_nothing(place, capsys, arguments):
+    _own(place / "own.tsv", 6)
+    (place / "words.tsv").write_text("idx,label,predict,radius\n0,cat,cat,0.5\n")
+    (place / "nameless.tsv").write_text("radius,correct\n0.5,1\n")
+    _require_refused(capsys, place, arguments, set(place.iterdir()))
