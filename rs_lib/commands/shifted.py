@@ -49,7 +49,7 @@ def table(radii: FloatArray, step: float, chosen: Sequence[int | float]) -> str:
     """
     # As fractions: 0.652 shall not become 0.6519 by being rounded down twice.
     exact = _exactly(radii)
-    at = _exactly(np.arange(int(radii.max() / step) + 1) * step)
+    at = _exactly(np.asarray(np.arange(int(radii.max() / step) + 1) * step, dtype=np.float64))
     columns = [wasserstein.curve(exact, at, order) for order in chosen]
     heads = [f"W_{'inf' if order == math.inf else f'{order:g}'}" for order in chosen]
     lines = ["  budget  " + "  ".join(f"{head:>8}" for head in heads)]
