@@ -598,7 +598,7 @@ def test_the_audit_says_what_a_moving_law_leaves(tmp_path, capsys):
         (["--n", "20000000"], "n is 20000000: give whole numbers of at most 10000000"),
         (
             ["--noise", "laplace", "--runner-up"],
-            "noise is rounded-laplace, whose certificate uses one class only",
+            "noise is laplace, whose certificate uses one class only",
         ),
         (["--rule", "union"], "rule is union: --n does not use it, leave it out"),
         (["--max-samples", "99"], "max-samples is 99: --n does not use it, leave it out"),
