@@ -45,9 +45,13 @@ def _pulls(points: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _excess(points: Tensor, place: Tensor) -> float:
-    """Return by how much the pulls at one of the points exceed what the points there can hold."""
+    """Return by how much the pulls at one of the points exceed what the points there can hold.
+
+    Points that differ from it by rounding alone are there.
+    """
     units, distances = _pulls(points, place)
-    return float(torch.linalg.vector_norm(units.sum(dim=0))) - int((distances == 0).sum())
+    away = distances > _ROUNDING * torch.linalg.vector_norm(place)
+    return float(torch.linalg.vector_norm(units[away].sum(dim=0))) - int((~away).sum())
 
 
 def _between(points: Tensor) -> Tensor:
@@ -65,7 +69,10 @@ def _between(points: Tensor) -> Tensor:
         # Weiszfeld's step, shortened where points lie here (Vardi and Zhang 2000).
         step = total / weights.sum() * max(0.0, 1 - int(here.sum()) / force)
         if not here.any():
-            step = _shortened(points, place, _newton(units, weights, total), force, step)
+            newton = _newton(units, weights, total)
+            # Where points are nearly on a line it may see nothing of the way along that line.
+            if float(newton.norm()) > float(step.norm()):
+                step = _shortened(points, place, newton, force, step)
         if float(step.norm()) <= _ROUNDING * float(place.norm()):
             return place
         place = place + step

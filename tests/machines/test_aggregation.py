@@ -242,3 +242,13 @@ def test_the_geometric_median_is_found_at_every_scale():
             vectors[one] = twin
         vectors += 10 ** draw.uniform(-3, 6) * draw.normal(size=d)
         assert aggregation.geometric_median(vectors, 1).isfinite().all()
+
+
+def test_the_geometric_median_sees_four_twins_on_a_line():
+    """Four of seven points differ by rounding, all lie nearly on a line: found by the search."""
+    vectors = np.array(
+        [[0.1855, 0.0038], [0.2143, 0.0045], [0.2101, 0.0044]] + 4 * [[0.9431, 0.02]]
+    )
+    vectors[3:5, 1] += [1e-17, 4e-17]
+    found = aggregation.geometric_median(vectors, 2).numpy()
+    assert found == pytest.approx(vectors[3], abs=1e-12)
