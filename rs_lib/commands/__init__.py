@@ -1,1 +1,1 @@
-"""The commands of `python -m rs_lib`: certify, predict, those that read logs, and those of the experiments."""
+"""The commands: certify, predict, those that read logs, and those of the experiments."""
