@@ -62,6 +62,12 @@ def add_to(commands: Any) -> None:
         "guard against patches (default: noise)",
     )
     shared.add_shared(parser)
+    parser.add_argument(
+        "--shard",
+        type=shared.shard,
+        metavar="I/N",
+        help="certify every N-th of the images, from the I-th on; `merge` makes the log of all",
+    )
     patches.add_options(parser)
     # None tells whether they were given; `settle` fills them in.
     parser.set_defaults(views=None, theta=None, method=None)
@@ -117,9 +123,8 @@ def _execute(options: argparse.Namespace) -> None:
         session.Session(
             options,
             ranks,
-            task.chosen,
+            *session.sharded(options, task.chosen, settings),
             columns=log.CERTIFY_COLUMNS,
-            settings=settings,
             per_image=plan.n0 + plan.n if isinstance(plan, FixedSamples) else None,
             continuous=options.continuous,
         ).run(partial(_answer, certifier))
