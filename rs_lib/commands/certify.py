@@ -67,6 +67,12 @@ def add_to(commands: Any) -> None:
         "guard against patches (default: noise)",
     )
     shared.add_shared(parser)
+    parser.add_argument(
+        "--shard",
+        type=shared.shard,
+        metavar="I/N",
+        help="certify every N-th of the images, from the I-th on; `merge` makes the log of all",
+    )
     patches.add_options(parser)
     soft.add_options(parser)
     # None tells whether they were given; `settle` fills them in.
@@ -142,9 +148,8 @@ def _execute(options: argparse.Namespace) -> None:
         session.Session(
             options,
             ranks,
-            task.chosen,
+            *session.sharded(options, task.chosen, settings),
             columns=columns,
-            settings=settings,
             per_image=plan.n0 + plan.n if isinstance(plan, FixedSamples) else None,
             continuous=options.continuous,
             before=partial(

@@ -33,6 +33,17 @@ def assignment(text: str) -> tuple[str, object]:
         ) from error
 
 
+def shard(text: str) -> tuple[int, int]:
+    """Return i and N of "i/N", 1 to N."""
+    first, _, second = text.partition("/")
+    if not (first.isascii() and first.isdigit() and second.isascii() and second.isdigit()):
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no shard: write I/N, such as 2/4")
+    number, count = int(first[:9]), int(second[:9])
+    if not 1 <= number <= count:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no shard: number them from 1 to N")
+    return number, count
+
+
 def place(text: str) -> Path:
     """Return the path `text`, which the system must be able to look up."""
     if not text or "\0" in text:

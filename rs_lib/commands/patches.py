@@ -57,9 +57,8 @@ def execute(options: argparse.Namespace) -> None:
         session.Session(
             options,
             ranks,
-            chosen,
+            *session.sharded(options, chosen, settings),
             columns=COLUMNS,
-            settings=settings,
             per_image=model.positions,
             continuous=True,
             each=100,

@@ -1,5 +1,6 @@
 """The images that a command line names."""
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,15 @@ class Selection:
         for array in (self.images.numpy(), self.labels, self.ids):
             total.update(np.ascontiguousarray(array).tobytes())
         return total.hexdigest()
+
+    def every(self, count: int, start: int) -> "Selection":
+        """Return every `count`-th of the images, from the one at `start` on."""
+        return dataclasses.replace(
+            self,
+            images=self.images[start::count],
+            labels=self.labels[start::count],
+            ids=self.ids[start::count],
+        )
 
     def pixels(self, rows: IntArray, *, continuous: bool) -> Tensor:
         """Return the images at `rows`, as uint8, or as float32 in [0, 1] if `continuous`."""

@@ -192,6 +192,23 @@ def described_data(options: argparse.Namespace, chosen: selection.Selection) -> 
     }
 
 
+def sharded(
+    options: argparse.Namespace, chosen: selection.Selection, settings: dict[str, Any]
+) -> tuple[selection.Selection, dict[str, Any]]:
+    """Return the images of the shard that the options name, and the settings of its log.
+
+    Without a shard all images and settings are returned. Raises ValueError for an empty shard.
+    """
+    if options.shard is None:
+        return chosen, settings
+    number, count = options.shard
+    if number > len(chosen.ids):
+        raise ValueError(
+            f"shard is {number}/{count}, but there are {len(chosen.ids)} images: give fewer shards"
+        )
+    return chosen.every(count, number - 1), {**settings, "shard": f"{number}/{count}"}
+
+
 def versions() -> dict[str, str]:
     """Return the versions on which a log's numbers may depend."""
     return machine.versions("rs_lib", "torch", "numpy", "scipy")
@@ -212,9 +229,9 @@ class Session:
         options: argparse.Namespace,
         ranks: Ranks,
         chosen: selection.Selection,
+        settings: dict[str, Any],
         *,
         columns: Sequence[str],
-        settings: dict[str, Any],
         per_image: int | None,
         continuous: bool,
         each: int | None = None,

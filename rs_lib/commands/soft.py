@@ -106,6 +106,12 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, s
             f"noise is {options.noise}: --soft with --n certifies under gaussian noise; give "
             "--radii or --step for other noise"
         )
+    if options.shard is not None:
+        number, count = options.shard
+        raise ValueError(
+            f"shard is {number}/{count}: the histograms of --soft with --n are not merged; let "
+            "torchrun share the images"
+        )
     shared.require_scale(options.scale)
     samples = FixedSamples(options.n, options.n0)
     distances = distances_of(options)

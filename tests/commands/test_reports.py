@@ -333,3 +333,40 @@ def test_a_bad_argument_is_one_sentence_and_leaves_nothing(place, capsys, argume
     (place / "words.tsv").write_text("idx,label,predict,radius\n0,cat,cat,0.5\n")
     (place / "nameless.tsv").write_text("radius,correct\n0.5,1\n")
     _require_refused(capsys, place, arguments, set(place.iterdir()))
+
+
+NETWORK = """
+import torch
+
+
+def net():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+"""
+
+
+def test_shards_that_certify_made_give_the_log_of_one_run(place, capsys):
+    (place / "network_of_reports.py").write_text(NETWORK)
+    certify = ["certify", "--model", "network_of_reports:net", "--data", "digits", "--n", "200"]
+    certify += ["--max-images", "11", "--scale", "0.5"]
+    _run(capsys, *certify, "--out", "whole.tsv")
+    for number in (1, 2, 3):
+        out = _run(capsys, *certify, "--shard", f"{number}/3", "--out", f"s{number}.tsv")
+        assert out.startswith(f"{(11 - number) // 3 + 1} images of digits")
+    _run(capsys, "merge", "s3.tsv", "s1.tsv", "s2.tsv", "-o", "all.tsv")
+    for ending in (".tsv", ".json"):
+        assert (place / f"all{ending}").read_bytes() == (place / f"whole{ending}").read_bytes()
+    # A shard is gone on with as a shard, and as nothing else.
+    assert command_line.main([*certify, "--out", "s1.tsv"]) == 2
+    assert 'shard is "1/3" in the log and absent now' in capsys.readouterr().err
+    assert command_line.main([*certify, "--shard", "12/12", "--out", "none.tsv"]) == 2
+    assert "there are 11 images: give fewer shards" in capsys.readouterr().err
+    assert not (place / "none.tsv").exists()
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/0", "/", "a/b", "-1/3", "1/3/5", "1.0/3"])
+def test_a_shard_that_is_none_is_refused(place, capsys, text):
+    with pytest.raises(SystemExit) as stop:
+        command_line.main(["certify", f"--shard={text}"])
+    assert stop.value.code == 2
+    assert "is no shard" in capsys.readouterr().err
