@@ -56,9 +56,9 @@ def settle(options: argparse.Namespace) -> None:
     argument of the model that was given twice.
     """
     assigned("arguments", options.arguments)
-    if options.out is None:
-        options.out = Path(f"{options.command}.tsv")
     known = vars(options)
+    if "out" in known and options.out is None:
+        options.out = Path(f"{options.command}.tsv")
     unread = _unread(options)
     given = [name for name in unread if known.get(name) is not None]
     if given:
