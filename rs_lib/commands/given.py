@@ -29,7 +29,7 @@ _OF_LAWS = {
     for name, law in LAWS.items()
 }
 _OF_ANY_LAW = list(dict.fromkeys(option for options in _OF_LAWS.values() for option in options))
-_BEFORE = ("mean", "std", "resize", "crop")
+_BEFORE = ("denoiser", "denoiser_weights", "mean", "std", "resize", "crop")
 _NOISE = ("noise", *_OF_ANY_LAW, "alpha", "seed", "compile", *_SAMPLES, *_BEFORE)
 _SEQUENTIAL = ("max_samples", "rule")
 

@@ -100,6 +100,15 @@ def _add_classifier(group: argparse._ArgumentGroup) -> None:
         "without what wrappers put before its names; code in it is not run (default: as the "
         "function returns the model)",
     )
+    group.add_argument(
+        "--denoiser",
+        metavar="MODULE:FUNCTION",
+        help="a function that returns a network of images, which goes before the classifier: it "
+        "sees the noisy image (denoised smoothing, Salman et al. 2020)",
+    )
+    group.add_argument(
+        "--denoiser-weights", type=place, metavar="FILE", help="its weights, as for --weights"
+    )
     for name, told in (
         ("mean", "what the network's images were normalised by, one number for each channel"),
         ("std", "standard deviations beside --mean; noise is added before, in units of [0, 1]"),
