@@ -57,6 +57,13 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     _add_run(parser.add_argument_group("run"))
 
 
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the classifier, the images and the noise of a training."""
+    _add_classifier(parser.add_argument_group("classifier"))
+    _add_images(parser.add_argument_group("images"))
+    _add_noise(parser.add_argument_group("noise"))
+
+
 def add_n(group: argparse._ActionsContainer, told: str, *, required: bool) -> None:
     """Add the fixed number of samples, under two names."""
     group.add_argument(
