@@ -8,6 +8,7 @@ from pathlib import Path
 COMMANDS = {
     "certify": ("certify", "certify a classifier's answers: a radius for each image"),
     "predict": ("predict", "ask a smoothed classifier for its answers, without radii"),
+    "train": ("train", "train a network under the noise that it is to be certified with"),
     "rescore": ("rescore", "ask the log of `certify --soft` for other levels and radii"),
     "audit": ("audit", "check a published log of certificates against what its authors state"),
     "report": ("report", "tables of one or several logs, and their comparison image by image"),

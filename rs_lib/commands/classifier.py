@@ -136,6 +136,27 @@ def load(
     return model.float().eval()
 
 
+@torch.inference_mode()
+def denoised(
+    model: nn.Module, target: str, weights: Path | None, shape: tuple[int, ...]
+) -> nn.Module:
+    """Return `model` behind the denoiser that `target`, MODULE:FUNCTION, makes.
+
+    It maps noisy images of `shape` [C, H, W] to images of the same shape (Salman et al. 2020).
+    Raises ValueError for one that does not, and as `load` does.
+    """
+    try:
+        denoiser = load(target, {}, weights)
+    except ValueError as error:
+        raise ValueError(f"denoiser: {error}") from error
+    image = tensor_of(_answer(denoiser, shape))
+    if not isinstance(image, Tensor) or tuple(image.shape) != (1, *shape):
+        raise ValueError(
+            f"denoiser gives {_described(image)} for one image: it should give {[1, *shape]}"
+        )
+    return nn.Sequential(denoiser, model).eval()
+
+
 def _tell(line: str) -> None:
     """Print a line to stderr, once for all processes."""
     if os.environ.get("RANK", "0") == "0":

@@ -36,7 +36,7 @@ _OF_LAWS = {
     for name, law in LAWS.items()
 }
 _OF_ANY_LAW = list(dict.fromkeys(option for options in _OF_LAWS.values() for option in options))
-_BEFORE = ("mean", "std", "resize", "crop")
+_BEFORE = ("denoiser", "denoiser_weights", "mean", "std", "resize", "crop")
 _NOISE = (
     *("noise", *_OF_ANY_LAW, "alpha", "seed", "compile", "health"),
     *(*_SAMPLES, "soft", *_SOFT, *_BEFORE),
@@ -66,9 +66,9 @@ def settle(options: argparse.Namespace) -> None:
     argument of the model that was given twice.
     """
     assigned("arguments", options.arguments)
-    if options.out is None:
-        options.out = Path(f"{options.command}.tsv")
     known = vars(options)
+    if "out" in known and options.out is None:
+        options.out = Path(f"{options.command}.tsv")
     unread = _unread(options)
     given = [name for name in unread if known.get(name) is not None]
     if given:

@@ -36,13 +36,13 @@ LABELS = ("label", "labels", "class", "target", "y")
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """Rows as they were found: `images` [M, ...]; `labels` [M] of any type, None without them.
+    """Rows as they were found: `images` [M, ...]; `labels` [M], class numbers, None without them.
 
     `ids` [M] are their positions in the whole.
     """
 
     images: Array
-    labels: Array | None
+    labels: IntArray | None
     ids: IntArray
 
 
@@ -76,9 +76,7 @@ def load(name: str, wanted: Wanted) -> Loaded:
         raise ValueError(
             f"data in {path} cannot be read ({told(error)}): give a whole file of that kind"
         ) from error
-    _require_labels(name, images, labels, wanted)
-    ids = wanted.pick(len(images))
-    return Loaded(images[ids], None if labels is None else labels[ids], ids)
+    return _picked(name, images, labels, wanted)
 
 
 class _RefusedError(ValueError):
@@ -100,6 +98,14 @@ def _require_labels(name: str, images: Array, labels: Array | None, wanted: Want
         raise ValueError(
             f"labels in {name} have shape {labels.shape}: give one for each of {len(images)} images"
         )
+
+
+def _picked(name: str, images: Array, labels: Array | None, wanted: Wanted) -> Loaded:
+    """Return the rows that are wanted; all labels are looked at."""
+    _require_labels(name, images, labels, wanted)
+    numbers = None if labels is None else class_numbers(name, labels)
+    ids = wanted.pick(len(images))
+    return Loaded(images[ids], None if numbers is None else numbers[ids], ids)
 
 
 def _of_npz(path: Path, wanted: Wanted) -> tuple[Array, Array | None]:
@@ -213,9 +219,7 @@ def _of_function(name: str, wanted: Wanted) -> Loaded:
         )
     if isinstance(made, tuple | list) and len(made) == 2 and hasattr(made[0], "shape"):
         images, labels = (_as_array(part) for part in made)
-        _require_labels(name, images, labels, wanted)
-        ids = wanted.pick(len(images))
-        return Loaded(images[ids], labels[ids] if wanted.labelled else None, ids)
+        return _picked(name, images, labels if wanted.labelled else None, wanted)
     if not (hasattr(made, "__getitem__") and hasattr(made, "__len__")) or not len(made):
         raise ValueError(
             f"data is {name!r}: it gives a {type(made).__name__}, give a torch Dataset with a "
@@ -232,7 +236,8 @@ def _of_function(name: str, wanted: Wanted) -> Loaded:
     if wanted.labelled and any(label is None for label in given):
         raise ValueError(f"data is {name!r}: its items have no labels, give some or --unlabelled")
     found = np.array([_as_array(label) for label in given]) if wanted.labelled else None
-    return Loaded(np.stack([image for image, _ in items]), found, ids)
+    numbers = None if found is None else class_numbers(name, found)
+    return Loaded(np.stack([image for image, _ in items]), numbers, ids)
 
 
 def _item(item: Any) -> tuple[Array, Any]:

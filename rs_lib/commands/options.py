@@ -68,6 +68,13 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     _add_run(parser.add_argument_group("run"))
 
 
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the classifier, the images and the noise of a training."""
+    _add_classifier(parser.add_argument_group("classifier"))
+    _add_images(parser.add_argument_group("images"))
+    _add_noise(parser.add_argument_group("noise"))
+
+
 def add_n(group: argparse._ActionsContainer, told: str, *, required: bool) -> None:
     """Add the fixed number of samples, under two names."""
     group.add_argument(
@@ -110,6 +117,15 @@ def _add_classifier(group: argparse._ArgumentGroup) -> None:
         help="a state dict that torch.save or safetensors wrote, bare or in a checkpoint, with or "
         "without what wrappers put before its names; code in it is not run (default: as the "
         "function returns the model)",
+    )
+    group.add_argument(
+        "--denoiser",
+        metavar="MODULE:FUNCTION",
+        help="a function that returns a network of images, which goes before the classifier: it "
+        "sees the noisy image (denoised smoothing, Salman et al. 2020)",
+    )
+    group.add_argument(
+        "--denoiser-weights", type=place, metavar="FILE", help="its weights, as for --weights"
     )
     for name, told in (
         ("mean", "what the network's images were normalised by, one number for each channel"),

@@ -140,7 +140,7 @@ def _of_rows(name: str, found: loaders.Loaded, form: Form) -> Selection:
         images, levels = _of_floats(name, kind, images, form)
     labels: IntArray = np.full(len(images), UNLABELLED, dtype=np.int64)
     if found.labels is not None and form.labelled:
-        labels = loaders.class_numbers(name, found.labels)
+        labels = found.labels
     return Selection(
         Path(name).name,
         torch.from_numpy(np.ascontiguousarray(images)),

@@ -46,17 +46,27 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> Task:
     chosen, device = images_and_device(options, ranks)
     noise = _noise(options, chosen)
     seen = noise.seen(tuple(chosen.images.shape[1:]))
+    model = _smoothed(options, seen, is_table=chosen.is_table)
+    classes = classifier.classes_of(model, seen, binary=True)
+    require_labels(chosen, classes)
+    return Task(model, chosen, noise, classes, device)
+
+
+def _smoothed(options: argparse.Namespace, seen: tuple[int, ...], *, is_table: bool) -> nn.Module:
+    """Return the whole function that is smoothed: denoiser, preprocessing, classifier."""
     steps = shared.preprocessing(options, seen)
     model = classifier.load(
         options.model, dict(options.arguments), options.weights, options.fingerprint
     )
-    if chosen.is_table:
+    if is_table:
         model = nn.Sequential(nn.Flatten(), model).eval()  # features are rows [N, d] to the model
     if not steps.is_nothing:
         model = Preprocessed(model, steps)
-    classes = classifier.classes_of(model, seen, binary=True)
-    require_labels(chosen, classes)
-    return Task(model, chosen, noise, classes, device)
+    if options.denoiser is None:
+        if options.denoiser_weights is not None:
+            raise ValueError("denoiser-weights is given without --denoiser: give both or none")
+        return model
+    return classifier.denoised(model, options.denoiser, options.denoiser_weights, seen)
 
 
 def executed(options: argparse.Namespace, task: Task) -> Executed:
@@ -167,11 +177,14 @@ def described_model(
     options: argparse.Namespace, model: nn.Module, logits: str, classes: int
 ) -> dict[str, Any]:
     """Return what the header says of the model; `logits` is the digest of a probe's."""
-    steps = model.steps.settings() if isinstance(model, Preprocessed) else {}
+    steps = next(
+        (part.steps.settings() for part in model.modules() if isinstance(part, Preprocessed)), {}
+    )
     return {
         "function": options.model,
         "arguments": {name: repr(value) for name, value in options.arguments},
         **({"fingerprint": options.fingerprint} if options.fingerprint else {}),
+        **({"denoiser": options.denoiser} if options.denoiser else {}),
         **({"preprocessing": steps} if steps else {}),
         "sha256": classifier.digest(model),
         "logits": logits,

@@ -142,7 +142,7 @@ class Unruly:
             raise SystemExit(0)
         if self.way == "stumbles":
             return {}[logits.shape]
-        return {"logits": logits}
+        return {"scores": logits}
 
 
 class UnrulyClassifier(Unruly, Classifier):
@@ -682,9 +682,10 @@ def test_a_model_that_fails_at_any_call_is_an_error_in_one_sentence(
         run = [command, *BASE, "--n", "500", "--model", "means:unruly", "--chunk", "1"]
     run += ["--out", "run.tsv", "--arguments", f"way={way}", f"at={at}"]
     assert command_line.main(run) == 2
-    error = capsys.readouterr().err
+    *before, error = capsys.readouterr().err.splitlines()
     assert error.startswith("rs_lib: ")
-    assert error.count("\n") == 1
+    # What is told before the run, where the model failed later.
+    assert all(line.startswith(("before the run: ", "  ")) for line in before)
 
 
 @pytest.mark.parametrize("model", ["leaves:anything", "means:leaves", "sys:exit"])
