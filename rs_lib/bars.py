@@ -1,6 +1,7 @@
 """Progress bars: those of tqdm, and none on a machine that lacks it."""
 
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -40,4 +41,4 @@ class Silent:
 
 bar: Any = Silent
 if find_spec("tqdm"):
-    pass
+    bar = import_module("tqdm").tqdm
