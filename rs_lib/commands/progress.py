@@ -1,5 +1,6 @@
-"""The progress bar of a certification: images, samples, samples per second, time left."""
+"""The progress of a certification: images, samples, samples per second, time left."""
 
+import sys
 import time
 from types import TracebackType
 
@@ -9,8 +10,13 @@ _UNITS = ("", "k", "M", "G", "T")
 _SHAPE = "{desc} |{bar}| {elapsed} gone, {remaining} left"
 
 
+EVERY = 30.0
+"""Seconds between two lines where there is no terminal."""
+
+
 class Progress:
-    """A bar on stderr, shown on a terminal only, that advances within a chunk of images.
+    """A bar on stderr that advances within a chunk of images; where that is no terminal, a line
+    every half minute.
 
     `images` in all, `done` of them before this run; `per_image`: the samples of an image
     where they are fixed, else None. Of `world` processes only one draws; between two chunks
@@ -27,7 +33,9 @@ class Progress:
         self._world = world
         self._done, self._samples = done, 0
         self._new_decided, self._new_samples = 0, 0
-        self._start = time.monotonic()
+        self._start = self._told = time.monotonic()
+        self._first = float(done)
+        self._lines = shown and not sys.stderr.isatty()
         self._bar = bars.bar(
             total=images,
             initial=done,
@@ -71,13 +79,26 @@ class Progress:
         if self._per_image is not None:
             # All images of a chunk end together, but the samples say how far they are.
             advance = min(self._done + self._new_samples / self._per_image, float(self._images))
-        rate = samples / max(time.monotonic() - self._start, 1e-9)
-        self._bar.set_description_str(
+        now = time.monotonic()
+        rate = samples / max(now - self._start, 1e-9)
+        told = (
             f"{self._name} {decided}/{self._images} images, {_short(samples)} samples, "
-            f"{_short(rate)}/s",
-            refresh=False,
+            f"{_short(rate)}/s"
         )
+        self._bar.set_description_str(told, refresh=False)
         self._bar.update(max(advance - self._bar.n, 0))
+        if self._lines and now - self._told >= EVERY:
+            self._told = now
+            left = self._left(now, advance)
+            print(f"{told}, {left} left", file=sys.stderr, flush=True)
+
+    def _left(self, now: float, advance: float) -> str:
+        """Return the time that is left at the speed of this run so far, in words."""
+        made = advance - self._first
+        if made <= 0:
+            return "unknown time"
+        seconds = round((now - self._start) / made * (self._images - advance))
+        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 def _short(count: float) -> str:

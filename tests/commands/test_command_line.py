@@ -843,7 +843,6 @@ def test_a_step_means_its_multiples_as_decimals(place):
         (["certify", *BASE, "--n", "5", "--step", "1"], "not allowed with argument"),
         (["predict", *BASE, "--out", "run.tsv"], "--n/--samples"),
         (["certify", *FIXED[1:], "--noise", "pink"], "invalid choice: 'pink'"),
-        (["audit", "run.tsv"], "--sigma"),
     ],
 )
 def test_an_incomplete_command_is_told_by_the_parser(capsys, arguments, told):
