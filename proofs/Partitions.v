@@ -1,5 +1,5 @@
 (* Votes of parts that do not know each other: partitions of the training data, workers, groups of workers.
-   Book: thm-fw-votes, thm-fw-groups. *)
+   Book: thm-fw-votes, prop-fw-groups. *)
 From mathcomp Require Import all_ssreflect zify.
 From Formal Require Import Bands Votes.
 Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
@@ -15,7 +15,8 @@ Definition answers vote := ans K (cast vote).
 Definition differ vote vote' := [set q | vote q != vote' q].
 
 (** Let each part vote for one class, and let at most f parts change their votes. If c leads every class by
-    2 f votes, and by one more where that class has the smaller index, then c stays the answer. *)
+    2 f votes, and by one more where that class has the smaller index, then c stays the answer.
+    Book: thm-fw-votes. *)
 Theorem parts_sound f vote vote' c : c < K -> #|differ vote vote'| <= f ->
   (forall k, k < K -> k != c -> count (cast vote) k + (k < c) + 2 * f <= count (cast vote) c) ->
   answers vote' = c.
@@ -28,7 +29,8 @@ Lemma count_cast vote k : count (cast vote) k = #|[set q | vote q == k]|.
 Proof. by rewrite -sum1_card [RHS]big_mkcond; apply: eq_bigr => q _; rewrite inE /cast; case: (_ == _). Qed.
 
 (** Whatever the votes are, if c leads some class by less than that, some votes that differ in at most f
-    parts have an answer other than c. *)
+    parts have an answer other than c.
+    Book: thm-fw-votes. *)
 Theorem parts_tight f vote c k : 0 < #|Q| -> (forall q, vote q < K) -> c < K -> k < K -> k != c ->
   count (cast vote) c < count (cast vote) k + (k < c) + 2 * f ->
   exists2 vote', #|differ vote vote'| <= f & answers vote' != c.
@@ -78,7 +80,8 @@ Definition of_parts data q := vote q (own data q).
 
 (** Any learners, each of which sees one part of the training samples: if c leads every class by 2 f votes,
     and by one more where that class has the smaller index, then the answer is c for all training samples
-    that differ in at most f. *)
+    that differ in at most f.
+    Book: thm-fw-votes. *)
 Theorem samples_certificate f (data data' : I -> sample) c : c < K ->
   #|[set i | data i != data' i]| <= f ->
   (forall k, k < K -> k != c ->
@@ -122,7 +125,8 @@ Qed.
 
 (** Any model of each group of m of n workers: if c leads every class by twice the number
     C(n, m) - C(n - f, m) of groups that f workers belong to, and by one more where that class has the
-    smaller index, then the answer is c whatever at most f workers send. *)
+    smaller index, then the answer is c whatever at most f workers send.
+    Book: prop-fw-groups. *)
 Theorem groups_certificate f (said said' : 'I_n -> message) c : c < K ->
   #|[set w | said w != said' w]| <= f ->
   (forall k, k < K -> k != c ->
@@ -138,7 +142,8 @@ by rewrite card_touched /touched leq_sub2l // leq_bin2l // leq_sub2l.
 Qed.
 
 (** No votes of groups meet that condition, with a second class to be led, once f workers touch more than
-    half of the groups. *)
+    half of the groups.
+    Book: prop-fw-groups. *)
 Theorem groups_limit f (said : 'I_n -> message) c k : 'C(n, m) < 2 * touched f ->
   count (of_groups said) c < count (of_groups said) k + (k < c) + 2 * touched f.
 Proof.

@@ -128,9 +128,9 @@ def walls(data: pd.DataFrame) -> Figure:
             index = every.index(name)
             look = style.points(index) | {"alpha": 0.55, "markersize": 2.6}
             common.whiskers(axes, rows["x"], rows, "value", **look, elinewidth=0.5, capsize=0)
-            spot = (0.6, 1.165 - 0.07 * place)
+            spot = (0.62, 1.3 - 0.08 * place)
             common.beside(axes, spot, name, style.COLOURS[index], "right", fontsize=8)
-        axes.set(title=title, xlim=(0.05, 1.32), ylim=(-0.45, 1.22))
+        axes.set(title=title, xlim=(0.05, 1.32), ylim=(-0.45, 1.36))
         axes.set_xlabel("σ, in units of r")
     for axes, _, _ in shown[: len(shown) if style.narrow() else 1]:
         axes.set_ylabel("σΦ⁻¹(p) / r")
