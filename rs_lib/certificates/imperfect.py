@@ -4,6 +4,8 @@ Noise of the law P is certified for, noise of the law Q is drawn, independently 
 Source: our own; the question is that of Dahiya, Shumailov and Anderson (2024).
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -14,6 +14,8 @@ bound, and no larger one follows from R. For p = inf it is P(r > delta).
 Source: ours; the question is that of Bai, He, Jiang and Obłój (2023).
 """
 
+from __future__ import annotations
+
 import math
 from bisect import bisect_right
 from collections.abc import Callable

@@ -7,6 +7,8 @@ Source: Levine and Feizi (2021), "Deep Partition Aggregation", with workers in t
 partitions.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -8,6 +8,8 @@ err by less than 1e-12 of themselves down to 1e-300.
 Source: derived in the book's chapter on high dimension; DLMF 8.17 for the function.
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special

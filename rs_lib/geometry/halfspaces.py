@@ -6,6 +6,8 @@ longer it is than the shortest change that crosses. To nearest, as in `rs_lib.ge
 Source: derived in the book's chapter on high dimension, after the question of Sutton et al. (2023).
 """
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

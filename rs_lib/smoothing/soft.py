@@ -18,6 +18,8 @@ Sources: Kumar, Levine, Feizi and Goldstein (2020), as coded, for the law of a s
 are ours. In the book: thm-cc-law, thm-cc-pairs, thm-cc-band.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
