@@ -81,7 +81,8 @@ def _page(page: str) -> Tag:
     for part in article.select(ASIDE):
         part.decompose()
     for row in article.select("ol"):
-        for number, item in enumerate(row.find_all("li", recursive=False), start=1):
+        first = int(str(row.get("start", 1)))
+        for number, item in enumerate(row.find_all("li", recursive=False), start=first):
             item.insert(0, f" {number} ")
     return article
 
