@@ -293,6 +293,7 @@ class Says(BandClassifier):
             "random": lambda: torch.randn(logits.shape),
             "nine": lambda: torch.cat((logits, logits[:, :1]), dim=1),
             "flat": lambda: logits[:, 0],
+            "tuple": lambda: (logits, logits),
             "fails": lambda: logits @ logits,
         }.get(self.fault, lambda: logits)()
 
@@ -325,6 +326,7 @@ def random():
         (["says", "fault=random"], "model draws random numbers"),
         (["says", "fault=nine"], "gives [1, 9, 10] for one image"),
         (["says", "fault=flat"], "gives [1, 10] for one image"),
+        (["says", "fault=tuple"], "tuple"),
         (["says", "fault=silent"], "model declares no mask of its views"),
         (["says", "fault=fails"], "model"),
         (["random"], "model draws random numbers"),
