@@ -52,7 +52,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="K",
         help="lead: how far the class keeps the largest mean score, from its lead over each of the "
-        f"K nearest rivals and over all others, which share another alpha {default('rivals')}",
+        "K nearest rivals and over all others, for another alpha in all; more are never worse, "
+        f"and take a histogram each {default('rivals')}",
     )
 
 

@@ -26,7 +26,7 @@ from rs_lib.record.experiment import Experiment
 from rs_lib.record.result import Result
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
-from rs_lib.statistics import bands, clopper_pearson_lower, clopper_pearson_upper
+from rs_lib.statistics import bands, clopper_pearson_lower, lead_bounds
 
 TILE = {"cpu": 250, "cuda": 10_000}
 """Rows of every forward pass."""
@@ -238,7 +238,6 @@ def radii(result: Result, run: dict[str, Any]) -> dict[str, FloatArray]:
         histograms([entry["groups"][place] for entry in images], levels)
         for place in range(asked["rivals"] + 1)
     ]
-    share = alpha / len(groups)
     found = {
         "mean, Hoeffding": gaussian.radius(np.clip(column["mean"] - width, 0, 1), sigma),
         "mean, coin": gaussian.radius(clopper_pearson_lower(column["coins"], n, alpha), sigma),
@@ -247,7 +246,7 @@ def radii(result: Result, run: dict[str, Any]) -> dict[str, FloatArray]:
         "margin, constant width": ahead(constant_width_lower(laws["margin"], alpha)),
         "margin, our band": ahead(bands.survival_lower(laws["margin"], alpha)),
         "rivals, our band": np.min(
-            [ahead(bands.survival_lower(group, share)) for group in groups], axis=0
+            [ahead(bands.survival_lower(group, alpha)) for group in groups], axis=0
         ),
     }
     right = np.array([entry["chosen"] for entry in images]) == labels
@@ -260,15 +259,13 @@ def radii(result: Result, run: dict[str, Any]) -> dict[str, FloatArray]:
 def _by_votes(
     images: list[Any], labels: IntArray, n: int, alpha: float, sigma: float
 ) -> dict[str, FloatArray]:
-    """Return the radii of votes, by the bound of one class and by those of all."""
+    """Return the radii of votes, by the bound of one class and with that of the runner-up."""
     votes = np.array([entry["votes"] for entry in images])
     voted = np.array([entry["voted"] for entry in images])
     own = votes[np.arange(len(votes)), voted]
     others = votes.copy()
     others[np.arange(len(votes)), voted] = 0
-    classes = votes.shape[1]
-    lower = clopper_pearson_lower(own, n, alpha / classes)
-    upper = clopper_pearson_upper(others.max(axis=1), n, alpha / classes)
+    lower, upper = lead_bounds(own, others.max(axis=1), n, alpha)
     found = {
         "votes, one-sided": gaussian.radius(clopper_pearson_lower(own, n, alpha), sigma),
         "votes, two-sided": gaussian.radius(lower, sigma, upper),

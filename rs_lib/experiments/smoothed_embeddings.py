@@ -28,7 +28,7 @@ from rs_lib.record.result import Result
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
 from rs_lib.smoothing import embeddings
-from rs_lib.statistics import bands, clopper_pearson_lower, clopper_pearson_upper
+from rs_lib.statistics import bands, clopper_pearson_lower, lead_bounds
 
 _SLIP = 1e-9
 """By more than offsets err by rounding."""
@@ -278,7 +278,7 @@ def _radii(
     sigma, n, own = asked["sigma"], asked["n"], query["selected"]
     right = own == query["label"]
     found = dict.fromkeys(CERTIFICATES[:-1], np.inf if right else 0.0)
-    level = asked["alpha"] / len(query["rivals"])
+    level = asked["alpha"]  # for each rival: only that with the least true radius has to hold
     mean = np.array(query["mean"])
     for rival in query["rivals"] if right else []:
         u, b = embeddings.direction(points, own, rival["rival"])
@@ -328,11 +328,11 @@ def _vote_radius(asked: dict[str, Any], query: dict[str, Any], *, certified: boo
     own, votes, n = query["leader"], np.array(query["votes"]), asked["n"]
     if own != query["label"]:
         return 0.0
-    others, level = np.delete(votes, own).max(), asked["alpha"] / len(votes)
+    others = np.delete(votes, own).max()
     if not certified:
         return float(gaussian.radius(votes[own] / n, asked["sigma"], others / n))
-    low = clopper_pearson_lower(votes[own], n, level)
-    return float(gaussian.radius(low, asked["sigma"], clopper_pearson_upper(others, n, level)))
+    low, high = lead_bounds(votes[own], others, n, asked["alpha"])
+    return float(gaussian.radius(low, asked["sigma"], high))
 
 
 experiment = Experiment(__name__, PROFILES, compute, witness=WITNESS)

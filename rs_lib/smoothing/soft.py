@@ -11,11 +11,13 @@ all others together.
 
 Two statements follow for each image, each false with probability at most alpha. The band of
 `statistics.bands` bounds all levels of F_A together, hence the mean score at every distance and the
-radius at every level: all of them are one statement, and may be asked for afterwards. The groups
-share alpha for the other: within a radius no rival's mean score reaches that of A.
+radius at every level: all of them are one statement, and may be asked for afterwards. The other:
+within a radius no rival's mean score reaches that of A. It takes the least radius of all groups,
+each bounded at alpha, and errs only if the bound of one of them does: of the group whose true
+radius is the least. More groups cost no error.
 
 Sources: Kumar, Levine, Feizi and Goldstein (2020), as coded, for the law of a score; pairs and band
-are ours. In the book: thm-cc-law, thm-cc-pairs, thm-cc-band.
+are ours. In the book: thm-cc-law, thm-cc-pairs, thm-cc-band, prop-cc-groups.
 """
 
 from __future__ import annotations
@@ -96,10 +98,9 @@ def from_histograms(
     steps = _quotients(np.arange(1, bins), bins)
     known = bands.survival_lower(counts[:, 0], alpha)[:, 1:]
     certified = confidence.lower(steps, known, sigma, 0.0) > aim
-    share = np.nextafter(alpha / (counts.shape[1] - 1), 0.0)
     leads_from = _quotients(2 * np.arange(1, bins) - bins, bins)
     leads = [
-        confidence.strict_radius(leads_from, bands.survival_lower(group, share)[:, 1:], sigma, 0)
+        confidence.strict_radius(leads_from, bands.survival_lower(group, alpha)[:, 1:], sigma, 0)
         for group in counts[:, 1:].swapaxes(0, 1)
     ]
     return SoftCertification(

@@ -113,8 +113,7 @@ def test_radii_are_those_of_the_library_for_right_answers(result, run):
             (
                 2 * steps - 1,
                 bands.survival_lower(
-                    certified_confidence.histograms([group], ASKED.levels)[0],
-                    ASKED.alpha / (ASKED.rivals + 1),
+                    certified_confidence.histograms([group], ASKED.levels)[0], ASKED.alpha
                 )[1:],
             )
             for group in entry["groups"]

@@ -217,6 +217,26 @@ def test_the_lead_in_pairs_is_below_the_exact_radius_where_the_margin_is_shorter
     assert (made[2].confidence == made[0].confidence).all()
 
 
+def test_the_least_lead_of_many_rivals_errs_as_seldom_as_that_of_one():
+    """Votes, and eight rivals that are all alike, each bounded at alpha."""
+    repeats, n, alpha, classes = 4_000, 200, 0.2, 9
+    rng = np.random.default_rng(16)
+    chances = np.full(classes, 0.04)
+    chances[0] = 1 - chances[1:].sum()
+    votes = rng.multinomial(n, chances, size=repeats)
+    counted = np.zeros((repeats, classes, 64), dtype=np.int64)
+    counted[:, 0, -1], counted[:, 0, 0] = votes[:, 0], n - votes[:, 0]
+    for rival in range(1, classes):
+        counted[:, rival, -1], counted[:, rival, 0] = votes[:, 0], votes[:, rival]
+        counted[:, rival, 32] = n - votes[:, 0] - votes[:, rival]
+    made = soft.from_histograms(
+        np.zeros(repeats, dtype=np.int64), counted, alpha=alpha, sigma=1.0, level=0.5, distances=[]
+    )
+    exact = (special.ndtri(chances[0]) - special.ndtri(chances[1])) / 2
+    assert (made.lead > exact).sum() <= _limit(repeats, alpha)
+    assert (made.lead > 0).mean() > 0.9
+
+
 def test_histograms_say_what_the_experiment_says_of_the_same_samples():
     """Radii of `certified_confidence`, which counts on its own, from the scores of 12 images."""
     rng = np.random.default_rng(5)
