@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rs_lib.certificates import discrete, patch
+from rs_lib.experiments import band_ballots
 from rs_lib.record import places
 from rs_lib.statistics import SequentialTable, clopper_pearson_lower
 
@@ -81,14 +82,27 @@ def certified(ballot):
 def test_a_moved_vote_turns_what_is_certified():
     votes = np.zeros((6, 3), dtype=np.uint8)
     votes[:5, 1] = votes[5, 2] = 1
-    ballot = instances.Ballot("a", votes, 1, 1, 2)
-    assert certified(ballot) == (ballot.margin() >= 0)
-    assert ballot.margin() == 0
-    moved = ballot.moved()
-    assert moved.margin() < 0
+    ballot = band_ballots.Ballot(7, votes, 1, 1, 2)
+    assert certified(ballot) == (band_ballots.slack(ballot) >= 0)
+    assert band_ballots.slack(ballot) == 0
+    moved = instances.moved(ballot)
+    assert band_ballots.slack(moved) < 0
     assert not certified(moved)
     assert moved.votes.sum() == votes.sum()
-    assert "= false" in moved.check(False)
+    assert "= false" in instances.votes_check("a", moved, False)
+    with pytest.raises(ValueError, match="image 7: no single vote decides"):
+        instances.moved(ballot._replace(votes=np.eye(3, dtype=np.uint8)[[1] * 12]))
+
+
+def test_the_closest_call_of_each_set_is_told():
+    sure = np.eye(3, dtype=np.uint8)[[1] * 6]
+    near = sure.copy()
+    near[0] = [1, 0, 0]
+    cast = {
+        name: band_ballots.Ballot(0, votes, 1, 1, 1)
+        for name, votes in (("a_1", sure), ("b_1", near), ("a_2", near), ("b_2", sure))
+    }
+    assert sorted(instances.closest_of_each(cast)) == ["a_2", "b_1"]
 
 
 def test_files_are_written_where_they_changed_and_removed_where_they_are_gone(tmp_path):

@@ -222,6 +222,8 @@ _BANDS: Fields = {
     "seed": SEED,
 }
 
+_BALLOTS: Fields = {**_BANDS, "drawn": whole(1, 10_000), "closest": whole(1, 10_000)}
+
 _BALLS: Fields = {
     "side": whole(1, 1000),
     "radius": whole(1, 500),
@@ -423,6 +425,7 @@ FIELDS: dict[str, Fields] = {
     "attack-in-ball": _ATTACK,
     "backdoors": _BACKDOORS,
     "bad-randomness": _BAD_RANDOMNESS,
+    "band-ballots": _BALLOTS,
     "certified-accuracy": _CERTIFIED,
     "certified-cifar10": _CIFAR,
     "certified-confidence": _CONFIDENCE,

@@ -361,6 +361,7 @@ RULES: dict[str, Rule] = {
     "noise-map": _noise_map,
     "norm-ratios": _noise_map,
     "norm-ratios-cifar10": _norm_ratios_cifar10,
+    "band-ballots": _patch_bands,
     "patch-bands": _patch_bands,
     "placed-balls": _placed_balls,
     "published-logs": _logs,
