@@ -6,6 +6,7 @@ from math import comb
 import mpmath
 import numpy as np
 import pytest
+from scipy import stats
 
 from rs_lib.certificates import gaussian, imperfect
 
@@ -31,6 +32,72 @@ def test_the_radius_stays_just_below_fifty_digits():
         assert value <= exact
         assert value >= exact - 1e-12 * (1 + exact)
     assert 0 < (found == 0).sum() < 300
+
+
+def _noncentral(limit, dim, parameter):
+    """P(chi-square of `dim` degrees and that noncentrality <= limit), 30 digits."""
+    with mpmath.workdps(30):
+        half, total = mpmath.mpf(parameter) / 2, mpmath.mpf(0)
+        reach = int(14 * mpmath.sqrt(half + 25)) + 10
+        for j in range(max(0, int(half) - reach), int(half) + reach):
+            weight = mpmath.exp(j * mpmath.log(half) - half - mpmath.loggamma(j + 1))
+            total += weight * mpmath.gammainc(
+                mpmath.mpf(dim) / 2 + j, 0, mpmath.mpf(limit) / 2, regularized=True
+            )
+        return total
+
+
+@pytest.mark.parametrize(("dim", "n"), [(1, 1), (2, 500), (64, 100_000), (784, 10_000)])
+@pytest.mark.parametrize("alpha", [0.2, 0.001])
+def test_the_bound_of_a_mean_is_just_above_that_in_thirty_digits(dim, n, alpha):
+    for quantile in (0.3, 0.5, 0.999):
+        length = 0.7 * np.sqrt(stats.chi2.ppf(quantile, dim) / n)
+        found = float(imperfect.shift_upper(length, n, dim, 0.7, alpha))
+        seen = n * (length / 0.7) ** 2
+        parameter = n * (found / 0.7) ** 2
+        assert _noncentral(seen, dim, parameter) <= alpha
+        assert _noncentral(seen, dim, parameter * (1 - 1e-6)) > alpha
+
+
+def test_the_bound_of_a_mean_at_the_honest_median_is_the_sheets():
+    for dim, n, expected in (
+        (64, 100_000, 0.021634),
+        (784, 10_000, 0.116093),
+        (784, 100_000, 0.036712),
+        (3072, 100_000, 0.050476),
+    ):
+        length = np.sqrt(stats.chi2.ppf(0.5, dim) / n)
+        found = imperfect.shift_upper(length, n, dim, 1.0, 0.001)
+        assert found == pytest.approx(expected, abs=5e-7)
+        assert imperfect.shift_upper(3 * length, n, dim, 3.0, 0.001) == pytest.approx(3 * found)
+
+
+def test_the_bound_of_a_mean_is_seldom_too_small():
+    """Two means of 3,000 repeats at alpha = 0.1; a false alarm of this test is below 1e-6."""
+    rng, dim, n, alpha = np.random.default_rng(4), 20, 50, 0.1
+    for size in (0.0, 0.3):
+        mean = np.zeros(dim)
+        mean[3] = size
+        seen = rng.normal(mean, 1 / np.sqrt(n), (3_000, dim))
+        bounds = imperfect.shift_upper(np.linalg.norm(seen, axis=1), n, dim, 1.0, alpha)
+        assert (bounds < size).sum() <= stats.binom.isf(1e-6, 3_000, alpha)
+        assert (bounds < size).sum() >= (stats.binom.isf(1 - 1e-6, 3_000, alpha) if size else 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((-1.0, 5, 3, 1.0, 0.1), "length is -1"),
+        ((0.1, 0, 3, 1.0, 0.1), "n is 0"),
+        ((0.1, 5, 0, 1.0, 0.1), "dim is 0"),
+        ((0.1, 5, 3, 0.0, 0.1), "sigma is 0"),
+        ((0.1, 5, 3, 1.0, 1.0), "alpha is 1"),
+        ((1e9, 100, 3, 1.0, 0.1), "give the mean of the noise in the unit of sigma"),
+    ],
+)
+def test_bad_numbers_for_the_bound_of_a_mean_are_refused(given, told):
+    with pytest.raises(ValueError, match=told):
+        imperfect.shift_upper(*given)
 
 
 def test_the_price_of_a_variation_is_the_sheets():
