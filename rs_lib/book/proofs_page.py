@@ -20,7 +20,7 @@ theorem: theorems machine-checked, not the library. `make proofs` proves them ag
 {download}`what Coq prints <../../proofs/statements.txt>` of them, and of every definition in them,
 with what is committed. The same call checks numbers that the library returns against the theorems,
 by programs that are themselves proved right: Clopper–Pearson bounds, boundaries of sequential
-tests, thresholds, votes. These numbers are machine-checked, others are not.
+tests, thresholds, votes for digits and MNIST. These numbers are machine-checked, others are not.
 
 ## What is not covered
 
