@@ -30,13 +30,16 @@ class Parameters(patch_bands.Parameters):
     closest: int
 
 
-def _profile(name: str) -> Parameters:
-    columns = (("column", "columns", 2),)
-    taken = {**asdict(patch_bands.PROFILES[name]), "bases": columns}
-    return Parameters(**taken, drawn=200, closest=10)
+_KEPT: dict[str, Any] = {
+    "bases": (("column", "columns", 2),),
+    "drawn": 200,
+    "closest": 10,
+}
 
-
-PROFILES = {"quick": _profile("quick"), "full": _profile("full")}
+PROFILES = {
+    name: Parameters(**{**asdict(patch_bands.PROFILES[name]), **_KEPT})
+    for name in ("quick", "full")
+}
 
 WITNESS = dataclasses.replace(
     PROFILES["quick"], column_epochs=2, thetas=(0.2, 0.3), drawn=5, closest=2
