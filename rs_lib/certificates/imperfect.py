@@ -18,8 +18,9 @@ from rs_lib.certificates import gaussian
 
 MOST_DIMENSIONS = 10**8
 
-_SLIP = 1e-9
-"""By more than SciPy's noncentral chi-square law errs, relative; compared with 30 digits."""
+_SLIP, _LEAST_ALPHA = 1e-9, 1e-30
+"""By more than SciPy's noncentral chi-square law errs, relative, and the least alpha to which it
+was compared with 60 digits; from 1e-50 on it saturates."""
 
 
 def radius(
@@ -71,7 +72,8 @@ def shift_upper(
     unit of `sigma`, rounded up.
 
     Raises ValueError for a length that is negative or infinite, n or dim below 1, a sigma that is
-    not positive and finite, or an alpha outside (0, 1).
+    not positive and finite, an alpha outside [1e-30, 1), or a length of so many sigma that no
+    bound can be computed.
 
     In the book: ex-br-mean.
     """
@@ -80,13 +82,18 @@ def shift_upper(
     dimensions = arguments.integers("dim", dim, least=1, most=MOST_DIMENSIONS)
     scale = arguments.positive("sigma", sigma)
     size = arguments.level("alpha", alpha)
+    if (size < _LEAST_ALPHA).any():
+        worst = arguments.shown(float(size.min()))
+        raise ValueError(f"alpha is {worst}: give at least {_LEAST_ALPHA:g}")
     seen = count * (mean / scale) ** 2 * (1 + _SLIP)
     honest = special.chdtr(dimensions, seen) <= size * (1 - _SLIP)
     parameter = special.chndtrinc(seen, dimensions, size) * (1 + _SLIP)
     found = scale * np.sqrt(parameter / count) * (1 + _SLIP)
     if not (np.isfinite(found) | honest).all():
-        worst = arguments.shown(float(mean.max()))
-        raise ValueError(f"length is {worst}: give the mean of the noise in the unit of sigma")
+        worst = arguments.shown(float(np.max(mean / scale)))
+        raise ValueError(
+            f"length is {worst} times sigma: give both in one unit, or fewer samples n"
+        )
     return np.asarray(np.where(honest, 0.0, found))[()]
 
 

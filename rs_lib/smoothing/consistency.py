@@ -24,7 +24,7 @@ TOLERANCE = {
     ("cuda", "bfloat16"): torch.finfo(torch.bfloat16).eps,
     ("cuda", "float16"): torch.finfo(torch.float16).eps,
 }
-"""Most by which company may move a logit on a device, as a share of those that decide.
+"""Most by which company may move a logit on a device, as a share of the leads that decide.
 
 In float32 32 units of its last place, 4e-6: rounding in another order, layer after layer. In
 bfloat16 and float16 nothing on a CPU, where a single unit would already hide a leak of up to a
@@ -38,7 +38,7 @@ _STRANGERS = (0.0, 1.0, -8.0, 8.0)
 def probed(logits: Logits, images: Tensor, tolerance: float) -> tuple[Tensor, float]:
     """Return the logits of the tile `images`, and by how much company moved them; four passes.
 
-    The second is a share of the logits that decide, 0 where all bits stayed. The tile runs as it
+    The second is a share of the leads that decide, 0 where all bits stayed. The tile runs as it
     is, in other company (`in_company`), and again as it is. Raises ValueError for a model that
     draws from a global generator, answers the same tile in two ways, or whose logits move by more
     than `tolerance` in other company.
@@ -80,15 +80,17 @@ def require_same(first: Tensor, again: Tensor) -> None:
 
 
 def company(first: Tensor, again: Tensor, tolerance: float) -> float:
-    """Return by how much the logits of the same images differ, as a share of those that decide.
+    """Return by how much the logits of the same images differ, as a share of the leads that decide.
 
-    Those are the two largest of a row, and of all rows the larger one in size: a class that is
-    masked by -10^9 hides nothing. Raises ValueError above `tolerance`.
+    A lead is the difference of the two largest logits of a row; the largest lead of all rows
+    counts. So neither a class that is masked by -10^9 nor an offset that all logits have in common
+    hides anything. Raises ValueError above `tolerance`.
     """
     equal = _equal(first, again)
     if bool(equal.all()):
         return 0.0
-    decisive = float(first.nan_to_num(0, 0, 0).topk(2, dim=-1).values.abs().max())
+    largest, second = first.nan_to_num(0, 0, 0).topk(2, dim=-1).values.unbind(dim=-1)
+    decisive = float((largest - second).max())
     gap = float((first - again).masked_fill(equal, 0).abs().nan_to_num(torch.inf).max())
     moved = gap / max(decisive, torch.finfo(torch.float32).tiny)
     if not moved <= tolerance:
@@ -101,7 +103,7 @@ def company(first: Tensor, again: Tensor, tolerance: float) -> float:
 
 def told(moved: float) -> str:
     """Return in words what `probed` measured, for the header of a log."""
-    return BITWISE if moved == 0 else f"within {moved:.2g} of the logits that decide"
+    return BITWISE if moved == 0 else f"within {moved:.2g} of the leads that decide"
 
 
 def _equal(first: Tensor, again: Tensor) -> Tensor:

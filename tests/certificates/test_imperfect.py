@@ -35,10 +35,10 @@ def test_the_radius_stays_just_below_fifty_digits():
 
 
 def _noncentral(limit, dim, parameter):
-    """P(chi-square of `dim` degrees and that noncentrality <= limit), 30 digits."""
-    with mpmath.workdps(30):
+    """P(chi-square of `dim` degrees and that noncentrality <= limit), 60 digits."""
+    with mpmath.workdps(60):
         half, total = mpmath.mpf(parameter) / 2, mpmath.mpf(0)
-        reach = int(14 * mpmath.sqrt(half + 25)) + 10
+        reach = int(20 * mpmath.sqrt(half + 25)) + 10
         for j in range(max(0, int(half) - reach), int(half) + reach):
             weight = mpmath.exp(j * mpmath.log(half) - half - mpmath.loggamma(j + 1))
             total += weight * mpmath.gammainc(
@@ -48,8 +48,8 @@ def _noncentral(limit, dim, parameter):
 
 
 @pytest.mark.parametrize(("dim", "n"), [(1, 1), (2, 500), (64, 100_000), (784, 10_000)])
-@pytest.mark.parametrize("alpha", [0.2, 0.001])
-def test_the_bound_of_a_mean_is_just_above_that_in_thirty_digits(dim, n, alpha):
+@pytest.mark.parametrize("alpha", [0.2, 0.001, 1e-30])
+def test_the_bound_of_a_mean_is_just_above_that_in_sixty_digits(dim, n, alpha):
     for quantile in (0.3, 0.5, 0.999):
         length = 0.7 * np.sqrt(stats.chi2.ppf(quantile, dim) / n)
         found = float(imperfect.shift_upper(length, n, dim, 0.7, alpha))
@@ -92,7 +92,8 @@ def test_the_bound_of_a_mean_is_seldom_too_small():
         ((0.1, 5, 0, 1.0, 0.1), "dim is 0"),
         ((0.1, 5, 3, 0.0, 0.1), "sigma is 0"),
         ((0.1, 5, 3, 1.0, 1.0), "alpha is 1"),
-        ((1e9, 100, 3, 1.0, 0.1), "give the mean of the noise in the unit of sigma"),
+        ((0.1, 1, 1, 1.0, 1e-50), "alpha is 1e-50: give at least 1e-30"),
+        ((1e9, 100, 3, 1.0, 0.1), "times sigma: give both in one unit"),
     ],
 )
 def test_bad_numbers_for_the_bound_of_a_mean_are_refused(given, told):
