@@ -1,14 +1,15 @@
 """Certification logs of any program: read by the names of their columns, oddities listed.
 
-What cannot be read is skipped and remarked on, never guessed. A log of which nothing can be read,
-or in which images contradict themselves, is refused.
+What cannot be read is skipped and remarked on, never guessed; an image whose answer can be read
+counts, though it may not be certified: shares are of all images. A log of which nothing can be
+read, or in which images contradict themselves, is refused.
 """
 
 import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ class _Entry:
     radius: float
     correct: bool
     count: int
+    sound: bool
+
+    def uncertified(self) -> "_Entry":
+        """Return the row as one of an abstention, which claims nothing."""
+        return replace(self, predicted=ABSTAIN, text="", radius=0.0, correct=False, sound=False)
 
     @property
     def content(self) -> tuple[object, ...]:
@@ -63,12 +69,12 @@ def read_log(path: str | Path) -> Log:
     commas, semicolons, bars or blanks separate them; the text is UTF-8 or UTF-16.
 
     Skipped and remarked on: headers that come again, rows with another number of entries than the
-    rest, entries that are no class, flag or radius, rows that contradict themselves, rows that
-    repeat an image. Where an image comes with different entries, all its rows are left out. An
-    abstention may have the radius 0, -1, nan, inf or none.
+    rest, entries that are no class or flag, rows that repeat an image. Counted as an abstention and
+    remarked on: answers without a radius, rows that contradict themselves, images that come with
+    different entries. An abstention may have the radius 0, -1, nan, inf or none.
 
-    Raises ValueError that names the file, a line and the remedy if no row can be read, if the
-    columns cannot be told, or if more than a tenth of the images contradict themselves; OSError
+    Raises ValueError that names the file, a line and the remedy if no row can be read as it is, if
+    the columns cannot be told, or if more than a tenth of the images contradict themselves; OSError
     where the file cannot be read.
     """
     file = Path(path)
@@ -84,10 +90,10 @@ def read_log(path: str | Path) -> Log:
     entries = _entries(lines, places, separator, words, remarks)
     if not text.endswith(("\n", "\r")):
         entries = _without_torn(entries, lines, places, separator, remarks)
-    if not entries:
+    if not any(entry.sound for entry in entries):
         reason = next(iter(remarks.kinds.values()), ([lines[0][0]], "there is no row"))
         raise ValueError(
-            f"{file}, line {reason[0][0]}: {reason[1]}, and no other row can be read: give a log "
+            f"{file}, line {reason[0][0]}: {reason[1]}, and no row can be read: give a log "
             f"with an image, its {', '.join(columns.ORDER[1:])} in each row"
         )
     entries = _once(file, entries, remarks)
@@ -143,7 +149,8 @@ def _unnamed(
         unheard = _Remarks()
         fitting = _entries(lines, places, separator, {}, unheard)
         # Flags agree with the classes in each, so that the columns are hardly others.
-        if 2 * len(fitting) > len(lines) and all(entry.label >= 0 for entry in fitting):
+        sound = [entry.label >= 0 for entry in fitting if entry.sound]
+        if 2 * len(sound) > len(lines) and all(sound):
             return places, separator, list(lines)
     raise ValueError(
         f"{file}, line {lines[0][0]}: no line names the columns radius, and correct or label and "
@@ -201,8 +208,11 @@ def _entry(
     if separator == ";":
         given["radius"] = given.get("radius", "").replace(",", ".")
     right = columns.flag(given.get("correct", "")) if "correct" in places else None
-    text = given.get("radius", "")
-    radius = columns.radius(text)
+    text, doubt = given.get("radius", ""), ""
+    try:
+        radius = columns.radius(text)
+    except ValueError as error:
+        radius, doubt = None, str(error)
     if {"label", "predict"} <= places.keys():
         label = columns.class_of("label", given.get("label", ""), words)
         predicted = columns.class_of("predict", given.get("predict", ""), words)
@@ -210,25 +220,29 @@ def _entry(
         label, predicted = 0, 0 if right else 1 if radius else ABSTAIN
     if right is not None and right != (predicted == label):
         told = f"correct is {int(right)} but label {given['label']} and predict {given['predict']}"
-        raise ValueError(told)
-    if predicted == ABSTAIN and radius:
-        raise ValueError(f"radius is {text} but predict abstains")
-    if radius is None:
-        if predicted != ABSTAIN:
-            raise ValueError(f"radius is {arguments.shown(text)} but predict is no abstention")
+        doubt = doubt or told
+    elif predicted == ABSTAIN and radius:
+        doubt = f"radius is {text} but predict abstains"
+    elif radius is None and predicted != ABSTAIN:
+        doubt = doubt or f"radius is {arguments.shown(text)} but predict is no abstention"
+    elif radius is None and not doubt:
         told = f"an abstention with the radius {text or 'left out'}: read as 0"
         remarks.add(number, "void", told)
-        text, radius = "", 0.0
-    return _Entry(
+        text = ""
+    entry = _Entry(
         number,
         columns.image(given["image"]) if given.get("image") else f"of line {number}",
         label,
         predicted,
         text,
-        radius,
+        radius or 0.0,
         predicted == label,
         columns.count(given["counts"]) if "counts" in given else -1,
+        sound=True,
     )
+    if doubt:
+        remarks.add(number, doubt.partition(" is ")[0], f"{doubt}: counted as not certified")
+    return entry.uncertified() if doubt else entry
 
 
 def _without_torn(
@@ -254,7 +268,7 @@ def _without_torn(
 
 
 def _once(file: Path, entries: Sequence[_Entry], remarks: _Remarks) -> list[_Entry]:
-    """Return the rows with each image once; those of images that contradict themselves left out."""
+    """Return the rows with each image once; images that contradict themselves are not certified."""
     rows: dict[str, list[_Entry]] = {}
     for entry in entries:
         rows.setdefault(entry.image, []).append(entry)
@@ -271,12 +285,14 @@ def _once(file: Path, entries: Sequence[_Entry], remarks: _Remarks) -> list[_Ent
         )
     for group in conflicts:
         for entry in group:
-            remarks.add(entry.line, "rows of one image that differ: all left out")
+            remarks.add(entry.line, "rows of one image that differ: counted as not certified")
     for group in rows.values():
         if len({entry.content for entry in group}) == 1:
             for entry in group[1:]:
                 remarks.add(entry.line, "a row that is there already: counted once")
-    return [group[0] for group in rows.values() if len({entry.content for entry in group}) == 1]
+    unlike = {id(group[0]) for group in conflicts}
+    firsts = [group[0] for group in rows.values()]
+    return [entry.uncertified() if id(entry) in unlike else entry for entry in firsts]
 
 
 def _log(

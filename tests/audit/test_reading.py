@@ -123,22 +123,6 @@ SKIPPED = {
     "a header again": (_text() + _text([("100", "3", "3", "0.5", "1")]), 7, "named again"),
     "settings before": ("Namespace(sigma=0.5)\n" + _text(), 1, "before the line that names"),
     "a comment": (_text() + "# done\n", 7, "1 entries"),
-    "a radius that is none": (_text([*ROWS, ("100", "3", "3", "x", "1")]), 7, "radius is 'x'"),
-    "nan without abstention": (_text([*ROWS, ("100", "3", "3", "nan", "1")]), 7, "radius is 'nan'"),
-    "inf without abstention": (_text([*ROWS, ("100", "3", "3", "inf", "1")]), 7, "radius is 'inf'"),
-    "a negative radius": (_text([*ROWS, ("100", "3", "3", "-0.1", "1")]), 7, "radius is '-0.1'"),
-    "digits with a bar": (_text([*ROWS, ("100", "3", "3", "0_1.5", "1")]), 7, "radius is '0_1.5'"),
-    "too large": (_text([*ROWS, ("100", "3", "3", "1e999", "1")]), 7, "radius is '1e999'"),
-    "an abstention with a radius": (
-        _text([*ROWS, ("100", "3", "-1", "0.1", "0")]),
-        7,
-        "radius is 0.1 but predict abstains",
-    ),
-    "a wrong flag": (
-        _text([*ROWS, ("100", "3", "4", "0.1", "1")]),
-        7,
-        "correct is 1 but label 3 and predict 4",
-    ),
     "no flag": (_text([*ROWS, ("100", "3", "3", "0.1", "maybe")]), 7, "correct is 'maybe'"),
     "a class below -1": (_text([*ROWS, ("100", "3", "-2", "0.1", "0")]), 7, "predict is -2"),
     "a negative label": (_text([*ROWS, ("100", "-3", "3", "0.1", "0")]), 7, "label is -3"),
@@ -160,6 +144,58 @@ def test_what_cannot_be_read_is_skipped_and_listed(tmp_path, content, line, told
     assert f"line {line}: " in "\n".join(audit.remarks(log.remarks))
 
 
+UNCERTIFIED = {
+    "a radius that is none": (_text([*ROWS, ("100", "3", "3", "x", "1")]), 7, "radius is 'x'"),
+    "nan without abstention": (_text([*ROWS, ("100", "3", "3", "nan", "1")]), 7, "radius is 'nan'"),
+    "inf without abstention": (_text([*ROWS, ("100", "3", "3", "inf", "1")]), 7, "radius is 'inf'"),
+    "a negative radius": (_text([*ROWS, ("100", "3", "3", "-0.1", "1")]), 7, "radius is '-0.1'"),
+    "digits with a bar": (_text([*ROWS, ("100", "3", "3", "0_1.5", "1")]), 7, "radius is '0_1.5'"),
+    "too large": (_text([*ROWS, ("100", "3", "3", "1e999", "1")]), 7, "radius is '1e999'"),
+    "an abstention with a radius": (
+        _text([*ROWS, ("100", "3", "-1", "0.1", "0")]),
+        7,
+        "radius is 0.1 but predict abstains",
+    ),
+    "a wrong flag": (
+        _text([*ROWS, ("100", "3", "4", "0.1", "1")]),
+        7,
+        "correct is 1 but label 3 and predict 4",
+    ),
+    "-1 without abstention": (_text([*ROWS, ("100", "3", "4", "-1", "0")]), 7, "radius is '-1'"),
+}
+
+
+@pytest.mark.parametrize(("content", "line", "told"), UNCERTIFIED.values(), ids=UNCERTIFIED.keys())
+def test_an_image_whose_radius_cannot_be_read_counts_as_not_certified(
+    tmp_path, content, line, told
+):
+    """Else the share of certified images would be one of those that the program did well."""
+    log = _log(tmp_path, content)
+    assert len(log.images) == len(ROWS) + 1
+    assert (log.images[-1], log.predicted[-1], log.radius[-1]) == ("100", audit.ABSTAIN, 0)
+    assert not log.correct[-1]
+    assert log.text[-1] == ""
+    assert [remark.lines for remark in log.remarks] == [(line,)]
+    assert told in log.remarks[0].told
+    assert log.remarks[0].told.endswith("counted as not certified")
+
+
+@pytest.mark.parametrize("void", ["nan", "-1", "", "x"])
+@pytest.mark.parametrize("names", ["idx\tlabel\tpredict\tradius\tcorrect", "idx\tradius\tcorrect"])
+def test_the_accuracy_of_a_log_without_radii_of_wrong_answers_is_over_all_images(
+    tmp_path, void, names
+):
+    whole = names.count("\t") == 4
+    rows = [
+        "\t".join([str(n), *(("3", "3" if n % 2 else "4") if whole else ()), radius, str(n % 2)])
+        for n in range(40)
+        for radius in ["0.5" if n % 2 else void]
+    ]
+    log = _log(tmp_path, "\n".join([names, *rows]) + "\n")
+    assert len(log.images) == 40
+    assert log.correct.mean() == 0.5
+
+
 def test_a_radius_that_is_cut_off_at_the_very_end_is_left_out(tmp_path):
     rows, names = _swapped((0, 1, 2, 4, 3))
     text = "\n".join("\t".join(row) for row in [names, *rows])
@@ -169,7 +205,7 @@ def test_a_radius_that_is_cut_off_at_the_very_end_is_left_out(tmp_path):
     assert log.remarks == (audit.Remark((6,), "cut off in the radius: skipped"),)
 
 
-def test_rows_that_come_twice_count_once_and_those_that_differ_not_at_all(tmp_path):
+def test_rows_that_come_twice_count_once_and_those_that_differ_as_not_certified(tmp_path):
     many = [(str(n), "3", "3", f"0.{n + 100}", "1") for n in range(20)]
     log = _log(tmp_path, _text(many) + _text(many))
     _require_rows(log, many)
@@ -177,9 +213,15 @@ def test_rows_that_come_twice_count_once_and_those_that_differ_not_at_all(tmp_pa
     assert again == audit.Remark(tuple(range(23, 43)), "a row that is there already: counted once")
     assert named.lines == (22,)
     log = _log(tmp_path, _text([*many, ("7", "3", "3", "0.9999", "1")]))
-    assert "7" not in log.images
-    assert len(log.images) == 19
-    assert log.remarks == (audit.Remark((9, 22), "rows of one image that differ: all left out"),)
+    assert len(log.images) == 20
+    place = log.images.index("7")
+    assert (log.predicted[place], log.radius[place], log.correct[place]) == (
+        audit.ABSTAIN,
+        0,
+        False,
+    )
+    told = "rows of one image that differ: counted as not certified"
+    assert log.remarks == (audit.Remark((9, 22), told),)
     with pytest.raises(ValueError, match="20 of 20 images have rows that differ, such as image 0"):
         _log(tmp_path, _text(many) + _text([(*row[:3], "0.1", "1") for row in many]))
 
