@@ -4,8 +4,6 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from rs_lib import audit as audits
 from rs_lib.arguments import integer, positive
 from rs_lib.commands import shifted, summary
@@ -76,9 +74,7 @@ def _execute(options: argparse.Namespace) -> None:
         _require_stated(options, table.header)
         print(_recomputed(table, options.log.name, options.step))
         if orders and "radius" in table.columns:
-            correct = table.columns["correct"] == 1
-            radii = np.where(correct, table.columns["radius"], 0.0)
-            print("\n" + shifted.table(radii, options.step, orders), end="")
+            print("\n" + shifted.of_counts(table, options.step, orders), end="")
         return
     if options.sigma is None:
         raise ValueError(
@@ -96,10 +92,8 @@ def _execute(options: argparse.Namespace) -> None:
     print(audits.report(found), end="")
     if not orders:
         return
-    read = found.log
-    least, _ = audits.printing(read, options.rounding or "nearest").cells(read.radius)
-    radii = np.where(read.correct & read.certified, least, 0.0)
-    print("\n" + shifted.table(radii, options.step, orders), end="")
+    printing = audits.printing(found.log, options.rounding or "nearest")
+    print("\n" + shifted.of_printed(found.log, printing, options.step, orders), end="")
 
 
 def _require_stated(options: argparse.Namespace, settings: Mapping[str, Any]) -> None:
@@ -129,7 +123,7 @@ def _recomputed(table: log.LogTable, name: str, step: float) -> str:
     made = f"n = {settings['n']}" if fixed else f"at most {settings['max_samples']} samples"
     radius = columns["radius"]
     facts = (
-        f"{made}, alpha = {settings['alpha']:g}\n"
+        f"{made}, alpha = {summary.plain(settings['alpha'])}\n"
         f"  0 of {(radius > 0).sum()} positive radii match no count, 0 lie above the ceiling\n\n"
     )
     radii = summary.grid(float(radius.max(initial=0.0)), step) if fixed else settings["radii"]

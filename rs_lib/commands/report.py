@@ -86,7 +86,7 @@ def _execute(options: argparse.Namespace) -> None:
             linf(one, 0.0, options.dimension)
     print("\n\n".join(_text(one, radii, options) for one in logs))
     if len(logs) == 2 and _same_images(logs[0], logs[1]):
-        print("\n" + _compared(logs[0], logs[1], radii))
+        print("\n" + (_unlike(logs[0], logs[1]) or _compared(logs[0], logs[1], radii)))
     if options.out is not None:
         rows = [row for one in logs for row in _rows(one, radii, options.per_class)]
         tables.write(options.out, rows)
@@ -126,10 +126,10 @@ def _text(one: Certified, radii: list[float], options: argparse.Namespace) -> st
     for radius in radii:
         within = [_down(linf(one, radius, options.dimension))] if options.linf else []
         share = summary.share(one.correct & (one.radius >= radius))
-        table.append((f"{radius:g}", *within, *share))
-    lines += summary.aligned(("radius", *extra, "certified accuracy", "95 % interval"), table)
+        table.append((summary.plain(radius), *within, *share))
+    lines += summary.aligned(("radius", *extra, _share(one), "95 % interval"), table)
     facts = [
-        ("correct", *summary.share(one.correct)),
+        ("correct" if one.labelled else "answered", *summary.share(one.correct)),
         ("abstained", *summary.share(one.abstained)),
         ("average certified radius", *summary.average_radius(one.radius, one.correct)),
     ]
@@ -139,8 +139,18 @@ def _text(one: Certified, radii: list[float], options: argparse.Namespace) -> st
     return "\n".join(lines)
 
 
+def _share(one: Certified) -> str:
+    return "certified accuracy" if one.labelled else "certified"
+
+
 def _classes(one: Certified, radii: list[float]) -> list[str]:
-    head = ("label", "images", "ACR", "correct", *(f"r = {radius:g}" for radius in radii[1:]))
+    head = (
+        "label",
+        "images",
+        "ACR",
+        "correct",
+        *(f"r = {summary.plain(radius)}" for radius in radii[1:]),
+    )
     rows = []
     for label in np.unique(one.label).tolist():
         own = one.label == label
@@ -153,6 +163,16 @@ def _classes(one: Certified, radii: list[float]) -> list[str]:
 
 def _same_images(first: Certified, second: Certified) -> bool:
     return len(first.images) > 1 and set(first.images) == set(second.images)
+
+
+def _unlike(first: Certified, second: Certified) -> str:
+    """Return why two logs of images of the same names are not compared; nothing if they are."""
+    names = f"{first.name} and {second.name} are not compared image by image:"
+    if first.norm != second.norm and FOREIGN not in (first.norm, second.norm):
+        return f"{names} radii in {first.norm} and in {second.norm}"
+    if None not in (first.data, second.data) and first.data != second.data:
+        return f"{names} their settings tell of other images (data.sha256)"
+    return ""
 
 
 def _compared(first: Certified, second: Certified, radii: list[float]) -> str:
@@ -179,7 +199,9 @@ def _compared(first: Certified, second: Certified, radii: list[float]) -> str:
         its = second.correct[order] & (second.radius[order] >= radius)
         only, lost = int((mine & ~its).sum()), int((its & ~mine).sum())
         p = float(binomial_test_two_sided(only, only + lost)) if only + lost else 1.0
-        rows.append((f"{radius:g}", str(only), str(lost), f"{p:.2g}" if p > 1e-16 else "< 1e-16"))
+        rows.append(
+            (summary.plain(radius), str(only), str(lost), f"{p:.2g}" if p > 1e-16 else "< 1e-16")
+        )
     head = ("radius", "only the first", "only the second", "p of the sign test")
     return "\n".join(lines + summary.aligned(head, rows))
 
@@ -193,8 +215,8 @@ def _rows(one: Certified, radii: list[float], per_class: bool) -> list[dict[str,
         own = np.ones(len(one.images), dtype=np.bool_) if label is None else one.label == label
         correct, radius = one.correct[own], one.radius[own]
         shares: list[tuple[str, float | None, BoolArray]] = [
-            *(("certified accuracy", r, correct & (radius >= r)) for r in radii),
-            ("correct", None, correct),
+            *((_share(one), r, correct & (radius >= r)) for r in radii),
+            ("correct" if one.labelled else "answered", None, correct),
             ("abstained", None, one.abstained[own]),
         ]
         for quantity, r, flags in shares:

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rs_lib import audit as audits
 from rs_lib.arguments import FloatArray, numbers
 from rs_lib.certificates import wasserstein
-
-_HEAD = """\
-Least accuracy if the law of the images moves by W_p, from the least number that prints
-as each radius (0 where the answer is wrong or withheld):
-"""
+from rs_lib.commands import summary
+from rs_lib.commands.logs.log import LogTable
 
 
 def add_option(parser: argparse._ActionsContainer) -> None:
@@ -42,7 +40,32 @@ def orders(given: Sequence[str]) -> list[int | float]:
     return found
 
 
-def table(radii: FloatArray, step: float, chosen: Sequence[int | float]) -> str:
+def of_printed(
+    log: audits.Log, printing: audits.Printing, step: float, chosen: Sequence[int | float]
+) -> str:
+    """Return the table of somebody's log, from the least numbers that print as its radii."""
+    least, _ = printing.cells(log.radius)
+    radii = np.where(log.correct & log.certified, least, 0.0)
+    head = (
+        "Least accuracy if the law of the images moves by W_p, from the least number that prints\n"
+        "as each radius (0 where the answer is wrong or withheld), if the printed radii are true:\n"
+    )
+    return head + _table(radii, step, chosen)
+
+
+def of_counts(log: LogTable, step: float, chosen: Sequence[int | float]) -> str:
+    """Return the table of a log of ours, whose radii follow from its counts."""
+    settings, columns = log.header, log.columns
+    radii = np.where(columns["correct"] == 1, columns["radius"], 0.0)
+    head = (
+        f"Least accuracy if the law of the images moves by W_p in {settings['noise']['norm']}, "
+        "from the radii (0 where\nthe answer is wrong or withheld). Each errs with probability at "
+        f"most {summary.plain(settings['alpha'])},\n{settings['guarantee']}:\n"
+    )
+    return head + _table(radii, step, chosen)
+
+
+def _table(radii: FloatArray, step: float, chosen: Sequence[int | float]) -> str:
     """Return the table at multiples of `step`, one column for each order, rounded down.
 
     `radii` [images] are safe ones, 0 where the answer is wrong or withheld.
@@ -55,8 +78,10 @@ def table(radii: FloatArray, step: float, chosen: Sequence[int | float]) -> str:
     lines = ["  budget  " + "  ".join(f"{head:>8}" for head in heads)]
     for row, budget in enumerate(at):
         cells = (math.floor(10_000 * column[row]) / 10_000 for column in columns)
-        lines.append(f"  {float(budget):6g}  " + "  ".join(f"{cell:8.4f}" for cell in cells))
-    return _HEAD + "\n".join(lines) + "\n"
+        lines.append(
+            f"  {summary.plain(budget):>6}  " + "  ".join(f"{cell:8.4f}" for cell in cells)
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _exactly(values: FloatArray) -> npt.NDArray[np.object_]:

@@ -44,7 +44,7 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
     lines = [
         f"{count} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
         f"{settings['noise']['norm']} radii{votes}",
-        f"each certificate errs with probability at most {settings['alpha']:g}, "
+        f"each certificate errs with probability at most {plain(settings['alpha'])}, "
         f"{settings['guarantee']}",
         "",
         *aligned(("radius", told, "95 % interval"), rows),
@@ -75,14 +75,14 @@ def of_scores(table: log.LogTable, level: float, distances: Sequence[float]) -> 
     for distance in distances:
         scores = columns[histograms.column(distance)]
         shares = (*share(above >= distance), *share(largest >= distance))
-        rows.append((f"{distance:g}", *shares, *average_radius(scores, right)))
-    head = ("radius", f"above {level:g}", "95 % interval", "largest", "95 % interval")
+        rows.append((plain(distance), *shares, *average_radius(scores, right)))
+    head = ("radius", f"above {plain(level)}", "95 % interval", "largest", "95 % interval")
     lines = [
         f"{len(right)} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
         f"{settings['n']} samples each and {settings['n0']} to select",
         "the mean score of the label: above the level, the largest of all, and how large at least",
-        f"of an image, all scores err together with probability at most {settings['alpha']:g}, "
-        "and so does the lead,",
+        "of an image, all scores err together with probability at most "
+        f"{plain(settings['alpha'])}, and so does the lead,",
         str(settings["guarantee"]),
         "",
         *aligned((*head, "certified score", "95 % interval"), rows),
@@ -134,6 +134,11 @@ def _counted(columns: dict[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[np.bool_
     if (columns["label"] == UNLABELLED).all():
         return columns["predict"] != ABSTAIN, "certified"
     return columns["correct"] == 1, "certified accuracy"
+
+
+def plain(value: float) -> str:
+    """Return all digits of a number: a rounded radius would claim more, or less, than was asked."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def share(flags: npt.NDArray[np.bool_]) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rs_lib.commands.summary import plain
 from rs_lib.record.files import write_atomically
 
 Rows = Sequence[Mapping[str, Any]]
@@ -37,7 +38,7 @@ def _cells(rows: Rows) -> tuple[list[str], list[list[str]]]:
 
 
 def _head(row: Mapping[str, Any]) -> str:
-    return str(row["quantity"]) if row["radius"] is None else f"r = {row['radius']:g}"
+    return str(row["quantity"]) if row["radius"] is None else f"r = {plain(row['radius'])}"
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from rs_lib import __main__ as command_line
 from rs_lib.commands.logs import anyone, follows, log
 from rs_lib.commands.plot import curve
 from rs_lib.commands.report import linf
+from rs_lib.commands.selection import UNLABELLED
 from rs_lib.statistics import (
     average_certified_radius,
     binomial_interval,
@@ -51,7 +52,7 @@ def _header(images, **changes):
     }
 
 
-def _own(path, images, ids=None, **changes):
+def _own(path, images, ids=None, labels=None, **changes):
     """Write a log of certify, as its writer does, of counts that are drawn."""
     header = _header(images, **changes)
     ids = range(images) if ids is None else ids
@@ -59,7 +60,7 @@ def _own(path, images, ids=None, **changes):
     counts = np.array([int(np.random.default_rng((7, i)).integers(500, 1001)) for i in ids])
     columns = {
         "idx": np.array(ids),
-        "label": np.array(ids) % 4,
+        "label": np.array(ids) % 4 if labels is None else labels,
         "selected": np.array(ids) % 4,
         "successes": counts,
     }
@@ -120,10 +121,43 @@ def test_two_logs_of_the_same_images_are_compared_image_by_image(place, capsys):
     assert "image by image" not in _run(capsys, "report", "a.tsv", "c.tsv")
 
 
+def test_logs_in_other_norms_or_of_other_images_are_not_compared(place, capsys):
+    data = {"name": "made", "images": 9, "shape": [3, 4, 4], "levels": 255}
+    noises = {
+        "gauss": ({"law": "gaussian", "sigma": 0.5, "norm": "l2"}, "one"),
+        "laplace": ({"law": "laplace", "scale": 0.5, "norm": "l1"}, "one"),
+        "others": ({"law": "gaussian", "sigma": 0.5, "norm": "l2"}, "two"),
+    }
+    for name, (noise, digest) in noises.items():
+        _own(place / f"{name}.tsv", 9, noise=noise, data={**data, "sha256": digest})
+    for other, told in (("laplace", "radii in l2 and in l1"), ("others", "of other images")):
+        out = _run(capsys, "report", "gauss.tsv", f"{other}.tsv")
+        assert f"gauss and {other} are not compared image by image: " in out
+        assert told in out
+        assert "average certified radius +" not in out
+
+
+def test_a_log_without_labels_tells_what_is_certified(place, capsys):
+    table = log.read(_own(place / "own.tsv", 9, labels=np.full(9, UNLABELLED)))
+    answered = int((table.columns["predict"] != -1).sum())
+    assert answered > 0
+    out = _run(capsys, "report", "own.tsv", "--radii", "0")
+    assert "certified accuracy" not in out
+    assert re.search(rf"answered +{answered / 9:.3f} ", out)
+
+
+def test_a_radius_that_was_asked_for_is_printed_with_all_its_digits(place, capsys):
+    out = _run(capsys, "report", "a.tsv", "--radii", "0.49999951", "1e-7")
+    assert re.search(r"\n +0\.49999951 ", out)
+    assert re.search(r"\n +1e-07 ", out)
+    _run(capsys, "report", "a.tsv", "--radii", "0.49999951", "-o", "t.md")
+    assert "r = 0.49999951" in (place / "t.md").read_text()
+
+
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("dimension", [1, 2, 784, 3072, 150_528])
 def test_the_ball_of_the_largest_norm_lies_inside(norm, dimension):
-    one = anyone.Certified("x", ("0",), *[np.zeros(1)] * 4, norm, dimension, ())
+    one = anyone.Certified("x", ("0",), *[np.zeros(1)] * 4, norm, dimension, None, ())
     for radius in (0.0, 1e-300, 0.1, 0.5, 3.7):
         inner = linf(one, radius, None)
         assert inner >= 0

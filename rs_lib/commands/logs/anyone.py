@@ -10,6 +10,7 @@ from rs_lib import audit
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.audit.logs import BoolArray
 from rs_lib.commands.logs import log, own
+from rs_lib.commands.selection import UNLABELLED
 
 FOREIGN = "norm not told"
 
@@ -18,7 +19,8 @@ FOREIGN = "norm not told"
 class Certified:
     """Radii of N images: `images` their names, `label` int64, `radius` float64, `correct` and
     `abstained` bool [N]. `norm` is "l2", "l1", "l0" or `FOREIGN`, `dimension` the number of pixels
-    where a log of ours tells it. `remarks` are lines about what was skipped."""
+    where a log of ours tells it, `data` the digest of its images there. `remarks` are lines about
+    what was skipped. Where a log is not `labelled`, `correct` says that there is an answer."""
 
     name: str
     images: tuple[str, ...]
@@ -28,7 +30,9 @@ class Certified:
     abstained: BoolArray
     norm: str
     dimension: int | None
+    data: str | None
     remarks: tuple[str, ...]
+    labelled: bool = True
 
     @property
     def counted(self) -> FloatArray:
@@ -53,6 +57,7 @@ def read(path: Path) -> Certified:
             found.predicted == audit.ABSTAIN,
             FOREIGN,
             None,
+            None,
             tuple(audit.remarks(found.remarks)),
         )
     table = log.read(path)
@@ -61,16 +66,19 @@ def read(path: Path) -> Certified:
         raise ValueError(f"{path} is a log without radii: give one of certify with noise")
     if not columns["idx"].size:
         raise ValueError(f"{path} has no complete row: give a log with at least one image")
+    unlabelled = bool((columns["label"] == UNLABELLED).all())
     return Certified(
         path.stem,
         tuple(map(str, columns["idx"].tolist())),
         columns["label"],
         columns["radius"],
-        columns["correct"] == 1,
+        columns["predict"] != audit.ABSTAIN if unlabelled else columns["correct"] == 1,
         columns["predict"] == audit.ABSTAIN,
         str(settings["noise"]["norm"]),
         prod(settings["data"]["shape"]),
+        settings["data"].get("sha256"),
         (),
+        not unlabelled,
     )
 
 

@@ -65,6 +65,8 @@ def read(
     if names != "\t".join(columns):
         raise ValueError(f"{place} does not begin with the columns that its header names")
     told = f"{place.with_suffix('.json')} lacks settings of a log: make the log anew"
+    if "soft" in header:
+        told = f"{place} is a log of mean scores: give it to rescore, which reads them"
     try:
         rule = follow(header)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
