@@ -18,7 +18,7 @@ from rs_lib.machines.band_classifier import BandClassifier, images_of_a_pass, pr
 from rs_lib.machines.bands import KINDS, MaskedNetwork, masks
 from rs_lib.record import digests
 from rs_lib.smoothing import locality, votes
-from rs_lib.smoothing.sampling import Report
+from rs_lib.smoothing.sampling import Due, Report
 
 COLUMNS = ("idx", "label", "predict", "patch", "correct", "time", "votes", "runner_up")
 
@@ -57,7 +57,8 @@ def execute(options: argparse.Namespace) -> None:
         session.Session(
             options,
             ranks,
-            *session.sharded(options, chosen, settings),
+            chosen,
+            settings,
             columns=COLUMNS,
             per_image=model.positions,
             continuous=True,
@@ -136,8 +137,23 @@ def _answer(
     images: Tensor,
     ids: IntArray,
     report: Report,
+    due: Due,
+) -> session.Parts:
+    start, size = 0, images_of_a_pass(watched.model, tuple(images.shape[1:]), device)
+    while start < len(ids):
+        rows = np.arange(start, min(start + size, len(ids)))
+        start += size
+        yield rows, _rows(options, watched, images[start - size : start].to(device), ids[rows])
+        report(watched.model.positions * len(rows), len(rows))
+        if not due():
+            size *= 2  # each call probes a pass once more
+
+
+def _rows(
+    options: argparse.Namespace, watched: locality.Watched, images: Tensor, ids: IntArray
 ) -> session.Columns:
-    scores = watched.scores(images.to(device), ids).numpy()
+    """Return the columns of some images."""
+    scores = watched.scores(images, ids).numpy()
     if options.views == "blocks":
         scores = scores.reshape(len(scores), *images.shape[2:], -1)
     broken = np.flatnonzero(~np.isfinite(scores).reshape(len(scores), -1).all(axis=1))
@@ -147,7 +163,6 @@ def _answer(
         )
     counts = votes.votes(scores, options.theta).reshape(len(scores), -1, scores.shape[-1]).sum(1)
     order = np.argsort(-counts.astype(np.int64), axis=1, kind="stable")
-    report(watched.model.positions * len(ids), len(ids))
     return {
         "predict": order[:, 0],
         "patch": votes.largest_certified(
@@ -159,5 +174,4 @@ def _answer(
         ),
         "votes": np.take_along_axis(counts, order[:, :1], axis=1)[:, 0],
         "runner_up": np.take_along_axis(counts, order[:, 1:2], axis=1)[:, 0],
-        "drawn": np.full(len(ids), watched.model.positions),
     }
