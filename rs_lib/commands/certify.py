@@ -9,7 +9,7 @@ import numpy as np
 
 from rs_lib.arguments import IntArray, integer, nonnegative, positive, shown
 from rs_lib.commands import options as shared
-from rs_lib.commands import outlook, patches, session, soft, summary
+from rs_lib.commands import outlook, patches, session, soft, summary, writing
 from rs_lib.commands.given import default, settle
 from rs_lib.commands.logs import log
 from rs_lib.commands.logs.rows import rounded_down
@@ -139,7 +139,7 @@ def _execute(options: argparse.Namespace) -> None:
             columns += ("runner_up",) * plan.runner_up
             least = 1 if task.noise.norm == "l0" else 0.25
             radii = summary.grid(ceiling(task.noise, plan.n, certifier.alpha), least)
-        session.Session(
+        writing.Session(
             options,
             ranks,
             task.chosen,
@@ -226,7 +226,7 @@ def _multiples(step: float, noise: Law, most: int, alpha: float) -> list[float]:
 
 def _answer(
     certifier: Certifier, images: Any, ids: IntArray, report: Report, due: Due
-) -> session.Parts:
+) -> writing.Parts:
     for rows, found in certifier.parts(images, ids, report, due):
         rivals = {} if found.runner_up is None else {"runner_up": found.runner_up}
         yield (

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rs_lib.arguments import IntArray
 from rs_lib.certificates.patch import METHODS
-from rs_lib.commands import classifier, selection, session, summary
+from rs_lib.commands import classifier, selection, session, summary, writing
 from rs_lib.commands.logs import log
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.machines.band_classifier import BandClassifier, images_of_a_pass, probabilities
@@ -54,7 +54,7 @@ def execute(options: argparse.Namespace) -> None:
         chosen, device, model = ranks.each(partial(_prepare, options, ranks))
         watched = locality.Watched(model, precision=options.precision)
         settings = session.agreed_header(ranks, partial(_header, options, chosen, device, watched))
-        session.Session(
+        writing.Session(
             options,
             ranks,
             chosen,
@@ -138,7 +138,7 @@ def _answer(
     ids: IntArray,
     report: Report,
     due: Due,
-) -> session.Parts:
+) -> writing.Parts:
     start, size = 0, images_of_a_pass(watched.model, tuple(images.shape[1:]), device)
     while start < len(ids):
         rows = np.arange(start, min(start + size, len(ids)))
@@ -151,7 +151,7 @@ def _answer(
 
 def _rows(
     options: argparse.Namespace, watched: locality.Watched, images: Tensor, ids: IntArray
-) -> session.Columns:
+) -> writing.Columns:
     """Return the columns of some images."""
     scores = watched.scores(images, ids).numpy()
     if options.views == "blocks":

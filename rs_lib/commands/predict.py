@@ -6,7 +6,7 @@ from typing import Any
 
 from rs_lib.arguments import IntArray
 from rs_lib.commands import options as shared
-from rs_lib.commands import outlook, session, summary
+from rs_lib.commands import outlook, session, summary, writing
 from rs_lib.commands.given import settle
 from rs_lib.commands.logs import log
 from rs_lib.commands.ranks import Ranks, joined
@@ -48,7 +48,7 @@ def _execute(options: argparse.Namespace) -> None:
         settings = session.agreed_header(
             ranks, partial(session.noise_header, options, task, predictor.executed, plan)
         )
-        session.Session(
+        writing.Session(
             options,
             ranks,
             task.chosen,
@@ -87,7 +87,7 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, P
 
 def _answer(
     predictor: Predictor, images: Any, ids: IntArray, report: Report, due: Due
-) -> session.Parts:
+) -> writing.Parts:
     for rows, found in predictor.parts(images, ids, report, due):
         yield (
             rows,

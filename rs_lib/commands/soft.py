@@ -9,7 +9,7 @@ import numpy as np
 
 from rs_lib.arguments import IntArray, nonnegative, shown
 from rs_lib.commands import options as shared
-from rs_lib.commands import session, summary
+from rs_lib.commands import session, summary, writing
 from rs_lib.commands.given import default
 from rs_lib.commands.logs import follows, histograms
 from rs_lib.commands.ranks import Ranks, joined
@@ -159,7 +159,7 @@ def _grid(certifier: soft.SoftCertifier) -> list[float]:
 
 def _answer(
     certifier: soft.SoftCertifier, images: Any, ids: IntArray, report: Report, due: Due
-) -> session.Parts:
+) -> writing.Parts:
     for rows, order, counted in certifier.parts(images, ids, report, due):
         made = certifier.certified(order[:, 0], counted)
         yield (
@@ -173,7 +173,7 @@ def _answer(
         )
 
 
-class _Session(session.Session):
+class _Session(writing.Session):
     """A session whose first rank writes the histograms of images before their rows."""
 
     _ordered = True  # as the lines of the histograms are, which are read side by side
@@ -191,7 +191,7 @@ class _Session(session.Session):
     def _follow(self) -> follows.Follow:
         return histograms.follow(self._out, self._settings)
 
-    def _write(self, columns: session.Columns, timing: Any) -> None:
+    def _write(self, columns: writing.Columns, timing: Any) -> None:
         own = dict(columns)
         order, counted = own.pop("order"), own.pop("histograms")
         if self._histograms is not None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rs_lib import __main__ as command_line
-from rs_lib.commands import session
+from rs_lib.commands import writing
 from rs_lib.commands.logs import histograms, log
 from rs_lib.machines import data
 from rs_lib.record import places
@@ -24,10 +24,10 @@ import time
 
 import torch
 from torch import nn
-from rs_lib.commands import session
+from rs_lib.commands import writing
 from rs_lib.machines import data
 
-session.EVERY = float(os.environ.get("EVERY", session.EVERY))
+writing.EVERY = float(os.environ.get("EVERY", writing.EVERY))
 DIGITS = data.load("digits")
 
 
@@ -66,7 +66,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "mean.py").write_text(MODELS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.setattr(session, "EVERY", session.EVERY)  # the module of the model may set it
+    monkeypatch.setattr(writing, "EVERY", writing.EVERY)  # the module of the model may set it
     yield tmp_path
     sys.modules.pop("mean", None)
 
@@ -99,7 +99,7 @@ def _rows(place):
 def test_rows_that_are_handed_over_at_once_are_those_of_one_run(place, monkeypatch, kind):
     whole = _made(place, *RUNS[kind], *TAKEN)
     _removed(place)
-    monkeypatch.setattr(session, "EVERY", 0.0)
+    monkeypatch.setattr(writing, "EVERY", 0.0)
     assert _made(place, *RUNS[kind], *TAKEN) == whole
     times = [json.loads(line) for line in (place / "run.times.jsonl").read_text().splitlines()]
     assert len(times) > 3  # far more often than once a chunk
