@@ -874,3 +874,18 @@ def test_help_is_grouped_and_ends_with_an_example(capsys, monkeypatch, command, 
     assert places == sorted(places)
     assert f"  python -m rs_lib {command} " in text
     assert max(len(line) for line in text.splitlines()) <= 92
+
+
+@pytest.mark.parametrize("command", [FIXED, ["predict", *BASE, "--n", "100"]])
+def test_a_device_without_float64_is_refused_where_torch_has_it(
+    place, monkeypatch, capsys, command
+):
+    # As on a Mac, where torch can use the device; no Mac was at hand.
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: np.zeros(1))
+    assert command_line.main([*command, "--device", "mps", "--out", "run.tsv"]) == 2
+    told = capsys.readouterr().err
+    assert told == (
+        "rs_lib: device is 'mps', which has no float64, and sums of losses and scores are "
+        "float64: give cpu, or cuda where there is a GPU\n"
+    )

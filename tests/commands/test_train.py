@@ -92,6 +92,7 @@ def test_tables_train_too(place):
         (["--model", "mine:none"], "mine has no function none"),
         (["--arguments", "size=9"], "images have shape [1, 8, 8], which the model does not take"),
         (["--device", "tpu"], "device is 'tpu'"),
+        (["--device", "mps"], "device is 'mps', which has no float64"),
         (["--objective", "macer", "--noise", "uniform"], "objective is macer and noise is uniform"),
         (["--numbers", "draws=2"], "numbers names 'draws', not of gaussian: leave it out"),
         (["--objective", "macer", "--numbers", "step=2"], "give some of draws, weight, beta"),
