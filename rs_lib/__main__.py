@@ -5,6 +5,8 @@ import importlib
 import sys
 from pathlib import Path
 
+from rs_lib.commands import signals
+
 COMMANDS = {
     "certify": ("certify", "certify a classifier's answers: a radius for each image"),
     "predict": ("predict", "ask a smoothed classifier for its answers, without radii"),
@@ -47,8 +49,19 @@ def _parser(given: str | None) -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status: 0, or what `failures.report` says."""
+    """Run the command line; return the exit status: 0, or what `failures.report` says.
+
+    An interrupted command returns what `signals.report` says.
+    """
     given = sys.argv[1:] if arguments is None else arguments
+    with signals.terminable():
+        try:
+            return _run(given)
+        except KeyboardInterrupt as stop:
+            return signals.report(stop, given[0] if given else None)
+
+
+def _run(given: list[str]) -> int:
     options = _parser(given[0] if given else None).parse_args(given)
     from rs_lib.commands import failures
     from rs_lib.commands.ranks import StoppedError
@@ -60,9 +73,6 @@ def main(arguments: list[str] | None = None) -> int:
         return stop.status
     except Exception as failure:
         return failures.report(failure)
-    except KeyboardInterrupt:
-        print("rs_lib: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
     return status or 0
 
 

@@ -14,7 +14,7 @@ from rs_lib.audit import lattice
 from rs_lib.audit.counting import CountColumn, count_column
 from rs_lib.audit.logs import ABSTAIN, ROUNDINGS, BoolArray, Log, printing
 from rs_lib.audit.manners import ARITHMETICS, COARSE, GAUSSIAN, TIE, Arithmetic, Manner
-from rs_lib.audit.origins import Origin, Search, left
+from rs_lib.audit.origins import Height, Origin, Search, heights, left
 from rs_lib.audit.reading import read_log
 from rs_lib.audit.rounding import (
     Counts,
@@ -90,7 +90,7 @@ class Reading:
     recertified: Table
 
 
-VERDICTS = ("stated", "other", "elsewhere", "undecided", "open", "none")
+VERDICTS = ("stated", "other", "elsewhere", "mixed", "undecided", "open", "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +104,14 @@ class Audit:
     - "stated": the stated pair is left, or the column of counts confirms it;
     - "other": one other pair alone, under the noise that was given;
     - "elsewhere": only other noise than was given;
+    - "mixed": unanimous votes pile up at `heights` of other sigmas than each other, or than the
+      best hypothesis;
     - "undecided": several, not all of them of the noise that was given or of one pair;
     - "open": nothing is clear, and the stated pair explains every radius;
     - "none": nothing is clear, and the stated pair does not explain the radii either.
 
-    `reading` stands with the first two alone. `printed` is the table of the log.
+    `reading` stands with the first two alone; `heights` is empty but with "mixed". `printed` is the
+    table of the log.
     """
 
     log: Log
@@ -120,6 +123,7 @@ class Audit:
     verdict: str
     printed: Table
     reading: Reading | None
+    heights: tuple[Height, ...] = ()
 
 
 def _certified_count(log: Log, radius: FloatArray, correct: BoolArray, step: float) -> IntArray:
@@ -262,6 +266,9 @@ def audit(
     stated = next(origin for origin in origins if origin.tried == 1)
     column = count_column(log, sigma, manners, (trials, alpha), grid[1])
     verdict, reference = _judged(remaining, stated, column, sigma)
+    several = _several(search, remaining, stated, column)
+    if several:
+        verdict, reference = "mixed", None
     read = None
     if reference is not None:
         read = reading(log, sigma, *reference, step=step, stated_alpha=alpha, column=column)
@@ -275,6 +282,7 @@ def audit(
         verdict,
         printed_table(log, step),
         read,
+        several,
     )
 
 
@@ -298,6 +306,18 @@ def _judged(
         return "other", (only.trials, only.alpha, only.manners)
     places = {(one.noise.name, one.sigma) for one in remaining}
     return "elsewhere" if not here and len(places) == 1 else "undecided", None
+
+
+def _several(
+    search: Search, remaining: Sequence[Origin], stated: Origin, column: CountColumn | None
+) -> tuple[Height, ...]:
+    """Return the piles of unanimous votes, if they and the best origin are of several sigmas."""
+    if column is not None and column.pair is not None:
+        return ()
+    pairs = [(one.candidate.trials, one.candidate.alpha) for one in (*remaining, stated)]
+    found = heights(search.log, search.sigma, list(dict.fromkeys(pairs)), search.manners)
+    best = {one.sigma for one in remaining[:1] if one.noise is GAUSSIAN}
+    return found if found and len(best | {one.sigma for one in found}) > 1 else ()
 
 
 def _charitable(manners: Sequence[Manner]) -> Arithmetic:

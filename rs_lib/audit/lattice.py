@@ -194,6 +194,26 @@ def pile(rows: IntArray) -> int | None:
     return rows.size - 1 - int(np.argmax(rows[::-1][:_AMONG]))
 
 
+def piles(rows: IntArray, least: int, over_others: int) -> IntArray:
+    """Return the places of all piles among radii that rise and that `rows` rows each show.
+
+    Each has at least `least` rows, and `over_others` times those of any of the radii near it.
+    """
+    return np.array(
+        [
+            place
+            for place in np.flatnonzero(rows >= least)
+            if rows[place] >= over_others * _most_beside(rows, int(place))
+        ],
+        dtype=np.int64,
+    )
+
+
+def _most_beside(rows: IntArray, place: int) -> int:
+    near = rows[max(place - _AMONG, 0) : place], rows[place + 1 : place + 1 + _AMONG]
+    return int(np.concatenate(near).max(initial=0))
+
+
 @functools.lru_cache(maxsize=512)
 def _top(trials: int, alpha: float) -> FloatArray:
     """Return the largest radii r_k, up to `_TOP` of them, rising."""

@@ -30,6 +30,8 @@ _FINALISTS = 8
 _MOST_TRIALS = 80
 # Noise that the field's logs have, in units where white is 1.
 _SCALES = (0.12, 0.25, 0.5, 0.75, 1.0, 2.0)
+# What a pile must have to be called one of several; their heights are those of unanimous votes.
+_HEAPED, _OVER_OTHERS = 10, 3
 _FEW_TRIALS = (1_000, 10_000, 100_000)
 _FEW_LEVELS = (0.01, 0.005, 0.001, 0.0005)
 
@@ -204,6 +206,40 @@ def left(origins: Sequence[Origin]) -> tuple[Origin, ...]:
     if best <= CLEAR:
         return ()
     return tuple(origin for origin in origins if origin.score > best - _DECADES)
+
+
+@dataclass(frozen=True)
+class Height:
+    """A pile of `rows` rows at `radius`, that of unanimous votes at the scale `sigma`."""
+
+    radius: float
+    rows: int
+    sigma: float
+
+
+def heights(
+    log: Log,
+    sigma: float,
+    pairs: Sequence[tuple[int, float]],
+    manners: Sequence[Manner],
+) -> tuple[Height, ...]:
+    """Return the piles of a log that are at the ceiling of one of `pairs` (n, alpha) for a scale.
+
+    That is `sigma`, or else a usual one. Radii of unanimous votes are equal in a log of one sigma:
+    two such piles, of different scales, speak for rows of several. A cell is some thousandth of its
+    radius wide, so that a pile elsewhere seldom stands there by chance.
+    """
+    values, rows = np.unique(log.radius[log.certified], return_counts=True)
+    fine = [manner for manner in manners if manner.arithmetic.relative < COARSE] or manners
+    tops = [float(lattice.radii(trials, trials, alpha)) for trials, alpha in pairs]
+    found = []
+    for place in lattice.piles(rows, _HEAPED, _OVER_OTHERS):
+        for scale in (sigma, *_SCALES):
+            ends = [manner.cells(values[[place]], scale) for manner in fine]
+            if any(low[0] <= top <= high[0] for low, high in ends for top in tops):
+                found.append(Height(float(values[place]), int(rows[place]), scale))
+                break
+    return tuple(found)
 
 
 def roundest(first: int, last: int, most: int = _MOST_TRIALS) -> list[int]:

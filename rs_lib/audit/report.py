@@ -86,7 +86,7 @@ def _head(audit: Audit) -> list[str]:
             f"{_cut(audit.log.name)}: {len(audit.log.text)} images, {abstained} abstentions, "
             f"{int(audit.log.correct.sum())} correct"
         ),
-        f"sigma = {audit.sigma:g}; {printed}",
+        *_filled(f"sigma = {audit.sigma:g}; {printed}"),
     ]
 
 
@@ -97,6 +97,8 @@ def _origin(audit: Audit) -> list[str]:
         return _open(audit)
     if audit.verdict == "elsewhere":
         return _elsewhere(audit)
+    if audit.verdict == "mixed":
+        return _mixed(audit)
     if not audit.left:
         return []
     return _found(audit)
@@ -184,6 +186,20 @@ def _elsewhere(audit: Audit) -> list[str]:
     return _filled(
         f"Origin: none of these at sigma = {audit.sigma:g}, Gaussian. {told} (log10 evidence "
         f"{best.candidate.evidence:.1f}, {best.score:.1f} after the search)."
+    )
+
+
+def _mixed(audit: Audit) -> list[str]:
+    piles = ", ".join(
+        f"{one.rows} rows at {one.radius:g} as with sigma = {one.sigma:g}" for one in audit.heights
+    )
+    rest = ""
+    if len(audit.heights) == 1:
+        rest = f", while the radii together fit sigma = {audit.left[0].sigma:g} best"
+    return _filled(
+        "Origin: several sigmas, it seems. Votes that all agree give one radius, the largest of "
+        f"that sigma, and radii pile up where those are: {piles}{rest}. No counts are read. Audit "
+        "the rows of each sigma by themselves."
     )
 
 

@@ -9,16 +9,15 @@ import numpy as np
 
 from rs_lib.arguments import IntArray, integer, nonnegative, positive, shown
 from rs_lib.commands import options as shared
-from rs_lib.commands import outlook, patches, session, soft, summary
+from rs_lib.commands import outlook, patches, session, soft, summary, writing
 from rs_lib.commands.given import default, settle
 from rs_lib.commands.logs import log
 from rs_lib.commands.logs.rows import rounded_down
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.noise import Law
 from rs_lib.smoothing import Certifier, FixedSamples, Health, RadiusTable
-from rs_lib.smoothing.health import FALSE_ALARM
 from rs_lib.smoothing.plans import Plan, ceiling
-from rs_lib.smoothing.sampling import Report
+from rs_lib.smoothing.sampling import Due, Report
 from rs_lib.statistics import MAX_TRIALS, RULES, clopper_pearson_lower
 
 MOST_RADII = 1000
@@ -113,12 +112,7 @@ def add_to(commands: Any) -> None:
         help="with --n: bound the most frequent other class too, with half of alpha; longer radii "
         "where many classes share what the first one leaves",
     )
-    group.add_argument(
-        "--health",
-        action=argparse.BooleanOptionalAction,
-        help="test the random words as they are used, and stop if they are not random; sound words "
-        f"are refused once in {1 / FALSE_ALARM:,.0f} runs {default('health')}",
-    )
+    shared.add_health(group)
     group.add_argument("--n0", type=int, help=f"samples that select the class {default('n0')}")
 
 
@@ -145,10 +139,11 @@ def _execute(options: argparse.Namespace) -> None:
             columns += ("runner_up",) * plan.runner_up
             least = 1 if task.noise.norm == "l0" else 0.25
             radii = summary.grid(ceiling(task.noise, plan.n, certifier.alpha), least)
-        session.Session(
+        writing.Session(
             options,
             ranks,
-            *session.sharded(options, task.chosen, settings),
+            task.chosen,
+            settings,
             columns=columns,
             per_image=plan.n0 + plan.n if isinstance(plan, FixedSamples) else None,
             continuous=options.continuous,
@@ -229,17 +224,21 @@ def _multiples(step: float, noise: Law, most: int, alpha: float) -> list[float]:
     return [radius for radius in radii if radius <= largest]
 
 
-def _answer(certifier: Certifier, images: Any, ids: IntArray, report: Report) -> session.Columns:
-    found = certifier.certify(images, ids, report)
-    rivals = {} if found.runner_up is None else {"runner_up": found.runner_up}
-    return {
-        "predict": found.predicted,
-        "radius": found.radius,
-        "selected": found.selected,
-        "successes": found.successes,
-        "samples": found.samples,
-        "looks": found.looks,
-        "undecided": found.undecided,
-        "drawn": np.asarray(found.samples + found.n0),
-        **rivals,
-    }
+def _answer(
+    certifier: Certifier, images: Any, ids: IntArray, report: Report, due: Due
+) -> writing.Parts:
+    for rows, found in certifier.parts(images, ids, report, due):
+        rivals = {} if found.runner_up is None else {"runner_up": found.runner_up}
+        yield (
+            rows,
+            {
+                "predict": found.predicted,
+                "radius": found.radius,
+                "selected": found.selected,
+                "successes": found.successes,
+                "samples": found.samples,
+                "looks": found.looks,
+                "undecided": found.undecided,
+                **rivals,
+            },
+        )

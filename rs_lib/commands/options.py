@@ -11,6 +11,7 @@ from rs_lib.commands.given import default
 from rs_lib.machines.preprocessing import STATISTICS, Preprocessing, statistics
 from rs_lib.noise import LAWS
 from rs_lib.noise.law import Parameter
+from rs_lib.smoothing.health import FALSE_ALARM
 
 LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
 """Scales of noise that are taken, as multiples of white."""
@@ -84,6 +85,16 @@ def add_n(group: argparse._ActionsContainer, told: str, *, required: bool) -> No
         required=required,
         metavar="N",
         help=f"{told} (torchrun takes --n for an option of its own: give it --samples)",
+    )
+
+
+def add_health(group: argparse._ActionsContainer) -> None:
+    """Add whether random words are tested."""
+    group.add_argument(
+        "--health",
+        action=argparse.BooleanOptionalAction,
+        help="test the random words as they are used, and stop if they are not random; sound words "
+        f"are refused once in {1 / FALSE_ALARM:,.0f} runs {default('health')}",
     )
 
 
@@ -275,6 +286,14 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         "--chunk",
         type=int,
         metavar="IMAGES",
-        help="images between two writes to the log, by each process (default: 10 with --n, "
-        "else 100)",
+        help="images that each process works on at a time, which bounds the memory (default: 10 "
+        "with --n, else 100); what is finished is written every 10 seconds",
+    )
+    group.add_argument(
+        "--extend",
+        action="store_true",
+        help="take more images into the log: a command of the same settings whose --skip and "
+        "--max-images take those of the log, and others. Rows that are there stay, and the log "
+        "becomes that of one run with all images. Each row errs with probability alpha by itself, "
+        "as ever; sound words stop each such command less than once in a million",
     )

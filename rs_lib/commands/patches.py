@@ -11,14 +11,14 @@ from torch import Tensor
 
 from rs_lib.arguments import IntArray
 from rs_lib.certificates.patch import METHODS
-from rs_lib.commands import classifier, selection, session, summary
+from rs_lib.commands import classifier, selection, session, summary, writing
 from rs_lib.commands.logs import log
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.machines.band_classifier import BandClassifier, images_of_a_pass, probabilities
 from rs_lib.machines.bands import KINDS, MaskedNetwork, masks
 from rs_lib.record import digests
 from rs_lib.smoothing import locality, votes
-from rs_lib.smoothing.sampling import Report
+from rs_lib.smoothing.sampling import Due, Report
 
 COLUMNS = ("idx", "label", "predict", "patch", "correct", "time", "votes", "runner_up")
 
@@ -54,10 +54,11 @@ def execute(options: argparse.Namespace) -> None:
         chosen, device, model = ranks.each(partial(_prepare, options, ranks))
         watched = locality.Watched(model, precision=options.precision)
         settings = session.agreed_header(ranks, partial(_header, options, chosen, device, watched))
-        session.Session(
+        writing.Session(
             options,
             ranks,
-            *session.sharded(options, chosen, settings),
+            chosen,
+            settings,
             columns=COLUMNS,
             per_image=model.positions,
             continuous=True,
@@ -136,8 +137,23 @@ def _answer(
     images: Tensor,
     ids: IntArray,
     report: Report,
-) -> session.Columns:
-    scores = watched.scores(images.to(device), ids).numpy()
+    due: Due,
+) -> writing.Parts:
+    start, size = 0, images_of_a_pass(watched.model, tuple(images.shape[1:]), device)
+    while start < len(ids):
+        rows = np.arange(start, min(start + size, len(ids)))
+        start += size
+        yield rows, _rows(options, watched, images[start - size : start].to(device), ids[rows])
+        report(watched.model.positions * len(rows), len(rows))
+        if not due():
+            size *= 2  # each call probes a pass once more
+
+
+def _rows(
+    options: argparse.Namespace, watched: locality.Watched, images: Tensor, ids: IntArray
+) -> writing.Columns:
+    """Return the columns of some images."""
+    scores = watched.scores(images, ids).numpy()
     if options.views == "blocks":
         scores = scores.reshape(len(scores), *images.shape[2:], -1)
     broken = np.flatnonzero(~np.isfinite(scores).reshape(len(scores), -1).all(axis=1))
@@ -147,7 +163,6 @@ def _answer(
         )
     counts = votes.votes(scores, options.theta).reshape(len(scores), -1, scores.shape[-1]).sum(1)
     order = np.argsort(-counts.astype(np.int64), axis=1, kind="stable")
-    report(watched.model.positions * len(ids), len(ids))
     return {
         "predict": order[:, 0],
         "patch": votes.largest_certified(
@@ -159,5 +174,4 @@ def _answer(
         ),
         "votes": np.take_along_axis(counts, order[:, :1], axis=1)[:, 0],
         "runner_up": np.take_along_axis(counts, order[:, 1:2], axis=1)[:, 0],
-        "drawn": np.full(len(ids), watched.model.positions),
     }

@@ -4,16 +4,14 @@ import argparse
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from rs_lib.arguments import IntArray
 from rs_lib.commands import options as shared
-from rs_lib.commands import outlook, session, summary
+from rs_lib.commands import outlook, session, summary, writing
 from rs_lib.commands.given import settle
 from rs_lib.commands.logs import log
 from rs_lib.commands.ranks import Ranks, joined
-from rs_lib.smoothing import Predictor
-from rs_lib.smoothing.sampling import Report
+from rs_lib.smoothing import Health, Predictor
+from rs_lib.smoothing.sampling import Due, Report
 
 _DESCRIPTION = """\
 Ask a classifier smoothed by noise for the class of each image (Cohen et al. 2019).
@@ -35,10 +33,11 @@ def add_to(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(execute=_execute)
+    parser.set_defaults(execute=_execute, shard=None)
     shared.add_shared(parser)
     group = parser.add_argument_group("samples")
     shared.add_n(group, "this many for each image", required=True)
+    shared.add_health(group)
 
 
 def _execute(options: argparse.Namespace) -> None:
@@ -49,12 +48,12 @@ def _execute(options: argparse.Namespace) -> None:
         settings = session.agreed_header(
             ranks, partial(session.noise_header, options, task, predictor.executed, plan)
         )
-        session.Session(
+        writing.Session(
             options,
             ranks,
             task.chosen,
+            settings,
             columns=log.PREDICT_COLUMNS,
-            settings=settings,
             per_image=predictor.n,
             continuous=options.continuous,
             before=partial(
@@ -81,15 +80,16 @@ def _prepare(options: argparse.Namespace, ranks: Ranks) -> tuple[session.Task, P
         options.n,
         seed=options.seed,
         alpha=options.alpha,
+        health=Health(len(task.chosen.ids)) if options.health else None,
     )
     return task, predictor
 
 
-def _answer(predictor: Predictor, images: Any, ids: IntArray, report: Report) -> session.Columns:
-    found = predictor.predict(images, ids, report)
-    return {
-        "predict": found.predicted,
-        "top": found.top,
-        "runner_up": found.runner_up,
-        "drawn": np.full(len(ids), predictor.n),
-    }
+def _answer(
+    predictor: Predictor, images: Any, ids: IntArray, report: Report, due: Due
+) -> writing.Parts:
+    for rows, found in predictor.parts(images, ids, report, due):
+        yield (
+            rows,
+            {"predict": found.predicted, "top": found.top, "runner_up": found.runner_up},
+        )

@@ -15,11 +15,11 @@ EVERY = 30.0
 
 
 class Progress:
-    """A bar on stderr that advances within a chunk of images; where that is no terminal, a line
+    """A bar on stderr that advances while images are worked on; where that is no terminal, a line
     every half minute.
 
     `images` in all, `done` of them before this run; `per_image`: the samples of an image
-    where they are fixed, else None. Of `world` processes only one draws; between two chunks
+    where they are fixed, else None. Of `world` processes only one draws; until a part is done
     it takes the others to be as fast as itself.
     """
 
@@ -65,8 +65,8 @@ class Progress:
         self._new_decided += decided * self._world
         self._draw()
 
-    def chunk_done(self, samples: int, images: int) -> None:
-        """Replace what was reported of a chunk by what all processes did."""
+    def part_done(self, samples: int, images: int) -> None:
+        """Replace what was reported since the last part by what all processes did."""
         self._samples += samples
         self._done += images
         self._new_samples = self._new_decided = 0
@@ -77,8 +77,8 @@ class Progress:
         decided = min(self._done + self._new_decided, self._images)
         advance = float(decided)
         if self._per_image is not None:
-            # All images of a chunk end together, but the samples say how far they are.
-            advance = min(self._done + self._new_samples / self._per_image, float(self._images))
+            # Images end some together, but the samples say how far they are.
+            advance = min(self._first + samples / self._per_image, float(self._images))
         now = time.monotonic()
         rate = samples / max(now - self._start, 1e-9)
         told = (

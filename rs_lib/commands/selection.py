@@ -57,6 +57,18 @@ class Selection:
             ids=self.ids[start::count],
         )
 
+    def those(self, ids: IntArray) -> "Selection | None":
+        """Return the images at the positions `ids`, in order; None if one is not among these."""
+        rows = np.searchsorted(self.ids, ids)
+        if not np.array_equal(self.ids[np.minimum(rows, len(self.ids) - 1)], ids):
+            return None
+        return dataclasses.replace(
+            self,
+            images=self.images[torch.from_numpy(rows)],
+            labels=self.labels[rows],
+            ids=self.ids[rows],
+        )
+
     def pixels(self, rows: IntArray, *, continuous: bool) -> Tensor:
         """Return the images at `rows`, as uint8, or as float32 in [0, 1] if `continuous`."""
         images = self.images[torch.from_numpy(rows)]

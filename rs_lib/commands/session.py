@@ -1,33 +1,21 @@
-"""What certify and predict share: preparing, going through the images, writing the log."""
+"""What the commands that go through images share: preparing them, and the settings of a log."""
 
 import argparse
 import dataclasses
-import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from rs_lib.arguments import IntArray, integers
+from rs_lib.arguments import integers
 from rs_lib.commands import classifier, selection
 from rs_lib.commands import options as shared
-from rs_lib.commands.logs import follows, log
-from rs_lib.commands.progress import Progress
 from rs_lib.commands.ranks import Ranks
 from rs_lib.machines.preprocessing import Preprocessed
 from rs_lib.noise import LAWS, Continuous, Law, Rounded
 from rs_lib.record import devices, digests, machine
 from rs_lib.smoothing.executed import Executed
-from rs_lib.smoothing.sampling import Report
-
-Columns = dict[str, npt.NDArray[Any]]
-Answer = Callable[[torch.Tensor, IntArray, Report], Columns]
-"""Columns of the log from images, their ids, and whom to report to."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -205,23 +193,6 @@ def described_data(options: argparse.Namespace, chosen: selection.Selection) -> 
     }
 
 
-def sharded(
-    options: argparse.Namespace, chosen: selection.Selection, settings: dict[str, Any]
-) -> tuple[selection.Selection, dict[str, Any]]:
-    """Return the images of the shard that the options name, and the settings of its log.
-
-    Without a shard all images and settings are returned. Raises ValueError for an empty shard.
-    """
-    if options.shard is None:
-        return chosen, settings
-    number, count = options.shard
-    if number > len(chosen.ids):
-        raise ValueError(
-            f"shard is {number}/{count}, but there are {len(chosen.ids)} images: give fewer shards"
-        )
-    return chosen.every(count, number - 1), {**settings, "shard": f"{number}/{count}"}
-
-
 def versions() -> dict[str, str]:
     """Return the versions on which a log's numbers may depend."""
     return machine.versions("rs_lib", "torch", "numpy", "scipy")
@@ -232,119 +203,3 @@ def described_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
     return f"cpu: {torch.backends.cpu.get_cpu_capability()}"
-
-
-class Session:
-    """Goes through the images in chunks; the first rank writes the log."""
-
-    def __init__(
-        self,
-        options: argparse.Namespace,
-        ranks: Ranks,
-        chosen: selection.Selection,
-        settings: dict[str, Any],
-        *,
-        columns: Sequence[str],
-        per_image: int | None,
-        continuous: bool,
-        each: int | None = None,
-        before: Callable[[], Iterable[str]] = tuple,
-    ) -> None:
-        """Keep what the run needs.
-
-        `per_image` is the number of samples where it is fixed; `continuous` asks for images in
-        float32 instead of uint8. `each` images are written at a time unless `options.chunk` says
-        otherwise (default: 10 of a fixed number of samples, else 100). `before` gives lines to
-        tell before the first image, if there is one to do.
-        """
-        self._before = before
-        self._out = options.out
-        self._continuous = continuous
-        self._ranks = ranks
-        self._chosen = chosen
-        self._columns = columns
-        self._settings = settings
-        self._per_image = per_image
-        each = options.chunk or each or (100 if per_image is None else 10)
-        self._chunk = each * ranks.world
-        self._writer: log.Writer | None = None
-
-    def run(self, answer: Answer) -> None:
-        """Write the rows that the log lacks."""
-        total = len(self._chosen.ids)
-        with ExitStack() as stack:
-            done = self._ranks.agree(lambda: self._open(stack))[0]
-            self._ranks.agree(lambda: self._tell(done))
-            bar = stack.enter_context(
-                Progress(
-                    self._settings["command"],
-                    total,
-                    done,
-                    per_image=self._per_image,
-                    world=self._ranks.world,
-                    shown=self._ranks.rank == 0,
-                )
-            )
-            for start in range(done, total, self._chunk):
-                clock = time.monotonic()
-                rows = np.arange(start, min(start + self._chunk, total))
-                columns = self._answers(rows, answer, bar.report)
-                samples = int(columns.pop("drawn").sum())
-                timing = {
-                    "images": [int(rows[0]), int(rows[-1]) + 1],
-                    "samples": samples,
-                    "seconds": round(time.monotonic() - clock, 3),
-                    "device": self._settings["device"],
-                    "processes": self._ranks.world,
-                }
-                self._ranks.agree(lambda c=columns, t=timing: self._write(c, t))  # type: ignore[misc]
-                bar.chunk_done(samples, len(rows))
-        if self._ranks.rank == 0:
-            print(f"{self._out.resolve()}: the log, its settings beside it")
-
-    def _tell(self, done: int) -> None:
-        """Let the first rank say what is worth knowing before the rows behind `done` are made."""
-        if self._ranks.rank == 0 and done < len(self._chosen.ids):
-            for line in self._before():
-                print(line, file=sys.stderr, flush=True)
-
-    def _open(self, stack: ExitStack) -> int:
-        """Open the log on the first rank and return its number of rows."""
-        if self._ranks.rank > 0:
-            return 0
-        chosen = self._chosen
-        images = list(zip(chosen.ids.tolist(), chosen.labels.tolist(), strict=True))
-        self._writer = stack.enter_context(
-            log.writing(self._out, self._columns, self._settings, images, self._follow())
-        )
-        return self._writer.rows
-
-    def _follow(self) -> follows.Follow:
-        """Return what computes the rows of the log again from their counts."""
-        return follows.follow(self._settings)
-
-    def _write(self, columns: Columns, timing: Mapping[str, object]) -> None:
-        if self._writer is not None:
-            self._writer.append(columns, timing)
-
-    def _answers(self, rows: IntArray, answer: Answer, report: Report) -> Columns:
-        """Return the columns of the images at `rows`, each rank having taken every world-th."""
-        chosen, world = self._chosen, self._ranks.world
-        mine = rows[self._ranks.rank :: world]
-
-        def work() -> Columns:
-            if not mine.size:
-                return {}
-            images = chosen.pixels(mine, continuous=self._continuous)
-            return answer(images, chosen.ids[mine], report)
-
-        parts = self._ranks.agree(work)
-        columns: Columns = {"idx": chosen.ids[rows], "label": chosen.labels[rows]}
-        for name in parts[0]:
-            shape = (len(rows), *parts[0][name].shape[1:])
-            columns[name] = np.empty(shape, dtype=parts[0][name].dtype)
-            for rank, part in enumerate(parts):
-                if part:
-                    columns[name][rank::world] = part[name]
-        columns["correct"] = columns["predict"] == columns["label"]
-        return columns

@@ -9,12 +9,12 @@ import numpy as np
 
 from rs_lib.arguments import IntArray, nonnegative, shown
 from rs_lib.commands import options as shared
-from rs_lib.commands import session, summary
+from rs_lib.commands import session, summary, writing
 from rs_lib.commands.given import default
 from rs_lib.commands.logs import follows, histograms
 from rs_lib.commands.ranks import Ranks, joined
 from rs_lib.smoothing import FixedSamples, Health, soft
-from rs_lib.smoothing.sampling import Report
+from rs_lib.smoothing.sampling import Due, Report
 
 MOST_DISTANCES = 100
 COINS = "coins of the softmax"
@@ -91,8 +91,8 @@ def execute(options: argparse.Namespace) -> None:
             options,
             ranks,
             task.chosen,
+            settings,
             columns=histograms.columns(certifier.distances),
-            settings=settings,
             per_image=samples.n0 + samples.n,
             continuous=options.continuous,
         ).run(partial(_answer, certifier))
@@ -159,37 +159,40 @@ def _grid(certifier: soft.SoftCertifier) -> list[float]:
 
 
 def _answer(
-    certifier: soft.SoftCertifier, images: Any, ids: IntArray, report: Report
-) -> session.Columns:
-    order, counted = certifier.count(images, ids, report)
-    made = certifier.certified(order[:, 0], counted)
-    return {
-        **histograms.as_columns(made, certifier.distances),
-        "samples": np.full(len(ids), certifier.samples.n),
-        "order": order,
-        "histograms": counted,
-        "drawn": np.full(len(ids), certifier.samples.n + certifier.samples.n0),
-    }
+    certifier: soft.SoftCertifier, images: Any, ids: IntArray, report: Report, due: Due
+) -> writing.Parts:
+    for rows, order, counted in certifier.parts(images, ids, report, due):
+        made = certifier.certified(order[:, 0], counted)
+        yield (
+            rows,
+            {
+                **histograms.as_columns(made, certifier.distances),
+                "samples": np.full(len(rows), certifier.samples.n),
+                "order": order,
+                "histograms": counted,
+            },
+        )
 
 
-class _Session(session.Session):
+class _Session(writing.Session):
     """A session whose first rank writes the histograms of images before their rows."""
 
+    _ordered = True  # as the lines of the histograms are, which are read side by side
     _histograms: histograms.Writer | None = None
 
-    def _open(self, stack: ExitStack) -> int:
-        rows = super()._open(stack)
+    def _open(self, stack: ExitStack) -> list[int]:
+        there = super()._open(stack)
         if self._writer is not None:
             classes, rivals = self._settings["model"]["classes"], self._settings["soft"]["rivals"]
             self._histograms = stack.enter_context(
-                histograms.writing(self._out, rows, classes, rivals)
+                histograms.writing(self._out, len(there), classes, rivals)
             )
-        return rows
+        return there
 
     def _follow(self) -> follows.Follow:
         return histograms.follow(self._out, self._settings)
 
-    def _write(self, columns: session.Columns, timing: Any) -> None:
+    def _write(self, columns: writing.Columns, timing: Any) -> None:
         own = dict(columns)
         order, counted = own.pop("order"), own.pop("histograms")
         if self._histograms is not None:

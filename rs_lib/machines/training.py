@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from rs_lib import bars
 from rs_lib.arguments import integers, positive
 from rs_lib.machines import models
 from rs_lib.machines.data import Dataset
 from rs_lib.machines.epochs import Epochs
+from rs_lib.machines.fast_training import Goal, Step, plain
 from rs_lib.noise import Law
 from rs_lib.record.checkpoint import NOTHING, Checkpoint
 from rs_lib.seeds import derive
@@ -34,6 +34,7 @@ def train(
     progress: bool = False,
     checkpoint: Checkpoint = NOTHING,
     generators: Sequence[torch.Generator] = (),
+    goal: Goal = plain,
 ) -> list[float]:
     """Train `model` in place and return the mean loss of each epoch.
 
@@ -44,7 +45,8 @@ def train(
     `learning_rate`. The result depends on the arguments only: batches and noise come from
     generators of their own. `model` is left on `device`, in evaluation mode. A training that was
     killed goes on from the last epoch in `checkpoint`; `generators` are those that `model` draws
-    from, if it does.
+    from, if it does. `goal` is another loss of a batch, such as `fast_training.towards` makes of an
+    objective; with noise of its own it wants `noise` None.
 
     Raises ValueError for bad sizes, FloatingPointError if the loss is no longer finite.
     """
@@ -85,14 +87,15 @@ def train(
     )
     # cuDNN's fastest backward passes add in no fixed order.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        for _ in bar:
+        for epoch in bar:
             total = torch.zeros((), device=device, dtype=torch.float64)
             order = torch.randperm(len(images), generator=shuffle).to(device)
-            for batch in torch.split(order, batch_size):
+            for place, batch in enumerate(torch.split(order, batch_size)):
                 inputs = images[batch]
                 if noise is not None:
                     inputs = noise.corrupted(inputs, draw)
-                loss = cross_entropy(model(inputs), labels[batch])
+                step = Step(draw, (epoch + place / steps) / epochs)
+                loss = goal(model, inputs, labels[batch], step)
                 optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
                 optimiser.step()

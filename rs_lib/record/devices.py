@@ -6,7 +6,12 @@ from rs_lib.record import machine, memory
 
 
 def check(device: str) -> None:
-    """Raise ValueError with the remedy if torch cannot use `device` here."""
+    """Raise ValueError with the remedy if torch, or this library, cannot use `device` here."""
+    if device.partition(":")[0] == "mps":
+        raise ValueError(
+            f"device is {device!r}, which has no float64, and sums of losses and scores are "
+            "float64: give cpu, or cuda where there is a GPU"
+        )
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:

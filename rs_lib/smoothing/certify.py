@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
@@ -18,7 +19,15 @@ from rs_lib.seeds import derive
 from rs_lib.smoothing.executed import Executed, Execution
 from rs_lib.smoothing.health import Health, looked_at
 from rs_lib.smoothing.plans import FixedSamples, Plan, RadiusTable
-from rs_lib.smoothing.sampling import Images, Report, Tally, checked_images, ignore
+from rs_lib.smoothing.sampling import (
+    Due,
+    Images,
+    Report,
+    Tally,
+    checked_images,
+    ignore,
+    never,
+)
 from rs_lib.smoothing.scores import Coins
 from rs_lib.smoothing.tables import frame
 from rs_lib.statistics import clopper_pearson_lower, lead_bounds
@@ -181,6 +190,21 @@ class Certifier:
         is not one function of each image, as far as probes can tell; FloatingPointError for logits
         that are not finite; UnhealthyNoiseError for images whose random words fail their test.
         """
+        ((_, found),) = self.parts(images, image_ids, report)
+        return found
+
+    def parts(
+        self,
+        images: Images,
+        image_ids: npt.ArrayLike | None = None,
+        report: Report = ignore,
+        due: Due = never,
+    ) -> Iterator[tuple[IntArray, Certification]]:
+        """As `certify`, but yield positions, int64 [M], and certificates of what is finished.
+
+        A part comes when `due` says so, and may be empty; one more ends the run. Whatever comes has
+        passed all tests, and is the same in every division into parts.
+        """
         pixels, ids = checked_images(images, self.noise, image_ids)
         watcher, look = looked_at(self._health, pixels, ids, self.executed.device)
 
@@ -203,16 +227,25 @@ class Certifier:
         selection.draw(every, self.plan.n0, report)
         look(every)
         selected: IntArray = selection.counts().argmax(axis=1)
-        if self._table is not None:
-            found = self._decide(self._table, estimation, selected, report, look)
-        else:
-            estimation.draw(every, self.plan.budget, report)
-            look(every)
-            report(0, len(every))
-            found = self._from_votes(selected, estimation.counts())
-        # Before anybody relies on the counts: was it one function all the time?
-        self.executed.require_unchanged(shape)
-        return found
+        decide = self._counted if self._table is None else partial(self._decided, self._table)
+        for rows, found in decide(estimation, selected, report, look, due):
+            # Before anybody relies on the counts: was it one function all the time?
+            self.executed.require_unchanged(shape)
+            yield rows, found
+
+    def _counted(
+        self,
+        tally: Tally,
+        selected: IntArray,
+        report: Report,
+        healthy: Callable[[IntArray], None],
+        due: Due,
+    ) -> Iterator[tuple[IntArray, Certification]]:
+        """Yield rows whose fixed number of samples is counted, and what it certifies."""
+        for rows in tally.drawing(np.arange(len(selected)), self.plan.budget, report, due):
+            healthy(rows)
+            report(0, len(rows))
+            yield rows, self._from_votes(selected[rows], tally.counts()[rows])
 
     def _from_votes(self, selected: IntArray, counts: IntArray) -> Certification:
         """Return what the `counts` [N, C] of a fixed number of samples certify."""
@@ -231,45 +264,80 @@ class Certifier:
             runner_up=runner_up,
         )
 
-    def _decide(
+    def _decided(
         self,
         table: SequentialTable,
         tally: Tally,
         selected: IntArray,
         report: Report,
         healthy: Callable[[IntArray], None],
-    ) -> Certification:
+        due: Due,
+    ) -> Iterator[tuple[IntArray, Certification]]:
         """Look after look, go on with the images whose radii are not all decided."""
-        count, radii = len(selected), np.array(self.plan.settings()["radii"])
-        successes, samples, looks, certified = np.zeros((4, count), dtype=np.int64)
-        refused = np.full(count, len(radii), dtype=np.int64)
-        active = np.arange(count)
+        radii, every = np.array(self.plan.settings()["radii"]), np.arange(len(selected))
+        state = _State(selected, len(radii))
+        active, finished = every, every[:0]
         for look, until in enumerate(table.looks.tolist()):
-            tally.draw(active, until, report)
-            healthy(active)
-            hits = tally.counts()[active, selected[active]]
-            successes[active], samples[active], looks[active] = hits, until, look + 1
-            certified[active], refused[active] = table.decide(
-                look, hits, certified[active], refused[active]
-            )
-            rest = active[certified[active] < refused[active]]
-            report(0, len(active) - len(rest))
-            active = rest
+            rest = [every[:0]]
+            last = look == len(table.looks) - 1
+            for rows in tally.drawing(active, until, report, due):
+                healthy(rows)
+                state.take(table, look, rows, tally.counts()[rows, selected[rows]])
+                going = state.is_open(rows) & (not last)
+                report(0, int((~going).sum()))
+                rest.append(rows[going])
+                finished = np.concatenate((finished, rows[~going]))
+                if due():
+                    yield self._ended(state, np.sort(finished), radii)
+                    finished = every[:0]
+            active = np.concatenate(rest)
             if not active.size:
                 break
-        report(0, len(active))
+        yield self._ended(state, np.sort(finished), radii)
+
+    def _ended(
+        self, state: _State, rows: IntArray, radii: FloatArray
+    ) -> tuple[IntArray, Certification]:
+        """Return `rows`, which are decided, and what that certifies."""
+        certified = state.certified[rows]
         safe = certified > 0
-        return Certification(
-            predicted=np.where(safe, selected, ABSTAIN),
+        return rows, Certification(
+            predicted=np.where(safe, state.selected[rows], ABSTAIN),
             radius=np.where(safe, radii[np.maximum(certified, 1) - 1], 0.0),
-            selected=selected,
-            successes=successes,
-            samples=samples,
-            looks=looks,
-            undecided=certified < refused,
+            selected=state.selected[rows],
+            successes=state.successes[rows],
+            samples=state.samples[rows],
+            looks=state.looks[rows],
+            undecided=state.is_open(rows),
             n0=self.plan.n0,
             alpha=self.alpha,
         )
+
+
+class _State:
+    """What is known of N images, look after look: arrays int64 [N]."""
+
+    def __init__(self, selected: IntArray, radii: int) -> None:
+        """Begin with nothing drawn."""
+        self.selected = selected
+        count = len(selected)
+        self.successes, self.samples, self.looks, self.certified = np.zeros(
+            (4, count), dtype=np.int64
+        )
+        self._refused = np.full(count, radii, dtype=np.int64)
+
+    def take(self, table: SequentialTable, look: int, rows: IntArray, hits: IntArray) -> None:
+        """Take in the counts of images at a look."""
+        self.successes[rows], self.looks[rows] = hits, look + 1
+        self.samples[rows] = table.looks[look]
+        self.certified[rows], self._refused[rows] = table.decide(
+            look, hits, self.certified[rows], self._refused[rows]
+        )
+
+    def is_open(self, rows: IntArray) -> npt.NDArray[np.bool_]:
+        """Whether some radius is neither certified nor given up, bool [rows]."""
+        open_: npt.NDArray[np.bool_] = self.certified[rows] < self._refused[rows]
+        return open_
 
 
 def certify(

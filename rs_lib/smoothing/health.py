@@ -3,7 +3,8 @@
 The engine counts, by bit position, the set bits of the words that its samples use: of the first
 samples of an image all, of the others every 16th. Before it decides anything about an image it
 looks at the counts by `rs_lib.statistics.health`. What is refused is a matter of seed, image and
-number of samples alone: ranks, chunks and resumption change nothing, and no look is paid twice.
+number of samples alone: ranks, chunks, parts and resumption change nothing, and no look is paid
+twice. With the test a certifier hands over images whose words have passed it, and no others.
 """
 
 from collections.abc import Callable
@@ -73,7 +74,7 @@ class Watcher:
         self._first = max(LEAST_FIRST, FIRST_PIXELS // pixels)
         self._ones = torch.zeros((len(ids), POSITIONS), dtype=torch.int64, device=device)
         self._words = np.zeros(len(ids), dtype=np.int64)
-        self._looks = 0
+        self._looks = np.zeros(len(ids), dtype=np.int64)
 
     def watch(self, rows: IntArray, samples: IntArray, used: int) -> Watch:
         """Return where the words of `samples` of the images at `rows` count, but for the padding.
@@ -86,11 +87,12 @@ class Watcher:
 
     def look(self, rows: IntArray) -> None:
         """Look at the images at `rows`; raise UnhealthyNoiseError that names those refused."""
-        self._looks += 1
+        self._looks[rows] += 1
         ones = self._ones.cpu().numpy()
         refused = {}
         for row in rows.tolist():
-            bad = health.refused(ones[row], int(self._words[row]), self._looks, self._error)
+            words, look = int(self._words[row]), int(self._looks[row])
+            bad = health.refused(ones[row], words, look, self._error)
             if bad:
                 refused[row] = bad
         if refused:

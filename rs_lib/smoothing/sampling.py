@@ -32,6 +32,15 @@ def ignore(samples: int, decided: int) -> None:
     """Report nothing."""
 
 
+Due = Callable[[], bool]
+"""Whether it is time to hand over what is finished; asked between blocks of samples."""
+
+
+def never() -> bool:
+    """Hand over all together, at the end."""
+    return False
+
+
 class Tally:
     """Class counts of N images, filled by fixed tiles that mix the images.
 
@@ -88,8 +97,21 @@ class Tally:
         Raises ValueError for rows that are none, or that have more samples already; and for a model
         whose logits of the first tile depend on the company there (see `Executed.watch`).
         """
+        for _ in self.drawing(rows, samples, report):
+            pass
+
+    def drawing(
+        self, rows: IntArray, samples: int, report: Report = ignore, due: Due = never
+    ) -> Iterator[IntArray]:
+        """As `draw`, but yield the rows in parts, once they have all their samples.
+
+        In their order; a part comes when `due` says so, though it may be empty, and the last one
+        at the end. The counts of its rows are final then.
+        """
         tile = self._executed.tile
         samples = self._checked(rows, samples)
+        ends = np.cumsum(samples - self._drawn[rows])
+        made = given = 0
         # Noise is made for several tiles at once, where that is cheaper.
         pixels = tile * self._images[0].numel() if len(rows) else 1
         block = tile * max(1, min(MOST_TILES, MOST_PIXELS // pixels))
@@ -113,7 +135,14 @@ class Tally:
                 self._watched = True
             self._count(noisy, row, sample)
             report(used, 0)
-        self._drawn[rows] = samples
+            made += used
+            if due():
+                complete = int(np.searchsorted(ends, made, side="right"))
+                part, given = rows[given:complete], complete
+                self._drawn[part] = samples
+                yield part
+        self._drawn[rows[given:]] = samples
+        yield rows[given:]
 
     def _checked(self, rows: IntArray, samples: int) -> int:
         """Return `samples`; ValueError if some would be counted twice, or belong to no image."""

@@ -22,7 +22,7 @@ are ours. In the book: thm-cc-law, thm-cc-pairs, thm-cc-band, prop-cc-groups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ from rs_lib.smoothing.certify import ABSTAIN
 from rs_lib.smoothing.executed import Executed
 from rs_lib.smoothing.health import Health, looked_at
 from rs_lib.smoothing.plans import FixedSamples
-from rs_lib.smoothing.sampling import Images, Report, checked_images, ignore
+from rs_lib.smoothing.sampling import Due, Images, Report, checked_images, ignore, never
 from rs_lib.smoothing.scores import Histograms, Sums, require_few
 from rs_lib.statistics import bands
 
@@ -187,6 +187,17 @@ class SoftCertifier:
 
         `images` and errors as for `Certifier.certify`.
         """
+        ((_, order, histograms),) = self.parts(images, image_ids, report)
+        return order, histograms
+
+    def parts(
+        self,
+        images: Images,
+        image_ids: npt.ArrayLike | None = None,
+        report: Report = ignore,
+        due: Due = never,
+    ) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
+        """As `count`, but yield positions, orders and histograms; see `Certifier.parts`."""
         pixels, ids = checked_images(images, self.noise, image_ids)
         watcher, look = looked_at(self._health, pixels, ids, self.executed.device)
         where: dict[str, Any] = {"seed": self.seed, "watcher": watcher}
@@ -199,12 +210,12 @@ class SoftCertifier:
         look(every)
         order = np.argsort(-pilot.counts(), axis=1, kind="stable")
         found = Histograms(order, self.rivals, self.bins, *what, stream="estimate", **where)
-        found.draw(every, self.samples.n, report)
-        look(every)
-        histograms = found.histograms()
-        report(0, len(every))
-        self.executed.require_unchanged(shape)
-        return order, histograms
+        for rows in found.drawing(every, self.samples.n, report, due):
+            look(rows)
+            histograms = found.histograms()[rows]
+            report(0, len(rows))
+            self.executed.require_unchanged(shape)
+            yield rows, order[rows], histograms
 
     def certified(self, selected: IntArray, histograms: IntArray) -> SoftCertification:
         """Return the certificates of counts."""

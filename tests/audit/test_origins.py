@@ -155,6 +155,50 @@ LAWS = {
 }
 
 
+def _of_several(*parts, trials=100_000):
+    """Radii of images with their own sigma, a fifth of each kind with votes that all agree."""
+    radii = []
+    for seed, (sigma, images) in enumerate(parts):
+        counts = _counts(trials, seed=seed + 1, images=images)
+        counts[::5] = trials
+        radii.append(_gaussian(_bounds(counts, trials), sigma))
+    return np.concatenate(radii)
+
+
+@pytest.mark.parametrize("form", [".3g", ".4f", ".6f"])
+@pytest.mark.parametrize("given", [0.25, 0.5])
+@pytest.mark.parametrize("images", [(200, 200), (200, 120), (120, 200)])
+def test_a_log_of_two_sigmas_is_not_told_one(tmp_path, form, given, images):
+    radii = _of_several((0.25, images[0]), (0.5, images[1]))
+    found = audit.audit(_write(tmp_path, radii, form), given)
+    assert found.verdict == "mixed"
+    assert {one.sigma: one.rows for one in found.heights} == {
+        0.25: int((radii == radii[0]).sum()),
+        0.5: int((radii == radii.max()).sum()),
+    }
+    text = _require_nothing_read(found)
+    assert "several sigmas, it seems" in text
+    assert "Audit the rows of each sigma by" in text
+
+
+def test_a_pile_that_the_best_sigma_does_not_give_is_told(tmp_path):
+    own = _gaussian(_bounds(np.arange(99_990 - 200, 99_990)), 1.0)
+    radii = np.concatenate((own, np.full(40, _of_several((0.25, 5))[0])))
+    found = audit.audit(_write(tmp_path, radii, ".6f"), 0.25)
+    assert found.verdict == "mixed"
+    assert [(one.sigma, one.rows) for one in found.heights] == [(0.25, 40)]
+    text = _require_nothing_read(found)
+    assert "while the radii together fit sigma = 1 best" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("given", [0.25, 0.5, 1.0])
+def test_a_log_of_one_sigma_is_never_told_several(tmp_path, given):
+    radii = _of_several((given, 400))
+    assert audit.audit(_write(tmp_path, radii, ".3g"), given).verdict == "stated"
+    wrong = audit.audit(_write(tmp_path, radii, ".3g"), 0.75)
+    assert wrong.verdict in ("elsewhere", "open", "none")
+
+
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("form", [".4f", ".17"])
 def test_another_law_is_no_gaussian_one(tmp_path, law, form):

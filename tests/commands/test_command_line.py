@@ -232,12 +232,15 @@ def test_killed_runs_that_are_started_again_leave_the_bytes_of_one_run(place):
         done = _program(*SEQUENTIAL, "--out", "run.tsv", KILL_AT_ROW=row)
         assert done.returncode == -signal.SIGKILL, done.stderr
         rows.append(_rows(place))
-    assert rows == [0, 3, 12]
+    # Where the machine is slow, rows are written before the end of their chunk.
+    assert rows[0] == 0
+    assert 3 <= rows[1] < 12 <= rows[2] < 20
     with (place / "run.tsv").open("ab") as table:
         table.write(b"475\t3\t3\t0.")  # as if the last kill had torn a line
     assert _certified(*SEQUENTIAL) == whole
     times = [json.loads(line) for line in (place / "run.times.jsonl").read_text().splitlines()]
-    assert [time["images"][0] for time in times] == sorted({time["images"][0] for time in times})
+    told = [image for time in times for image in time["images"]]
+    assert len(told) == len(set(told)) == 20
     assert _certified(*SEQUENTIAL) == whole
 
 
@@ -249,7 +252,8 @@ def test_two_ranks_write_the_bytes_of_one(place):
     assert _contents() == whole
     assert done.stdout.count("certified accuracy") == 1
     first = json.loads((place / "run.times.jsonl").read_text().splitlines()[0])
-    assert (first["images"], first["processes"]) == ([0, 6], 2)
+    assert set(first["images"]) <= {0, 25, 50, 75, 100, 125}
+    assert first["processes"] == 2
 
 
 def test_an_error_on_one_rank_ends_all_with_one_message(place):
@@ -870,3 +874,18 @@ def test_help_is_grouped_and_ends_with_an_example(capsys, monkeypatch, command, 
     assert places == sorted(places)
     assert f"  python -m rs_lib {command} " in text
     assert max(len(line) for line in text.splitlines()) <= 92
+
+
+@pytest.mark.parametrize("command", [FIXED, ["predict", *BASE, "--n", "100"]])
+def test_a_device_without_float64_is_refused_where_torch_has_it(
+    place, monkeypatch, capsys, command
+):
+    # As on a Mac, where torch can use the device; no Mac was at hand.
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: np.zeros(1))
+    assert command_line.main([*command, "--device", "mps", "--out", "run.tsv"]) == 2
+    told = capsys.readouterr().err
+    assert told == (
+        "rs_lib: device is 'mps', which has no float64, and sums of losses and scores are "
+        "float64: give cpu, or cuda where there is a GPU\n"
+    )

@@ -1,22 +1,41 @@
 """The command train: a plain network becomes one that noise does not confuse."""
 
+import dataclasses
+import os
+import re
+import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from rs_lib import __main__ as command_line
 from rs_lib.commands.logs import log
+from rs_lib.experiments import training_objectives
+from rs_lib.machines import data, fast_training, training
+from rs_lib.record import places
 
 MODEL = """
+import os
+import time
+
 import torch
 from torch import nn
 
 
+class Slow(nn.Flatten):
+    def forward(self, images):
+        time.sleep(float(os.environ.get("SLOW", 0)))
+        return super().forward(images)
+
+
 def net(size=64):
     torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(size, 10))
+    return nn.Sequential(Slow(), nn.Linear(size, 10))
 
 
 def rows():
@@ -73,6 +92,12 @@ def test_tables_train_too(place):
         (["--model", "mine:none"], "mine has no function none"),
         (["--arguments", "size=9"], "images have shape [1, 8, 8], which the model does not take"),
         (["--device", "tpu"], "device is 'tpu'"),
+        (["--device", "mps"], "device is 'mps', which has no float64"),
+        (["--objective", "macer", "--noise", "uniform"], "objective is macer and noise is uniform"),
+        (["--numbers", "draws=2"], "numbers names 'draws', not of gaussian: leave it out"),
+        (["--objective", "macer", "--numbers", "step=2"], "give some of draws, weight, beta"),
+        (["--objective", "macer", "--numbers", "draws=0"], "numbers of macer: draws is 0"),
+        (["--objective", "macer", "--numbers", "draws=2", "draws=3"], "'draws' twice"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(place, words, told, capsys):
@@ -82,3 +107,79 @@ def test_what_cannot_be_is_one_sentence(place, words, told, capsys):
     assert told in error
     assert error.count("\n") == 1
     assert sorted(place.glob("*.*")) == before
+
+
+SMALL = ["--skip", "10", "--epochs", "2", "--batch-size", "32"]
+OTHERS = {
+    "stability": ["weight=1"],
+    "smoothadv": ["draws=2", "steps=2", "radius=0.25"],
+    "macer": ["draws=4"],
+    "consistency": [],
+    "smoothmix": ["draws=2", "steps=2"],
+}
+
+
+def _weights(name):
+    return torch.load(name, weights_only=True)
+
+
+@pytest.mark.parametrize("objective", OTHERS)
+def test_an_objective_trains_as_the_library_does(place, objective):
+    numbers = ["--numbers", *OTHERS[objective]] if OTHERS[objective] else []
+    words = [*TRAIN, *SMALL, "--objective", objective, *numbers]
+    assert command_line.main([*words, "--out", "a.pt"]) == 0
+    given = dict(option.split("=") for option in OTHERS[objective])
+    whole = training_objectives.PROFILES["full"]
+    own = getattr(whole.methods, objective)
+    numbers = {name: type(getattr(own, name))(float(value)) for name, value in given.items()}
+    scans = data.load("digits")
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    training.train(
+        net,
+        scans.as_float(scans.train_images[::10]),
+        scans.train_labels[::10],
+        noise=None,
+        epochs=2,
+        batch_size=32,
+        learning_rate=0.05,
+        seed=0,
+        goal=fast_training.towards(dataclasses.replace(own, **numbers), 0.25, whole.warm_up),
+    )
+    for name, value in _weights("a.pt").items():
+        assert torch.equal(value, net.state_dict()[name]), name
+    assert command_line.main([*TRAIN, *SMALL, "--out", "plain.pt"]) == 0
+    assert not torch.equal(_weights("plain.pt")["1.weight"], _weights("a.pt")["1.weight"])
+
+
+@pytest.mark.parametrize("objective", ["gaussian", "consistency"])
+def test_a_training_that_is_killed_goes_on_to_the_same_weights(place, objective):
+    words = [*TRAIN, *SMALL, "--epochs", "40", "--objective", objective]
+    assert command_line.main([*words, "--out", "whole.pt"]) == 0
+    run = [sys.executable, "-m", "rs_lib", *words, "--out", "part.pt"]
+    environment = {**os.environ, "PYTHONPATH": str(places.HERE.root), "SLOW": "0.03"}
+    with subprocess.Popen(run, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        patience = time.monotonic() + 200
+        while not list(place.glob("part.pt.*.unfinished")) and time.monotonic() < patience:
+            time.sleep(0.01)
+        process.terminate()
+        _, error = process.communicate(timeout=200)
+    assert process.returncode == 128 + signal.SIGTERM
+    told = error.splitlines()[-1]
+    epochs = int(re.fullmatch(r"rs_lib: interrupted: (\d+) of 40 epochs are kept; .*", told)[1])
+    (kept,) = place.glob("part.pt.*.unfinished")
+    assert 0 < epochs < 40
+    assert len(_weights(kept)["losses"]) == epochs
+    assert command_line.main([*words, "--out", "part.pt"]) == 0
+    assert not list(place.glob("*.unfinished"))
+    whole, part = _weights("whole.pt"), _weights("part.pt")
+    assert all(torch.equal(whole[name], part[name]) for name in whole)
+
+
+def test_attacks_that_are_cut_are_not_for_features_of_other_units(place, capsys):
+    words = ["train", "--model", "mine:rows", "--data", "table.npz", "--continuous"]
+    words += ["--scale", "0.1", "--epochs", "1", "--objective"]
+    for objective in ("smoothadv", "smoothmix"):
+        assert command_line.main([*words, objective]) == 2
+        assert "whose attacks stay in [0, 1], but images reach from" in capsys.readouterr().err
+    assert command_line.main([*words, "consistency"]) == 0

@@ -13,6 +13,7 @@ from rs_lib.machines import data
 from rs_lib.noise import Ablation, Flip, Gaussian, Rounded, Uniform, noisy_images
 from rs_lib.noise.watch import POSITIONS, Watch
 from rs_lib.noise.words import counter_based
+from rs_lib.seeds import derive
 from rs_lib.smoothing import (
     Certifier,
     Executed,
@@ -90,6 +91,30 @@ def test_an_attack_on_one_image_names_it():
     certifier = _certifier(LAWS[0], RadiusTable([0.0, 0.25], 2_000), 5, words)
     with pytest.raises(UnhealthyNoiseError, match=r"images 11, 12 are not.*bit 8 of image 11"):
         certifier.certify(GREY[:5], [10, 11, 12, 13, 14])
+
+
+@pytest.mark.parametrize("plan", [FixedSamples(3_000), RadiusTable([0.0, 0.25], 20_000)])
+def test_what_is_handed_over_early_has_passed_the_test(plan):
+    """Bad words of image 12 come in its second stream only, when others may be finished."""
+
+    def words(device, key, streams, blocks, count):
+        bad = {12} if key == derive(5, "estimate") else set()
+        return tampered("beta", 0, ids=bad)(device, key, streams, blocks, count)
+
+    whole = _certifier(LAWS[0], plan, 4, counter_based).certify(GREY[:4], [10, 11, 12, 13])
+    certifier, given = _certifier(LAWS[0], plan, 4, words), []
+
+    def take():
+        for rows, found in certifier.parts(GREY[:4], [10, 11, 12, 13], due=lambda: True):
+            given.extend(rows.tolist())
+            np.testing.assert_array_equal(found.successes, whole.successes[rows])
+            np.testing.assert_array_equal(found.radius, whole.radius[rows])
+
+    with pytest.raises(UnhealthyNoiseError, match="image 12 are not"):
+        take()
+    assert 2 not in given
+    if isinstance(plan, FixedSamples):
+        assert given == [0, 1]
 
 
 @pytest.mark.parametrize("plan", [FixedSamples(1_000), RadiusTable([0.0, 0.25], 2_000)])

@@ -3,7 +3,8 @@
 `<name>.tsv` begins with the columns of Cohen et al.'s (2019) logs, so that scripts made for
 those read it. `<name>.json` holds every setting on which the table depends. Both are functions
 of the settings: a run that was killed and started again leaves the bytes of an uninterrupted
-one. What differs from run to run, the times, stands in `<name>.times.jsonl`. No file is begun
+one. What differs from run to run, the times, stands in `<name>.times.jsonl`. Rows are written as
+they are finished, in any order of images, and put in order once all are there. No file is begun
 before the first rows are certain (the table is there meanwhile, empty, to hold the lock), and no
 row is gone on with that does not follow from its own counts.
 """
@@ -78,21 +79,30 @@ def read(
 
 
 class Writer:
-    """An open log; `rows` is the number of rows that stand in it. Made by `writing`."""
+    """An open log; `rows` is the number of rows that stand in it, `there` are the images of those
+    that stood there at first. Made by `writing`."""
 
     def __init__(self, place: Path, header: Mapping[str, Any], stack: ExitStack) -> None:
         """Keep what the files need, once they are begun."""
         self.rows = 0
+        self.there: list[int] = []
         self._place = place
         self._header = header
         self._stack = stack
         self._table: Growing | None = None
         self._times: Growing | None = None
 
-    def go_on(self, table: IO[bytes], kept: int, rows: int) -> None:
-        """Let the next rows stand behind the first `kept` bytes of the table, which hold `rows`."""
+    def go_on(self, table: IO[bytes], kept: int, there: Sequence[int]) -> None:
+        """Let the next rows stand behind the first `kept` bytes, which hold those of `there`."""
         self._table = Growing(self._place, table, kept)
-        self.rows = rows
+        self.rows, self.there = len(there), list(there)
+
+    def finish(self) -> None:
+        """Put the rows in the order of their images, where they are not; nothing else changes."""
+        names, *rows = _complete_lines(self._place.read_bytes(), self._place)
+        in_order = sorted(rows, key=_image)
+        if rows != in_order:
+            files.write_atomically(self._place, "".join(f"{row}\n" for row in (names, *in_order)))
 
     def append(self, columns: Mapping[str, npt.ArrayLike], timing: Mapping[str, object]) -> None:
         """Append rows, given as one array for each column except time, and have them on the disk.
@@ -148,13 +158,18 @@ def writing(
     header: Mapping[str, Any],
     images: Sequence[tuple[int, int]],
     follow: follows.Follow,
+    *,
+    ordered: bool = False,
+    grown: Callable[[dict[str, Any]], None] | None = None,
 ) -> Iterator[Writer]:
     """Open the log `path`, a .tsv file, to write a row for each of `images`: (index, label).
 
     `columns` are its columns and `header` all settings on which the rows depend, as JSON
     holds them. A log of equal columns and settings is gone on with behind its last complete row,
     a torn line being cut off; each row is recomputed first, by `follow`. Without a complete row
-    the log is begun anew, whatever its settings were. The log stays locked meanwhile.
+    the log is begun anew, whatever its settings were. The log stays locked meanwhile. `ordered`:
+    its rows stand in the order of `images`. `grown`: raises ValueError unless a log of the settings
+    that it is given holds a part of these images; then its header becomes `header`.
 
     Raises ValueError, and changes no file, if the log has other settings (each is named), holds a
     row that does not follow from its counts (the line, the column, and what is expected are named),
@@ -170,11 +185,21 @@ def writing(
         stored = log_settings.stored(place)
         lines = _own_lines(content, place, stored)
         if lines and stored is not None:
-            log_settings.require_equal(place, stored, wanted)
-            checked(place, columns, lines, follow, images)
+            if grown is None:
+                log_settings.require_equal(place, stored, wanted)
+            elif stored != wanted:
+                grown(stored)
+            checked(place, columns, lines, follow, images, ordered=ordered)
+            if stored != wanted:
+                files.write_atomically(place.with_suffix(".json"), digests.readable_json(wanted))
         writer = Writer(place, wanted, stack)
-        writer.go_on(table, _newline_end(content) if lines else 0, len(lines))
+        writer.go_on(table, _newline_end(content) if lines else 0, list(map(_image, lines)))
         yield writer
+
+
+def complete_rows(place: Path) -> int:
+    """Return how many complete rows the log `place` has on the disk; 0 without one."""
+    return max(place.read_bytes().count(b"\n") - 1, 0) if place.is_file() else 0
 
 
 def _table_path(path: str | Path) -> Path:
@@ -201,6 +226,11 @@ def _own_lines(content: bytes, place: Path, stored: dict[str, Any] | None) -> li
     if not lines or lines[0] != first:
         raise ValueError(f"{place} is no table of a log: name another log (--out)")
     return lines[1:]
+
+
+def _image(row: str) -> int:
+    """Return the image of a row, which stands first."""
+    return int(row.partition("\t")[0])
 
 
 def _newline_end(content: bytes) -> int:

@@ -60,14 +60,19 @@ def checked(
     lines: Sequence[str],
     follow: follows.Follow,
     images: Sequence[tuple[int, int]] | None = None,
+    *,
+    ordered: bool = False,
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of `lines`, or raise ValueError that names the first wrong entry found.
 
-    `images` are the index and label of each row, where they are known.
+    `images` are the index and label of each that may have a row, where they are known; `ordered`:
+    rows are those of the first images.
     """
     parts = [line.split("\t") for line in lines]
     try:
-        _require_entries(names, parts, images)
+        _require_entries(names, parts)
+        if images is not None:
+            _require_images(names, parts, images, ordered=ordered)
         columns = {
             name: _column(name, [line[number] for line in parts])
             for number, name in enumerate(names)
@@ -84,22 +89,40 @@ def checked(
     return columns
 
 
-def _require_entries(
-    names: Sequence[str], parts: list[list[str]], images: Sequence[tuple[int, int]] | None
-) -> None:
-    """Raise RowFault unless each row has one entry of its kind for each column, and its image."""
+def _require_entries(names: Sequence[str], parts: list[list[str]]) -> None:
+    """Raise RowFault unless each row has one entry of its kind for each column."""
     for row, line in enumerate(parts):
-        if images is not None and row >= len(images):
-            raise follows.RowFault(row, names[0], f"no more than {len(images)} rows")
         if len(line) != len(names):
             told = f"{len(names)} entries in the line, not {len(line)}"
             raise follows.RowFault(row, names[-1], told)
         for name, entry in zip(names, line, strict=True):
             if not _is_entry(name, entry):
                 raise follows.RowFault(row, name, _kind(name))
-        for name, wanted in zip(names, images[row] if images is not None else (), strict=False):
-            if line[names.index(name)] != str(wanted):
-                raise follows.RowFault(row, name, str(wanted))
+
+
+def _require_images(
+    names: Sequence[str],
+    parts: list[list[str]],
+    images: Sequence[tuple[int, int]],
+    *,
+    ordered: bool,
+) -> None:
+    """Raise RowFault unless each row is about another one of `images`, with its label."""
+    labels = {str(image): str(label) for image, label in images}
+    seen: set[str] = set()
+    for row, line in enumerate(parts):
+        if row >= len(images):
+            raise follows.RowFault(row, names[0], f"no more than {len(images)} rows")
+        image, label = line[names.index("idx")], line[names.index("label")]
+        if ordered and image != str(images[row][0]):
+            raise follows.RowFault(row, "idx", str(images[row][0]))
+        if image not in labels:
+            raise follows.RowFault(row, "idx", "an image of this run")
+        if image in seen:
+            raise follows.RowFault(row, "idx", "an image that has no row above")
+        if label != labels[image]:
+            raise follows.RowFault(row, "label", labels[image])
+        seen.add(image)
 
 
 def _require_following(

@@ -7,6 +7,9 @@ from typing import Any
 
 from rs_lib.commands.logs.growing import require_ordinary
 
+IMAGES = ("images", "skip", "sha256")
+"""What a header says of the images that were taken from the data set, below `data`."""
+
 _ABSENT = object()
 
 
@@ -47,10 +50,26 @@ def require_equal(place: Path, there: dict[str, Any], wanted: dict[str, Any]) ->
         f"{name} is {_shown(old)} in the log and {_shown(now)} now"
         for name, (old, now) in _differences(there, wanted).items()
     )
+    more = ", or take more images into it (--extend)" if _grown(there, wanted) == wanted else ""
     raise ValueError(
         f"the log {place} has other settings: {told}. Its rows would not be those of one run: "
-        "restore the settings, or name another log (--out)"
+        f"restore the settings, or name another log (--out){more}"
     )
+
+
+def require_equal_but_for_images(
+    place: Path, there: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    """Raise ValueError as `require_equal`, for settings other than which images are taken."""
+    require_equal(place, _grown(there, wanted), wanted)
+
+
+def _grown(there: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings `there`, their images being those of `wanted`."""
+    if not all(isinstance(header.get("data"), dict) for header in (there, wanted)):
+        return there
+    taken = {name: wanted["data"][name] for name in IMAGES if name in there["data"]}
+    return {**there, "data": {**there["data"], **taken}}
 
 
 def _differences(there: Any, wanted: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
