@@ -14,7 +14,8 @@ from rs_lib.statistics import MAX_TRIALS
 _TRIALS, _ALPHA = 100_000, 0.001
 _DESCRIPTION = """\
 Recover from the radii of a log, made with Gaussian noise, which number of samples
-and which alpha they come from, or say that none of those tried explains them.
+and which alpha they come from, or say that none of those tried explains them, or that
+votes which all agree pile up at the radii of several sigmas.
 Report radii that no count gives or that lie above the ceiling, cells of the table
 that rounding pushed up, and the table as it should be at the stated alpha. A log
 that certify or predict wrote, with its FILE.json beside it, is recomputed from its

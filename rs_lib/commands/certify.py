@@ -28,7 +28,8 @@ at most alpha. With --soft its mean scores instead: a confidence that stays (Kum
 et al. 2020). Or, with --defence patch, the largest patch that cannot change the
 answer of the votes of all bands (Levine & Feizi 2020), without chance of error.
 The same command given again goes on with an interrupted run; torchrun shares the
-images among processes. The log is the same in every case."""
+images among processes; --extend takes more images into a log. The log is the same
+in every case."""
 _EXAMPLES = """\
 examples:
   # the customary table of a model of your own, as few samples as each image needs

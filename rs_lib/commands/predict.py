@@ -17,7 +17,8 @@ _DESCRIPTION = """\
 Ask a classifier smoothed by noise for the class of each image (Cohen et al. 2019).
 An answer that is neither an abstention nor the smoothed classifier's class has
 probability at most alpha. The same command given again goes on with an interrupted
-run; torchrun shares the images among processes. The log is the same in every case."""
+run; torchrun shares the images among processes; --extend takes more images into a
+log. The log is the same in every case."""
 _EXAMPLES = """\
 example:
   python -m rs_lib predict --model models:resnet --weights resnet.pt --data cifar10 \\

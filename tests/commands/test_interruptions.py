@@ -109,7 +109,7 @@ def test_rows_that_are_handed_over_at_once_are_those_of_one_run(place, monkeypat
     monkeypatch.setattr(writing, "EVERY", 0.0)
     assert _made(place, *RUNS[kind], *TAKEN) == whole
     times = [json.loads(line) for line in (place / "run.times.jsonl").read_text().splitlines()]
-    assert len(times) > 3  # far more often than once a chunk
+    assert len(times) > 2  # more often than once a chunk
     images = list(itertools.chain.from_iterable(time["images"] for time in times))
     assert sorted(images) == log_images(kind)
     in_order = images == sorted(images)

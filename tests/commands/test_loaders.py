@@ -173,6 +173,17 @@ def test_parquet_is_read_by_pandas_and_its_absence_told(place, monkeypatch, caps
     assert "this needs the package pandas, which is missing" in capsys.readouterr().err
 
 
+def test_a_parquet_file_is_read_for_real(place):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(FEATURES, columns=[*"abcde"]).assign(label=LABELS)
+    frame.to_parquet(place / "real.parquet")
+    frame.to_csv(place / "real.csv", index=False)
+    found, same = (chosen(name, continuous=True) for name in ("real.parquet", "real.csv"))
+    assert (found.images.numpy()[:, 0, 0] == FEATURES.astype(np.float32)).all()
+    assert (found.labels == LABELS).all()
+    assert found.digest == same.digest
+
+
 def test_bits_of_a_table_are_whole(place):
     found = chosen("bits.csv", levels=1)
     assert found.images.dtype == torch.uint8

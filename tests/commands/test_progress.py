@@ -15,7 +15,7 @@ def test_a_line_comes_every_half_minute(monkeypatch, capsys):
         for _ in range(20):  # ten seconds and 200 samples each
             clock[0] += 10
             bar.report(200, 0)
-            bar.chunk_done(200, 2)
+            bar.part_done(200, 2)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("certify")]
     assert len(lines) == 6
     # After 30 s: three chunks of two images, two of them counted as done; 5 s for each image.
