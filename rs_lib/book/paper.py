@@ -25,13 +25,14 @@ from rs_lib.book.house import House
 NAME = "randomized-smoothing"
 """The PDF's name, without its end."""
 LEFT_OUT = (
+    "own-model",
     "try-it",
     "chapters/claims",
     "chapters/proofs",
     "chapters/figures",
     "chapters/published",
 )
-"""Pages of the contents that stay on the screen: to play with, and to look things up."""
+"""Pages of the contents that stay on the screen: to type, to play with, to look things up."""
 SCREEN = ("rs-downloads", "rs-frames", "rs-phone")
 """Classes of what a page shows around its figures: downloads, frames, pictures for phones."""
 PREFACE = "About this book"
