@@ -196,6 +196,16 @@ def test_a_curve_is_the_certified_accuracy_and_its_interval(place):
     np.testing.assert_array_equal(certified_accuracy(one.radius, one.correct, middle), accuracy[1:])
 
 
+def test_a_curve_without_certificates_lies_at_zero_as_far_as_the_others(place):
+    (place / "none.tsv").write_text(HEAD + "".join(f"{k}\t1\t-1\t0\t0\n" for k in range(30)))
+    radii, accuracy, low, high = curve(anyone.read(place / "none.tsv"), 1.5)
+    assert radii[0] == 0
+    assert radii[-1] > 1.5
+    assert not accuracy.any()
+    assert not low.any()
+    assert (high > 0).all()
+
+
 def test_shards_of_another_program_give_the_log_of_all(place, capsys):
     for number in range(3):
         part = _rows(1, images=20, first=10 * number)  # they overlap, and agree
