@@ -96,7 +96,8 @@ class Pictures(SphinxTransform):
 
     def apply(self, **kwargs: Any) -> None:
         """Change the page that was read."""
-        if not isinstance(self.app.builder, LaTeXBuilder):
+        # What is left out is read all the same, and its pictures may have no PDF.
+        if not isinstance(self.app.builder, LaTeXBuilder) or self.env.docname in LEFT_OUT:
             return
         for node in list(self.document.findall(nodes.Element)):
             if set(SCREEN) & set(node.get("classes", ())) and node.parent:
