@@ -15,6 +15,7 @@ from rs_lib.book import (
     gallery,
     library,
     markup,
+    own_model,
     proofs_page,
     run_page,
     symbols,
@@ -30,7 +31,7 @@ def write(house: House) -> None:
     verdicts = builds.compare(house)
     builds.write_snippets(house, verdicts)
     parts = run_page.parts(house) | cards.parts(house) | front.parts(house)
-    parts |= try_page.parts(house) | symbols.parts(house)
+    parts |= try_page.parts(house) | own_model.parts(house) | symbols.parts(house)
     ledger = {
         name: claims.collect(nbformat.read(house.executed(name), as_version=4))
         for name in cards.load(house)

@@ -25,13 +25,14 @@ from rs_lib.book.house import House
 NAME = "randomized-smoothing"
 """The PDF's name, without its end."""
 LEFT_OUT = (
+    "own-model",
     "try-it",
     "chapters/claims",
     "chapters/proofs",
     "chapters/figures",
     "chapters/published",
 )
-"""Pages of the contents that stay on the screen: to play with, and to look things up."""
+"""Pages of the contents that stay on the screen: to type, to play with, to look things up."""
 SCREEN = ("rs-downloads", "rs-frames", "rs-phone")
 """Classes of what a page shows around its figures: downloads, frames, pictures for phones."""
 PREFACE = "About this book"
@@ -95,7 +96,8 @@ class Pictures(SphinxTransform):
 
     def apply(self, **kwargs: Any) -> None:
         """Change the page that was read."""
-        if not isinstance(self.app.builder, LaTeXBuilder):
+        # What is left out is read all the same, and its pictures may have no PDF.
+        if not isinstance(self.app.builder, LaTeXBuilder) or self.env.docname in LEFT_OUT:
             return
         for node in list(self.document.findall(nodes.Element)):
             if set(SCREEN) & set(node.get("classes", ())) and node.parent:

@@ -68,11 +68,16 @@ def _execute(options: argparse.Namespace) -> None:
     print(f"written to {out.resolve()}")
 
 
-def curve(one: Certified) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return radii, certified accuracy there, and its exact interval; the radii are those where
-    the accuracy falls, from 0 on."""
+def curve(
+    one: Certified, end: float = 0.0
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return radii, certified accuracy there, and its exact interval.
+
+    The radii are those where the accuracy falls, from 0 on, and one behind both them and `end`.
+    """
     steps = np.unique(one.radius[one.correct])
-    radii = np.concatenate([[0.0], steps, [float(steps.max(initial=0.0)) * 1.02 + 1e-6]])
+    last = max(float(steps.max(initial=0.0)), end)
+    radii = np.concatenate([[0.0], steps, [last * 1.02 + 1e-6]])
     accuracy = certified_accuracy(one.radius, one.correct, radii)
     counts = np.round(accuracy * len(one.images)).astype(np.int64)
     low, high = binomial_interval(counts, len(one.images))
@@ -89,8 +94,10 @@ def picture(logs: list[Certified], suffix: str) -> bytes:
     with mpl.rc_context({**style.RC, "svg.hashsalt": "rs_lib", "backend": "agg"}):
         figure = mpl.figure.Figure(figsize=(style.WIDTH, 3.6), layout="constrained")
         axes = figure.subplots()
+        # All curves end at one radius: that of a log without certificates lies at 0 up to there.
+        end = max(float(one.radius[one.correct].max(initial=0.0)) for one in logs)
         for number, one in enumerate(logs):
-            radii, accuracy, low, high = curve(one)
+            radii, accuracy, low, high = curve(one, end)
             look = style.line(number)
             # The accuracy at a radius counts the images that reach it: it falls behind it.
             axes.step(radii, accuracy, where="pre", label=one.name, **look)

@@ -186,11 +186,14 @@ def _compared(first: Certified, second: Certified, radii: list[float]) -> str:
         )
     other = second.counted[order]
     found = paired(first.counted, other)
-    low, high = mean_interval(first.counted - other)
+    spread = "the same for every image"
+    if np.unique(first.counted - other).size > 1:
+        low, high = mean_interval(first.counted - other)
+        spread = f"95 % interval {low:+.4f} to {high:+.4f} (Student's t), standard error "
+        spread += f"{found.error:.4f}"
     lines = [
         f"{first.name} less {second.name}, image by image ({len(order)} images):",
-        f"  average certified radius {found.difference:+.4f}, 95 % interval {low:+.4f} to "
-        f"{high:+.4f} (Student's t), standard error {found.error:.4f}",
+        f"  average certified radius {found.difference:+.4f}, {spread}",
         "",
     ]
     rows = []
@@ -223,7 +226,7 @@ def _rows(one: Certified, radii: list[float], per_class: bool) -> list[dict[str,
             exact = map(float, binomial_interval(int(flags.sum()), flags.size))
             rows.append(_row(one, quantity, label, r, flags.size, flags.mean(), *exact))
         counted = np.where(correct, radius, 0.0)
-        low, high = mean_interval(counted) if counted.size > 1 else (None, None)
+        low, high = mean_interval(counted) if np.unique(counted).size > 1 else (None, None)
         acr = average_certified_radius(radius, correct)
         rows.append(
             _row(one, "average certified radius", label, None, counted.size, acr, low, high)

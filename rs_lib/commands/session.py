@@ -115,7 +115,10 @@ def _noise(options: argparse.Namespace, chosen: selection.Selection) -> Law:
         raise ValueError(f"noise is {options.noise}: give --{kind.parameter.option}")
     law = kind.for_images(value, tuple(chosen.images.shape[1:]), chosen.levels)
     if isinstance(law, Continuous) and not options.continuous:
-        return Rounded(law, chosen.levels)
+        try:
+            return Rounded(law, chosen.levels)
+        except ValueError as error:  # most often a scale in grey levels
+            raise ValueError(f"{error}; --scale is in units where white is 1") from error
     return law
 
 

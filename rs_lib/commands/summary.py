@@ -153,9 +153,10 @@ def average_radius(
 ) -> tuple[str, str]:
     """Return the average certified radius and its 95 % interval by Student's t."""
     text = f"{average_certified_radius(radii, correct):.3f}"
-    if len(radii) < 2:
+    counted = np.where(correct, radii, 0.0)
+    if np.unique(counted).size < 2:  # equal numbers tell no spread
         return text, ""
-    low, high = mean_interval(np.where(correct, radii, 0.0))
+    low, high = mean_interval(counted)
     return text, f"{max(low, 0):.3f} to {high:.3f} (Student's t)"
 
 

@@ -23,6 +23,7 @@ from rs_lib.machines.objectives import Objective
 from rs_lib.machines.preprocessing import Preprocessed
 from rs_lib.record import files
 from rs_lib.record.checkpoint import Checkpoint
+from rs_lib.seeds import derive
 
 _DESCRIPTION = """\
 Train a network on images under the noise that it is to be certified with (Cohen et
@@ -106,7 +107,7 @@ def add_to(commands: Any) -> None:
         metavar="FILE",
         help="the weights; no file is overwritten (default: weights.pt in the working directory)",
     )
-    group.add_argument("--seed", type=int, help="of batches and noise (default: 0)")
+    group.add_argument("--seed", type=int, help="of new weights, batches and noise (default: 0)")
     group.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU")
     parser.set_defaults(execute=_execute, n=1, chunk=None)
 
@@ -124,6 +125,7 @@ def _execute(options: argparse.Namespace) -> None:
             f"out is {str(options.out)!r}: give a file that is not there yet, in a folder that is"
         )
     objective = _objective(options)
+    torch.manual_seed(derive(options.seed, "train", "weights"))  # a new network draws its own
     task = session.prepare(options, Ranks(0, 1))
     chosen = _training_part(options, task.chosen)
     if not chosen.is_labelled:

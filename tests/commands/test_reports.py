@@ -138,6 +138,18 @@ def test_logs_in_other_norms_or_of_other_images_are_not_compared(place, capsys):
         assert "average certified radius +" not in out
 
 
+def test_equal_radii_tell_no_interval_of_their_mean(place, capsys):
+    rows = [f"{image}\t0\t-1\t0.0\t0\n" for image in range(9)]
+    for name in ("none", "again"):
+        (place / f"{name}.tsv").write_text(HEAD + "".join(rows))
+    out = _run(capsys, "report", "none.tsv", "again.tsv", "-o", "t.csv")
+    assert "Student" not in out
+    assert "average certified radius +0.0000, the same for every image" in out
+    with (place / "t.csv").open() as file:
+        means = [row for row in csv.DictReader(file) if row["quantity"].startswith("average")]
+    assert [(row["value"], row["low"], row["high"]) for row in means] == [("0.0", "", "")] * 2
+
+
 def test_a_log_without_labels_tells_what_is_certified(place, capsys):
     table = log.read(_own(place / "own.tsv", 9, labels=np.full(9, UNLABELLED)))
     answered = int((table.columns["predict"] != -1).sum())
@@ -232,6 +244,16 @@ def test_a_curve_is_the_certified_accuracy_and_its_interval(place):
     assert ((low <= accuracy) & (accuracy <= high)).all()
     middle = (radii[1:] + radii[:-1]) / 2
     np.testing.assert_array_equal(certified_accuracy(one.radius, one.correct, middle), accuracy[1:])
+
+
+def test_a_curve_without_certificates_lies_at_zero_as_far_as_the_others(place):
+    (place / "none.tsv").write_text(HEAD + "".join(f"{k}\t1\t-1\t0\t0\n" for k in range(30)))
+    radii, accuracy, low, high = curve(anyone.read(place / "none.tsv"), 1.5)
+    assert radii[0] == 0
+    assert radii[-1] > 1.5
+    assert not accuracy.any()
+    assert not low.any()
+    assert (high > 0).all()
 
 
 def test_shards_of_another_program_give_the_log_of_all(place, capsys):

@@ -86,6 +86,7 @@ def test_tables_train_too(place):
         (["--batch-size", "-1"], "batch-size is -1"),
         (["--learning-rate", "0"], "learning-rate is 0"),
         (["--scale", "-1"], "scale is -1"),
+        (["--scale", "2000"], "does not fit 16 bits: give a narrower law or fewer levels; --scale"),
         (["--denoiser", "mine:net"], "denoiser is given: it stays as it is"),
         (["--out", "mine.py"], "out is 'mine.py': give a file that is not there yet"),
         (["--out", "none/a.pt"], "out is 'none/a.pt': give a file that is not there yet"),
@@ -183,3 +184,14 @@ def test_attacks_that_are_cut_are_not_for_features_of_other_units(place, capsys)
         assert command_line.main([*words, objective]) == 2
         assert "whose attacks stay in [0, 1], but images reach from" in capsys.readouterr().err
     assert command_line.main([*words, "consistency"]) == 0
+
+
+def test_new_weights_follow_from_the_seed(place):
+    (place / "mine.py").write_text(MODEL.replace("    torch.manual_seed(0)\n", ""))
+    made = []
+    for name, seed in (("a.pt", "0"), ("b.pt", "0"), ("c.pt", "1")):
+        torch.rand(len(made))  # whatever was drawn before
+        assert command_line.main([*TRAIN, "--seed", seed, "--out", name]) == 0
+        made.append(torch.load(name, weights_only=True)["1.weight"])
+    assert torch.equal(made[0], made[1])
+    assert not torch.equal(made[0], made[2])
