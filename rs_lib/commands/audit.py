@@ -114,7 +114,9 @@ def _recomputed(table: log.LogTable, name: str, step: float) -> str:
     settings, columns = table.header, table.columns
     head = (
         f"{name}: a log of {settings['command']}; all {len(columns['idx'])} rows were recomputed "
-        "from their counts and the settings beside the log\n\n"
+        "from their counts and the settings beside the log\n"
+        + "".join(f"{line}\n" for line in filter(None, [log.incomplete(table)]))
+        + "\n"
     )
     if "defence" in settings:
         return head + summary.of_patches(table)

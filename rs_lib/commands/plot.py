@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,9 @@ def _execute(options: argparse.Namespace) -> None:
         raise ValueError(
             f"logs have radii in {' and '.join(norms)}: draw those of one norm together"
         )
+    for one in logs:
+        for line in one.remarks:
+            print(f"{one.name}: {line}", file=sys.stderr)
     write_atomically(out, picture(logs, out.suffix))
     print(f"written to {out.resolve()}")
 
@@ -108,7 +112,7 @@ def picture(logs: list[Certified], suffix: str) -> bytes:
         kind = {"l0": "ℓ0 radius (pixels)", "l1": "ℓ1 radius", "l2": "ℓ2 radius"}
         axes.set(
             xlabel=kind.get(norm, "radius"),
-            ylabel="certified accuracy, 95 % bands",
+            ylabel=f"{logs[0].quantity if len(logs) == 1 else 'certified accuracy'}, 95 % bands",
             xlim=(0, None),
             ylim=(0, 1),
         )

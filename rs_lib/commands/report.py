@@ -127,7 +127,7 @@ def _text(one: Certified, radii: list[float], options: argparse.Namespace) -> st
         within = [_down(linf(one, radius, options.dimension))] if options.linf else []
         share = summary.share(one.correct & (one.radius >= radius))
         table.append((summary.plain(radius), *within, *share))
-    lines += summary.aligned(("radius", *extra, _share(one), "95 % interval"), table)
+    lines += summary.aligned(("radius", *extra, one.quantity, "95 % interval"), table)
     facts = [
         ("correct" if one.labelled else "answered", *summary.share(one.correct)),
         ("abstained", *summary.share(one.abstained)),
@@ -137,10 +137,6 @@ def _text(one: Certified, radii: list[float], options: argparse.Namespace) -> st
     if options.per_class:
         lines += ["", *_classes(one, radii)]
     return "\n".join(lines)
-
-
-def _share(one: Certified) -> str:
-    return "certified accuracy" if one.labelled else "certified"
 
 
 def _classes(one: Certified, radii: list[float]) -> list[str]:
@@ -218,7 +214,7 @@ def _rows(one: Certified, radii: list[float], per_class: bool) -> list[dict[str,
         own = np.ones(len(one.images), dtype=np.bool_) if label is None else one.label == label
         correct, radius = one.correct[own], one.radius[own]
         shares: list[tuple[str, float | None, BoolArray]] = [
-            *((_share(one), r, correct & (radius >= r)) for r in radii),
+            *((one.quantity, r, correct & (radius >= r)) for r in radii),
             ("correct" if one.labelled else "answered", None, correct),
             ("abstained", None, one.abstained[own]),
         ]

@@ -138,6 +138,23 @@ def test_logs_in_other_norms_or_of_other_images_are_not_compared(place, capsys):
         assert "average certified radius +" not in out
 
 
+def test_a_log_that_lacks_images_says_so_wherever_it_is_read(place, capsys):
+    """What a sequential rule decides early is written first: shares of it are not those of all."""
+    path = _own(place / "part.tsv", 12)
+    assert "warning" not in _run(capsys, "report", "part.tsv")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:5]))
+    told = "only 4 of 12 images are there"
+    assert told in _run(capsys, "report", "part.tsv")
+    assert told in _run(capsys, "audit", "part.tsv")
+    assert command_line.main(["plot", "part.tsv", "-o", "part.svg"]) == 0
+    assert told in capsys.readouterr().err
+    shard = _own(place / "s1.tsv", 12, ids=range(0, 12, 3), shard="1/3")
+    assert "warning" not in _run(capsys, "report", "s1.tsv")
+    shard.write_text("".join(shard.read_text().splitlines(keepends=True)[:-1]))
+    assert "only 3 of 4 images are there" in _run(capsys, "report", "s1.tsv")
+
+
 def test_equal_radii_tell_no_interval_of_their_mean(place, capsys):
     rows = [f"{image}\t0\t-1\t0.0\t0\n" for image in range(9)]
     for name in ("none", "again"):

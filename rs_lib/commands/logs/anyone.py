@@ -35,6 +35,11 @@ class Certified:
     labelled: bool = True
 
     @property
+    def quantity(self) -> str:
+        """What the share of images within a radius is."""
+        return "certified accuracy" if self.labelled else "certified"
+
+    @property
     def counted(self) -> FloatArray:
         """The radii, 0 where the answer is not correct."""
         return np.where(self.correct, self.radius, 0.0)
@@ -77,7 +82,7 @@ def read(path: Path) -> Certified:
         str(settings["noise"]["norm"]),
         prod(settings["data"]["shape"]),
         settings["data"].get("sha256"),
-        (),
+        tuple(filter(None, [log.incomplete(table)])),
         not unlabelled,
     )
 

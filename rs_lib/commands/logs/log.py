@@ -78,6 +78,22 @@ def read(
         raise ValueError(told) from error
 
 
+def incomplete(table: LogTable) -> str:
+    """Return a warning if the log lacks images of its settings, else an empty text.
+
+    A sequential rule decides some images early, and their rows are written first.
+    """
+    images = int(table.header["data"]["images"])
+    number, count = map(int, str(table.header.get("shard", "1/1")).split("/"))
+    asked, there = len(range(number - 1, images, count)), len(table.columns["idx"])
+    if there >= asked:
+        return ""
+    return (
+        f"warning: only {there} of {asked} images are there, those that were decided first: shares "
+        "of them are not those of all; let the command that made the log end"
+    )
+
+
 class Writer:
     """An open log; `rows` is the number of rows that stand in it, `there` are the images of those
     that stood there at first. Made by `writing`."""
