@@ -75,7 +75,7 @@ def shift_upper(
     not positive and finite, an alpha outside [1e-30, 1), or a length of so many sigma that no
     bound can be computed.
 
-    In the book: ex-br-mean.
+    In the book: prop-br-shift, and an exercise there.
     """
     mean = arguments.nonnegative("length", length, rounding="up")
     count = arguments.integers("n", n, least=1)
