@@ -119,12 +119,11 @@ def _table(
         "network": models.fingerprint(model, (channels, height, width)),
     }
     indices = evenly(len(dataset.test_labels), network.images)
-
-    def report(done: int) -> None:
-        if context.progress:  # not in the witness: shows how far it is
-            print(f"{network.model}: {done} of {len(indices)} images", flush=True)
-
-    found = certified_table(certifier, radii, dataset, indices, context, inputs, report, chunk=100)
+    found = certified_table(
+        *(certifier, radii, dataset, indices, context, inputs),
+        lambda done: context.tell(f"{network.model}: {done} of {len(indices)} images"),
+        chunk=100,
+    )
     labels = dataset.test_labels[torch.from_numpy(indices)].tolist()
     return {"network": list(network), "losses": losses, "labels": labels, **found}
 

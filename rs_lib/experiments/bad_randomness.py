@@ -93,7 +93,7 @@ PROFILES["full"] = dataclasses.replace(
     model="lenet",
     epochs=10,
     batch_size=128,
-    images=500,
+    images=100,
     n=10_000,
     honest=50_000,
 )

@@ -164,11 +164,10 @@ def _faster(parameters: Parameters, dataset: data.Dataset, context: Context) -> 
     return str(context.stage("precision", settings, measured)["precision"])
 
 
-def recipe(parameters: Parameters, form: str) -> fast_training.Recipe:
-    """Return how the networks are trained in the precision `form`."""
-    names = {field.name for field in dataclasses.fields(fast_training.Recipe)} - {"precision"}
-    chosen = {name: value for name, value in asdict(parameters).items() if name in names}
-    return fast_training.Recipe(**chosen, precision=form)
+def recipe(parameters: Parameters, dataset: data.Dataset, context: Context) -> fast_training.Recipe:
+    """Return how the networks are trained."""
+    form = precision(parameters, dataset, context)
+    return fast_training.Recipe.of(parameters, precision=form)
 
 
 def base_classifier(
@@ -180,7 +179,7 @@ def base_classifier(
     """
     model = network(parameters, dataset)
     inputs = {
-        **asdict(recipe(parameters, precision(parameters, dataset, context))),
+        **asdict(recipe(parameters, dataset, context)),
         "network": models.fingerprint(model, dataset.image_shape),
         "seed": parameters.seed,
         "sigma": sigma,
@@ -206,18 +205,13 @@ def _trained(
         dataset.train_labels,
         levels=dataset.levels,
         noise=Gaussian(sigma) if sigma > 0 else None,
-        recipe=recipe(parameters, precision(parameters, dataset, context)),
+        recipe=recipe(parameters, dataset, context),
         seed=derive(parameters.seed, "train", str(sigma)),
         device=context.device,
     )
     return fast_training.run(
-        training, checkpoint, lambda line: _tell(context, f"sigma {sigma:g}, {line}")
+        training, checkpoint, lambda line: context.tell(f"sigma {sigma:g}, {line}")
     )
-
-
-def _tell(context: Context, line: str) -> None:
-    if context.progress:  # not in the witness: shows how far it is
-        print(line, flush=True)
 
 
 def radii(parameters: Parameters, train_sigma: float, test_sigma: float) -> list[float]:
@@ -258,14 +252,13 @@ def smoothed(
         alpha=parameters.alpha,
     )
     indices = evenly(len(dataset.test_labels), parameters.images)
-    told = partial(_tell_images, context, f"trained {train_sigma:g}, smoothed {test_sigma:g}")
-    found = certified_table(certifier, table, dataset, indices, context, inputs, told)
+    told = f"trained {train_sigma:g}, smoothed {test_sigma:g}"
+    found = certified_table(
+        *(certifier, table, dataset, indices, context, inputs),
+        lambda done: context.tell(f"{told}: {done} of {len(indices)} images"),
+    )
     noisy = partial(_noisy, parameters, test_sigma, dataset, context, model)
     return {"sigma": test_sigma, **found, **context.stage("noisy", inputs, noisy)}
-
-
-def _tell_images(context: Context, what: str, done: int) -> None:
-    _tell(context, f"{what}: {done}")  # not in the witness: shows how far it is
 
 
 def _noisy(

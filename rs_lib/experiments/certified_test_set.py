@@ -88,15 +88,12 @@ def _table(
         "data": dataset.digest,
         "network": models.fingerprint(model, dataset.image_shape),
     }
-
-    def report(done: int) -> None:
-        if context.progress:  # not in the witness: shows how far it is
-            print(f"sigma {sigma:g}: {done} of {len(indices)} images", flush=True)
-
-    return {
-        "sigma": sigma,
-        **certified_table(certifier, radii, dataset, indices, context, inputs, report, chunk=100),
-    }
+    found = certified_table(
+        *(certifier, radii, dataset, indices, context, inputs),
+        lambda done: context.tell(f"sigma {sigma:g}: {done} of {len(indices)} images"),
+        chunk=100,
+    )
+    return {"sigma": sigma, **found}
 
 
 def compute(parameters: Parameters, context: Context) -> dict[str, Any]:

@@ -270,8 +270,7 @@ def _published(parameters: Parameters, context: Context) -> list[dict[str, Any]]
         for score, (meant, _, _) in SCORES.items():
             for path in sorted((Path(folder) / FOLDER / name / score).glob("noise_*")):
                 sigma = float(path.name.partition("_")[2])
-                if context.progress:
-                    print(f"{told}, {meant}, sigma {sigma:g}", flush=True)
+                context.tell(f"{told}, {meant}, sigma {sigma:g}")
                 made = facts(path.read_text(), sigma, score, parameters)
                 entries.append({"data": told, "score": meant, "sigma": sigma, **made})
     if not entries:

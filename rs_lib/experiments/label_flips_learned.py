@@ -6,7 +6,7 @@ two classes that are told apart ever reaches it. Whoever flips labels of these t
 feature; labels of the other classes are trusted. The values are those of `label_flips`.
 """
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -136,11 +136,6 @@ def _untrained(parameters: Parameters, dataset: data.Dataset) -> nn.Sequential:
     )
 
 
-def _recipe(parameters: Parameters) -> fast_training.Recipe:
-    names = [field.name for field in fields(fast_training.Recipe)]
-    return fast_training.Recipe(**{name: getattr(parameters, name) for name in names})
-
-
 def network(
     parameters: Parameters, dataset: data.Dataset, context: Context
 ) -> tuple[nn.Sequential, list[float]]:
@@ -148,7 +143,7 @@ def network(
     model, classes = _untrained(parameters, dataset), others(parameters, dataset)
     images, labels = of_classes(dataset.train_images, dataset.train_labels, classes)
     inputs = {
-        **asdict(_recipe(parameters)),
+        **asdict(fast_training.Recipe.of(parameters)),
         "network": models.fingerprint(model, dataset.image_shape),
         "seed": parameters.seed,
         "classes": classes,
@@ -176,16 +171,11 @@ def _trained(
         labels,
         levels=levels,
         noise=None,
-        recipe=_recipe(parameters),
+        recipe=fast_training.Recipe.of(parameters),
         seed=derive(parameters.seed, "train", "features"),
         device=context.device,
     )
-
-    def report(line: str) -> None:
-        if context.progress:  # not in the witness: shows how far it is
-            print(line, flush=True)
-
-    return fast_training.run(training, checkpoint, report)
+    return fast_training.run(training, checkpoint, context.tell)
 
 
 @torch.inference_mode()

@@ -166,9 +166,8 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
                 )
                 answers += context.stage("noise-map", inputs, compute_chunk)["answers"]
             tests.append({"sigma": sigma, "correct": packed(np.array(answers) == labels)})
-            if context.progress:  # not in the witness: shows how far it is
-                share = np.mean(np.array(answers) == labels)
-                print(f"trained {train_sigma:g}, smoothed {sigma:g}: {share:.2%}", flush=True)
+            share = np.mean(np.array(answers) == labels)
+            context.tell(f"trained {train_sigma:g}, smoothed {sigma:g}: {share:.2%}")
         runs.append({"train": train_sigma, "losses": losses, "tests": tests})
     return {
         "data": dataset.digest,

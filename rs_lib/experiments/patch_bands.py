@@ -6,6 +6,7 @@ threshold and patch size, on two halves of the test set: one to choose the thres
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -36,6 +37,8 @@ class Base(NamedTuple):
 
 NETWORKS = ("masked", "column", "residual", "residual column")
 """Shown one view at a time: "masked" and "residual". For all columns at once: the others."""
+
+_ONE_VIEW = ("masked", "residual")
 
 SPLITS = ("validation", "reported")
 
@@ -148,7 +151,7 @@ def oriented(images: Tensor, base: Base) -> Tensor:
 
 def _at_once(base: Base) -> bool:
     """Whether the network answers for all bands in one pass, and learns from all of them."""
-    return base.network in ("column", "residual column")
+    return base.network not in _ONE_VIEW
 
 
 def untrained(base: Base, image_shape: tuple[int, int, int], classes: int, seed: int) -> Any:
@@ -236,6 +239,11 @@ def halves(images: int) -> dict[str, npt.NDArray[np.int64]]:
     return {"validation": every[::2], "reported": every[1::2]}
 
 
+def split_sizes(dataset: data.Dataset) -> dict[str, int]:
+    """Return the number of test images of each split."""
+    return {split: len(rows) for split, rows in halves(len(dataset.test_labels)).items()}
+
+
 def multiplications(model: nn.Module, image: Tensor) -> int:
     """Multiplications of convolutions and linear layers for the votes of one image [C, H, W]."""
     total = 0
@@ -276,23 +284,34 @@ def tallies(
 def measured(
     parameters: Parameters, base: Base, dataset: data.Dataset, context: Context
 ) -> dict[str, Any]:
+    """Return what `tabulated` does of a base classifier that is trained first."""
+    model = base_classifier(parameters, base, dataset, context)
+    return tabulated(model, base, dataset, parameters.thetas, context.device)
+
+
+def tabulated(
+    model: BandClassifier,
+    base: Base,
+    dataset: data.Dataset,
+    thetas: Sequence[float],
+    device: str,
+) -> dict[str, Any]:
     """Return what a base classifier certifies at every threshold, and what its votes cost.
 
     "near_threshold" are scores within the guard of each threshold, of "entries" in all;
     "right" are images, "counts" and "positions" lists of images for patches of 1, 2, ... columns
     (rows, or sides of squares), of each split.
     """
-    model = base_classifier(parameters, base, dataset, context)
-    found = scores(model, base, dataset, context.device)
+    found = scores(model, base, dataset, device)
     labels = dataset.test_labels.numpy()
-    image = oriented(dataset.as_float(dataset.test_images[:1]), base)[0].to(context.device)
-    near = [int((np.abs(found - theta) < votes.GUARD).sum()) for theta in parameters.thetas]
+    image = oriented(dataset.as_float(dataset.test_images[:1]), base)[0].to(device)
+    near = [int((np.abs(found - theta) < votes.GUARD).sum()) for theta in thetas]
     return {
         "base": list(base),
         "multiplications": multiplications(model, image),
         "near_threshold": near,
         "entries": int(found.size),
-        "at_theta": [tallies(found, theta, base.band, labels) for theta in parameters.thetas],
+        "at_theta": [tallies(found, theta, base.band, labels) for theta in thetas],
         "top_one": tallies(votes.margins(found), 0.0, base.band, labels),
     }
 
@@ -307,8 +326,7 @@ def _compute(parameters: Parameters, context: Context) -> dict[str, Any]:
                 "band-votes", inputs, partial(measured, parameters, base, dataset, context)
             )
         )
-    sizes = {split: len(rows) for split, rows in halves(len(dataset.test_labels)).items()}
-    return {"images": sizes, "runs": runs}
+    return {"images": split_sizes(dataset), "runs": runs}
 
 
 @dataclass(frozen=True)

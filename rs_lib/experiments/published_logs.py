@@ -176,8 +176,7 @@ def _published(parameters: Parameters, context: Context) -> list[dict[str, Any]]
     entries = []
     for path in logs:
         name = path.relative_to(folder).as_posix()
-        if context.progress:
-            print(name, flush=True)
+        context.tell(name)
         # The last number of the name: sigma_0.50, noise_0.25.tsv; one file is called noist_0.25.
         sigma = float(re.findall(r"_(\d+\.\d+)", name)[-1])
         # Papers tabulate CIFAR-10 and MNIST in steps of 1/4 and ImageNet in steps of 1/2.

@@ -107,7 +107,7 @@ PROFILES["full"] = dataclasses.replace(
     batch_size=128,
     learning_rate=0.05,
     average=0.99,
-    queries=40,
+    queries=20,
     n0=1_000,
 )
 PROFILES["fashion"] = dataclasses.replace(
@@ -123,9 +123,7 @@ WITNESS = dataclasses.replace(
 
 
 def _recipe(parameters: Parameters) -> fast_training.Recipe:
-    names = ("epochs", "batch_size", "learning_rate", "weight_decay", "average")
-    chosen = {name: getattr(parameters, name) for name in names}
-    return fast_training.Recipe(**chosen, shift=0, flip=False)
+    return fast_training.Recipe.of(parameters, shift=0, flip=False)
 
 
 def _network(parameters: Parameters, dataset: data.Dataset, number: int) -> few_shot.UnitEmbedding:
@@ -175,7 +173,9 @@ def _train(
         device=context.device,
         goal=few_shot.towards_prototypes(classes, parameters.sigma, parameters.scale),
     )
-    return fast_training.run(training, checkpoint)
+    return fast_training.run(
+        training, checkpoint, lambda line: context.tell(f"episode {number + 1}, {line}")
+    )
 
 
 @dataclass(frozen=True)

@@ -161,9 +161,7 @@ WITNESS = dataclasses.replace(
 
 
 def _recipe(parameters: Parameters) -> fast_training.Recipe:
-    names = ("epochs", "batch_size", "learning_rate", "weight_decay", "average")
-    chosen = {name: getattr(parameters, name) for name in names}
-    return fast_training.Recipe(**chosen, shift=0, flip=False)
+    return fast_training.Recipe.of(parameters, shift=0, flip=False)
 
 
 def _network(parameters: Parameters, dataset: data.Dataset) -> nn.Module:
@@ -224,12 +222,9 @@ def _train(
         goal=fast_training.towards(objective, parameters.sigma, parameters.warm_up),
         votes=votes,
     )
-
-    def report(line: str) -> None:
-        if context.progress:  # not in the witness: shows how far it is
-            print(f"{NAMES[method]}, {line}", flush=True)
-
-    return fast_training.run(training, checkpoint, report)
+    return fast_training.run(
+        training, checkpoint, lambda line: context.tell(f"{NAMES[method]}, {line}")
+    )
 
 
 def counted(

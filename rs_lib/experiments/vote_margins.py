@@ -249,8 +249,7 @@ def _published(parameters: Parameters, context: Context) -> list[dict[str, Any]]
     for name, told in SETS.items():
         for place in sorted((Path(folder) / FOLDER / name).glob("noise_*")):
             sigma = float(re.findall(r"\d+\.\d+", place.name)[0])
-            if context.progress:
-                print(f"{told}, sigma {sigma:g}", flush=True)
+            context.tell(f"{told}, sigma {sigma:g}")
             found = {path.parent.name: path for path in place.rglob("*.tsv")}
             # MNIST's folders hold the authors' method alone, without a folder for it.
             logs = [

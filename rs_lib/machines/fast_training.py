@@ -8,7 +8,7 @@ in the same bits as one that was never stopped, on the same machine with as many
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -54,6 +54,13 @@ class Recipe:
     flip: bool
     average: float
     precision: str = "float32"
+
+    @classmethod
+    def of(cls, parameters: object, **others: Any) -> "Recipe":
+        """Return the recipe whose numbers `parameters` has as attributes, or `others` name."""
+        names = [field.name for field in fields(cls) if field.name not in others]
+        told = {name: getattr(parameters, name) for name in names if hasattr(parameters, name)}
+        return cls(**told, **others)
 
     def __post_init__(self) -> None:
         """Raise ValueError for what cannot be used."""

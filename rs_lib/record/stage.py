@@ -91,6 +91,12 @@ class Context:
     log: Log = field(default_factory=Log)
     meter: Meter | None = None
 
+    # not in the witness: shows how far it is
+    def tell(self, line: str) -> None:
+        """Print `line` at once, where progress is asked for."""
+        if self.progress:
+            print(line, flush=True)
+
     def stage(
         self, name: str, inputs: Mapping[str, object], compute: Callable[[], Values]
     ) -> Values:

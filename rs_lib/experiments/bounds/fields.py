@@ -167,9 +167,13 @@ _FLIPS: Fields = {
 }
 
 _SMOOTHED = ("train_sigmas", "test_sigmas", "images", "n0", "max_samples", "alpha", "reach")
-_LEARNED: Fields = {
+_TRAINED: Fields = {
     **{name: kind for name, kind in _CIFAR.items() if name not in _SMOOTHED},
     "precision": one_of(fast_training.PRECISIONS),
+}
+
+_LEARNED: Fields = {
+    **_TRAINED,
     "pairs": each(each(_CLASS, least=2, most=2, distinct=True), most=4, distinct=True),
     "examples": each(whole(10, 60_000), distinct=True),
     "penalties": each(real(1e-12, 1e12), distinct=True),
@@ -220,6 +224,15 @@ _BANDS: Fields = {
     "flip": truth,
     "thetas": each(real(1e-6, 1)),
     "seed": SEED,
+}
+
+_COLUMNS: Fields = {
+    **_TRAINED,
+    "kinds": each(one_of(("columns", "rows")), most=2, distinct=True),
+    "band": whole(1, 32),
+    "shown": whole(1, 32),
+    "smoothing": real(0, 0.9),
+    "thetas": _BANDS["thetas"],
 }
 
 _BALLOTS: Fields = {**_BANDS, "drawn": whole(1, 10_000), "closest": whole(1, 10_000)}
@@ -440,6 +453,7 @@ FIELDS: dict[str, Fields] = {
     "norm-ratios": _RATIOS,
     "norm-ratios-cifar10": _RATIOS_CIFAR,
     "patch-bands": _BANDS,
+    "patch-columns": _COLUMNS,
     "placed-balls": _BALLS,
     "published-logs": _LOGS,
     "rab": _RAB,

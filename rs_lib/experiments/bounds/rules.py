@@ -230,6 +230,15 @@ def _patch_bands(p: Any) -> None:
     _at_most("shift", p.shift, min(height, width) - 1, "less than the side of an image")
 
 
+def _patch_columns(p: Any) -> None:
+    _compact_residual(p)
+    side = min(SIZES[p.dataset].shape[1:])
+    for name in ("band", "shown"):
+        _at_most(name, getattr(p, name), side, f"the side of an image of {p.dataset}")
+    if p.batch_size == 1:
+        raise refused("parameter batch_size", p.batch_size, "at least 2 for batch normalisation")
+
+
 def _placed_balls(p: Any) -> None:
     _at_most("radius", p.radius, p.side, "the side")
     for name in ("gaps", "train", "test"):
@@ -363,6 +372,7 @@ RULES: dict[str, Rule] = {
     "norm-ratios-cifar10": _norm_ratios_cifar10,
     "band-ballots": _patch_bands,
     "patch-bands": _patch_bands,
+    "patch-columns": _patch_columns,
     "placed-balls": _placed_balls,
     "published-logs": _logs,
     "rab": _rab,
