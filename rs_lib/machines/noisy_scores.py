@@ -62,6 +62,26 @@ def log_scores(model: nn.Module, images: Tensor, noises: Tensor) -> Tensor:
     return scores
 
 
+def gradients(
+    model: nn.Module, of: Callable[[Tensor], Tensor], images: Tensor, noises: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Values [m, N] that `of` makes of log F [m, N, C], and their gradients [m, N, ...].
+
+    A value depends on its own image and noise; the gradient is that in the image. On a GPU in one
+    pass; on a CPU noise by noise, each backward pass right behind the forward pass, so that what a
+    layer works on stays in the cache.
+    """
+    values: list[Tensor] = []
+    slopes: list[Tensor] = []
+    for part in torch.split(noises, 1 if noises.device.type == "cpu" else len(noises)):
+        place = (images + part).detach().requires_grad_()
+        logs = log_softmax(model(place.flatten(0, 1)), dim=1)
+        value = of(logs.view(len(part), len(images), -1))
+        slopes += torch.autograd.grad(value.sum(), place)
+        values.append(value.detach())
+    return torch.cat(values), torch.cat(slopes)
+
+
 def log_mean(logs: Tensor) -> Tensor:
     """log F-bar, [N, C]."""
     return logs.logsumexp(dim=0) - math.log(len(logs))
@@ -102,14 +122,12 @@ def _norms(moves: Tensor) -> Tensor:
     return norms.view(-1, *[1] * (moves.ndim - 1))
 
 
-def ascent(loss: Callable[[Tensor], Tensor], place: Tensor, length: float) -> Tensor:
-    """One step of that length up the gradient, for each of the leading entries of `place`.
+def ascent(gradient: Tensor, place: Tensor, length: float) -> Tensor:
+    """One step of that length up the `gradient`, for each of the leading entries of `place`.
 
     Where the gradient vanishes there is no step.
     """
-    place = place.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(place), place)
-    return place.detach() + gradient * (length / _norms(gradient).clamp_min(1e-12))
+    return place + gradient * (length / _norms(gradient).clamp_min(1e-12))
 
 
 def within(place: Tensor, centre: Tensor, radius: float) -> Tensor:

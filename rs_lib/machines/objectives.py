@@ -11,7 +11,6 @@ As in the authors' codes, targets made of the model's own scores are not cut off
 and attacks see the model in evaluation mode.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -24,6 +23,7 @@ from rs_lib.machines.noisy_scores import (
     Batch,
     ascent,
     divergence,
+    gradients,
     log_mean,
     log_scores,
     of_label,
@@ -49,14 +49,16 @@ class Objective(Protocol):
         """Return the losses, [N]."""
 
 
-def _error_of_mean(model: nn.Module, batch: Batch) -> Callable[[Tensor], Tensor]:
-    """The sum of -log F-bar_y at other images, under the noises of the batch."""
+def _slope_of_mean(model: nn.Module, batch: Batch, images: Tensor) -> Tensor:
+    """The gradient of -log F-bar_y at other images, under the noises of the batch.
 
-    def loss(images: Tensor) -> Tensor:
-        mean = log_mean(log_scores(model, images, batch.noises))
-        return -of_label(mean, batch.labels).sum()
-
-    return loss
+    That of log F-bar_y is the mean of those of log F_i,y with the weights F_i,y.
+    """
+    logs, slopes = gradients(
+        model, lambda found: of_label(found, batch.labels), images, batch.noises
+    )
+    weights = logs.softmax(dim=0)
+    return -torch.einsum("mn,mn...->n...", weights, slopes)
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ class SmoothAdv:
             return place
         with under_attack(model):
             for _ in range(self.steps):
-                place = ascent(_error_of_mean(model, batch), place, 2 * radius / self.steps)
+                slope = _slope_of_mean(model, batch, place)
+                place = ascent(slope, place, 2 * radius / self.steps)
                 place = within(place.clamp(0, 1), batch.images, radius)
         return place
 
@@ -263,7 +266,8 @@ class SmoothMix:
         start = place = batch.images
         with under_attack(model):
             for turn in range(self.steps):
-                place = ascent(_error_of_mean(model, batch), place, self.step).clamp(0, 1)
+                slope = _slope_of_mean(model, batch, place)
+                place = ascent(slope, place, self.step).clamp(0, 1)
                 if turn == 0 and self.one_step:
                     start = within(place, batch.images, self.step * batch.warm).clamp(0, 1)
         return start, place
@@ -318,14 +322,14 @@ class CatRs:
         origin = batch.noises.flatten(0, 1)
         size = batch.noises.shape
 
-        def loss(noises: Tensor) -> Tensor:
-            logs = log_scores(model, batch.images, noises.view(size))
-            return divergence(targets, logs).sum() / size[0]
+        def drift(logs: Tensor) -> Tensor:
+            return divergence(targets, logs)
 
         place = origin
         with under_attack(model):
             for _ in range(self.steps):
-                place = ascent(loss, place, 2 * self.radius / self.steps)
+                slopes = gradients(model, drift, batch.images, place.view(size))[1].flatten(0, 1)
+                place = ascent(slopes, place, 2 * self.radius / self.steps)
                 place = renormalised(within(place, origin, self.radius), origin)
         return place.view(size)
 

@@ -11,7 +11,7 @@ import torch
 from scipy import special, stats
 from torch import nn
 
-from rs_lib.machines.noisy_scores import Batch, log_scores
+from rs_lib.machines.noisy_scores import Batch, gradients, log_mean, log_scores, of_label
 from rs_lib.machines.objectives import (
     OBJECTIVES,
     CatRs,
@@ -69,6 +69,20 @@ def _plain(formula, model, batch):
         scores = np.stack([_scores(model, x + noise) for noise in noises])
         losses.append(formula(x, label, scores))
     return np.array(losses)
+
+
+def test_the_slope_of_the_mean_is_the_mean_slope_with_the_scores_as_weights():
+    """Noise by noise, against the derivative of -log of the mean score of the label at once."""
+    model, batch = _model(), _batch()
+    images = batch.images.clone().requires_grad_()
+    errors = -of_label(log_mean(log_scores(model, images, batch.noises)), batch.labels)
+    (wanted,) = torch.autograd.grad(errors.sum(), images)
+    logs, slopes = gradients(
+        model, lambda found: of_label(found, batch.labels), batch.images, batch.noises
+    )
+    assert slopes.shape == batch.noises.shape
+    found = -(logs.softmax(dim=0)[..., None, None, None] * slopes).sum(dim=0)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-14)
 
 
 def _kl(q, f):

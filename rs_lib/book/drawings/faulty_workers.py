@@ -97,20 +97,23 @@ def fixed(data: pd.DataFrame) -> Figure:
 
 
 def votes(data: pd.DataFrame) -> Figure:
-    """Certified accuracy of votes against the number of faulty workers.
+    """Certified accuracy of votes against the number of faulty workers, a panel for each team.
 
-    Columns: series, faulty, value, low, high.
+    Columns: panel, series, faulty, value, low, high.
     """
-    figure, (axes,) = style.panels(height=3.3)
-    places = {0: (3, "right above"), 1: (2, "right above"), 2: (2, "left below")}
-    for index, (name, rows) in enumerate(common.parts(data)):
-        look = style.line(index)
-        axes.plot(rows["faulty"], rows["value"], marker=style.MARKERS[index], **look)
-        common.band(axes, rows, "faulty", look["color"], 0.12)
-        at, side = places[index]
-        point = rows.iloc[at]
-        common.beside(axes, (point["faulty"], point["value"]), name, look["color"], side)
-    axes.set(xlabel="faulty workers f of 11", ylabel="certified accuracy")
-    common.whole(axes.xaxis)
-    common.shares(axes)
+    figure, shown = common.panels(data, height=3.3, share_y=True)
+    heights = ((0.6, "right above"), (0.35, "right above"), (0.2, "left below"))
+    for axes, title, own in shown:
+        for index, (name, rows) in enumerate(common.parts(own)):
+            look = style.line(index)
+            axes.plot(
+                rows["faulty"], rows["value"], marker=style.MARKERS[index], markersize=4, **look
+            )
+            common.band(axes, rows, "faulty", look["color"], 0.12)
+            height, side = heights[index]
+            point = common.at_height(rows, "faulty", "value", height)
+            common.beside(axes, point, name, look["color"], side)
+        axes.set(title=title, xlabel="faulty workers f", ylabel="certified accuracy")
+        common.whole(axes.xaxis)
+        common.shares(axes)
     return figure
