@@ -93,9 +93,9 @@ PROFILES["full"] = dataclasses.replace(
     model="lenet",
     epochs=10,
     batch_size=128,
-    images=100,
+    images=60,
     n=10_000,
-    honest=50_000,
+    honest=20_000,
 )
 
 WITNESS = dataclasses.replace(PROFILES["quick"], epochs=2, images=4, n0=20, n=300, honest=400)
