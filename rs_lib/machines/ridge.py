@@ -26,10 +26,14 @@ class Ridge:
     variances: FloatArray
     axes: FloatArray
 
-    def _solved(self, points: npt.ArrayLike, penalty: float) -> FloatArray:
-        """Return (Z^T Z + penalty n I)^-1 z for the features z of each point, [N, k]."""
+    def _seen(self, points: npt.ArrayLike) -> FloatArray:
+        """Return the features z of each point, [N, k]."""
+        rows: FloatArray = (np.asarray(points, dtype=np.float64) - self.centre) / self.scale
+        return rows
+
+    def _solved(self, rows: FloatArray, penalty: float) -> FloatArray:
+        """Return (Z^T Z + penalty n I)^-1 z for each of `rows` z, [N, k]."""
         arguments.positive("penalty", penalty)
-        rows = (np.asarray(points, dtype=np.float64) - self.centre) / self.scale
         spread: FloatArray = ((rows @ self.axes) / (self.variances + penalty)) @ self.axes.T
         return spread / len(self.features)
 
@@ -39,14 +43,16 @@ class Ridge:
         `penalty` is in units of the mean variance of a feature. Raises ValueError unless it is
         positive.
         """
-        weights: FloatArray = self._solved(points, penalty) @ self.features.T
+        weights: FloatArray = self._solved(self._seen(points), penalty) @ self.features.T
         weights += 1 / len(self.features)
         return weights
 
     def scores(self, points: npt.ArrayLike, targets: npt.ArrayLike, penalty: float) -> FloatArray:
         """Return weights(points) @ targets for `targets` [n, C], without the weights: [N, C]."""
         values = np.asarray(targets, dtype=np.float64)
-        scores: FloatArray = self._solved(points, penalty) @ (self.features.T @ values)
+        # One solution for each class, not for each point.
+        learned = self._solved((self.features.T @ values).T, penalty)
+        scores: FloatArray = self._seen(points) @ learned.T
         scores += values.mean(axis=0)
         return scores
 
