@@ -102,7 +102,7 @@ def votes(data: pd.DataFrame) -> Figure:
     Columns: panel, series, faulty, value, low, high.
     """
     figure, shown = common.panels(data, height=3.3, share_y=True)
-    heights = ((0.6, "right above"), (0.35, "right above"), (0.2, "left below"))
+    heights = ((0.75, "right above"), (0.0, "right above"), (0.0, "left above"))
     for axes, title, own in shown:
         for index, (name, rows) in enumerate(common.parts(own)):
             look = style.line(index)
@@ -113,7 +113,9 @@ def votes(data: pd.DataFrame) -> Figure:
             height, side = heights[index]
             point = common.at_height(rows, "faulty", "value", height)
             common.beside(axes, point, name, look["color"], side)
-        axes.set(title=title, xlabel="faulty workers f", ylabel="certified accuracy")
+        axes.set(title=title, xlabel="faulty workers f")
         common.whole(axes.xaxis)
         common.shares(axes)
+    for axes, _, _ in shown[: len(shown) if style.narrow() else 1]:
+        axes.set_ylabel("certified accuracy")
     return figure
