@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchvision.models.resnet import BasicBlock
 
-from rs_lib.arguments import integer, integers
 from rs_lib.machines.column_network import ColumnClassifier, ring
+from rs_lib.machines.compact_residual import require_sizes
 from rs_lib.machines.fast_training import Goal, Step
 from rs_lib.seeds import derive
 
@@ -79,15 +79,7 @@ def compact_columns(
 
     Raises ValueError for bad sizes, lists of unequal length, or a band wider than the image.
     """
-    integers("image_shape", image_shape, least=1)
-    integer("classes", classes, least=2)
-    integers("widths", widths, least=1)
-    integers("blocks", blocks, least=1)
-    if len(widths) != len(blocks) or not widths:
-        raise ValueError(
-            f"widths is {tuple(widths)} and blocks {tuple(blocks)}: give one number of blocks for "
-            "each width"
-        )
+    require_sizes(image_shape, classes, widths, blocks)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "initialisation", "compact columns"))
         network = CompactColumns(image_shape, classes, band, widths, blocks)

@@ -35,15 +35,8 @@ def compact_residual(
 
     Raises ValueError for bad sizes or lists of unequal length.
     """
-    channels, _, _ = integers("image_shape", image_shape, least=1).tolist()
-    integer("classes", classes, least=2)
-    integers("widths", widths, least=1)
-    integers("blocks", blocks, least=1)
-    if len(widths) != len(blocks) or not widths:
-        raise ValueError(
-            f"widths is {tuple(widths)} and blocks {tuple(blocks)}: give one number of blocks for "
-            "each width"
-        )
+    require_sizes(image_shape, classes, widths, blocks)
+    channels, _, _ = image_shape
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed the generators of the GPUs as well.
         torch.default_generator.manual_seed(derive(seed, "initialisation", "compact residual"))
@@ -52,6 +45,21 @@ def compact_residual(
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return network.to(memory_format=torch.channels_last).eval()
+
+
+def require_sizes(
+    image_shape: tuple[int, int, int], classes: int, widths: Sequence[int], blocks: Sequence[int]
+) -> None:
+    """Raise ValueError for bad sizes of a network, or lists of unequal length."""
+    integers("image_shape", image_shape, least=1)
+    integer("classes", classes, least=2)
+    integers("widths", widths, least=1)
+    integers("blocks", blocks, least=1)
+    if len(widths) != len(blocks) or not widths:
+        raise ValueError(
+            f"widths is {tuple(widths)} and blocks {tuple(blocks)}: give one number of blocks for "
+            "each width"
+        )
 
 
 def folded(network: nn.Module) -> nn.Module:
