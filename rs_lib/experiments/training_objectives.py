@@ -119,7 +119,7 @@ PROFILES = {
             objectives.Gaussian(),
             objectives.Stability(),
             objectives.SmoothAdv(),
-            objectives.Macer(weight=4.0),
+            objectives.Macer(weight=1.0),  # with 4 it ended as a constant classifier
             objectives.Consistency(),
             objectives.SmoothMix(),
             objectives.CatRs(),
