@@ -121,6 +121,7 @@ def _table(
     indices = evenly(len(dataset.test_labels), network.images)
     found = certified_table(
         *(certifier, radii, dataset, indices, context, inputs),
+        # not in the witness: shows how far it is
         lambda done: context.tell(f"{network.model}: {done} of {len(indices)} images"),
         chunk=100,
     )

@@ -255,6 +255,7 @@ def smoothed(
     told = f"trained {train_sigma:g}, smoothed {test_sigma:g}"
     found = certified_table(
         *(certifier, table, dataset, indices, context, inputs),
+        # not in the witness: shows how far it is
         lambda done: context.tell(f"{told}: {done} of {len(indices)} images"),
     )
     noisy = partial(_noisy, parameters, test_sigma, dataset, context, model)

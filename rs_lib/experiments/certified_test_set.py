@@ -90,6 +90,7 @@ def _table(
     }
     found = certified_table(
         *(certifier, radii, dataset, indices, context, inputs),
+        # not in the witness: shows how far it is
         lambda done: context.tell(f"sigma {sigma:g}: {done} of {len(indices)} images"),
         chunk=100,
     )

@@ -35,7 +35,7 @@ ZERO_IS_FINE = {
     *("seed", "base.seed", "shift", "sacrifice", "listed", "target", "other", "nearest.norm"),
     *("attack_radii", "base.attack_radii", "multiples", "margins", "train_sigmas", "test_sigmas"),
     *("gaps", "train", "test", "pair", "learned", "two.digits", "ten.digits", "sigma"),
-    *("pairs", "base.train_sigmas", "base.test_sigmas", "base.shift"),
+    *("pairs", "base.train_sigmas", "base.test_sigmas", "base.shift", "smoothing"),
 }
 EMPTY_IS_FINE = {"ten.swept_flips", "two.swept_flips"}
 
