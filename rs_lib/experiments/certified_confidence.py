@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rs_lib.arguments import FloatArray, IntArray
 from rs_lib.certificates import confidence, gaussian
@@ -26,10 +26,8 @@ from rs_lib.record.experiment import Experiment
 from rs_lib.record.result import Result
 from rs_lib.record.stage import Context
 from rs_lib.seeds import derive
+from rs_lib.smoothing import Executed
 from rs_lib.statistics import bands, clopper_pearson_lower, lead_bounds
-
-TILE = {"cpu": 250, "cuda": 10_000}
-"""Rows of every forward pass."""
 
 CHUNK = 25
 """Images of a resumable stage."""
@@ -42,7 +40,7 @@ class Parameters(Recipe):
     One network for each of `sigmas`, smoothed with the same noise. `images` test images, evenly
     spaced, get `n0` samples that choose the class A and its `rivals` nearest rivals, and `n` that
     count. Scores in [0, 1] and differences in [-1, 1] are rounded down to `levels` steps. `alpha`
-    is the error of each certificate.
+    is the error of each certificate. The network computes scores in `precision`.
     """
 
     sigmas: tuple[float, ...]
@@ -52,6 +50,7 @@ class Parameters(Recipe):
     rivals: int
     levels: int
     alpha: float
+    precision: str
 
 
 PROFILES = {
@@ -68,6 +67,7 @@ PROFILES = {
         rivals=2,
         levels=1_024,
         alpha=0.001,
+        precision="float32",
         seed=2020,
     ),
     "full": Parameters(
@@ -83,6 +83,7 @@ PROFILES = {
         rivals=2,
         levels=256,
         alpha=0.001,
+        precision="bfloat16",
         seed=2020,
     ),
 }
@@ -93,23 +94,16 @@ WITNESS = dataclasses.replace(
 
 
 def scores(
-    network: nn.Module,
-    images: Tensor,
-    row: int,
-    n: int,
-    noise: Rounded,
-    key: int,
+    base: Executed, images: Tensor, row: int, n: int, noise: Rounded, key: int
 ) -> FloatArray:
-    """Return the softmax of the logits of `n` noisy copies of `images[row]`, float64 [n, C]."""
-    parts, tile = [], TILE[images.device.type]
-    for first in range(0, n, tile):
+    """Return the scores of `n` noisy copies of `images[row]`, float64 [n, C]."""
+    parts = []
+    for first in range(0, n, base.tile):
         # The tail of the last tile repeats a sample and is not counted.
-        samples = np.minimum(np.arange(first, first + tile), n - 1)
-        rows = np.full(tile, row)
+        samples = np.minimum(np.arange(first, first + base.tile), n - 1)
+        rows = np.full(base.tile, row)
         noisy = noisy_images(noise, images, rows, rows, samples, key=key)
-        with torch.inference_mode():
-            logits = network(noisy).double()
-        parts.append(torch.softmax(logits, dim=1)[: n - first].cpu().numpy())
+        parts.append(base.scores(noisy)[: n - first].cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -145,7 +139,7 @@ def counted(pilot: FloatArray, drawn: FloatArray, parameters: Parameters, key: i
 
 def _part(
     parameters: Parameters,
-    network: nn.Module,
+    base: Executed,
     sigma: float,
     images: Tensor,
     rows: npt.NDArray[np.int64],
@@ -155,7 +149,7 @@ def _part(
     entries = []
     for row in rows.tolist():
         pilot, drawn = (
-            scores(network, images, row, n, noise, derive(parameters.seed, stream))
+            scores(base, images, row, n, noise, derive(parameters.seed, stream))
             for n, stream in ((parameters.n0, "pilot"), (parameters.n, "count"))
         )
         key = derive(parameters.seed, "coin", str(sigma), row)
@@ -168,17 +162,24 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     dataset = data.load(parameters.dataset)
     asked = evenly(len(dataset.test_labels), parameters.images)
     images = dataset.test_images[torch.from_numpy(asked)].to(context.device)
-    names = ("n0", "n", "rivals", "levels", "seed")
+    names = ("n0", "n", "rivals", "levels", "precision", "seed")
     settled = {name: getattr(parameters, name) for name in names} | {"data": dataset.digest}
     runs = []
     for sigma in parameters.sigmas:
         network, losses = base_classifier(parameters, Gaussian(sigma), dataset, context)
         trained = models.fingerprint(network, dataset.image_shape)
+        base = Executed(
+            network,
+            classes=dataset.classes,
+            device=context.device,
+            precision=parameters.precision,
+        )
+        base.probe(dataset.image_shape)
         works = []
         for rows in np.array_split(np.arange(len(asked)), max(1, len(asked) // CHUNK)):
             inputs = {**settled, "network": trained, "sigma": sigma, "images": rows.tolist()}
             inputs |= {"of": len(asked)}
-            work = (parameters, network, sigma, images, rows, dataset.levels)
+            work = (parameters, base, sigma, images, rows, dataset.levels)
             works.append((inputs, partial(_part, *work)))
         found = [entry for made in context.stages("scores", works) for entry in made["images"]]
         runs.append({"sigma": sigma, "losses": losses, "images": found})

@@ -66,6 +66,26 @@ class OnGrid(nn.Module):
         return logits
 
 
+class Pool(nn.MaxPool2d):
+    """Largest of each 2x2 pixels. On a CPU, without gradients, it is several times faster.
+
+    There the network's channels lie innermost, and the larger of two rows, then of two columns, is
+    a comparison of vectors. The numbers are the same to the last bit.
+    """
+
+    def __init__(self) -> None:
+        """Pool without overlap; a last odd row or column is left out."""
+        super().__init__(2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map [N, C, H, W] to [N, C, H // 2, W // 2]."""
+        if torch.is_grad_enabled() or images.device.type != "cpu":
+            return super().forward(images)
+        height, width = (size // 2 * 2 for size in images.shape[2:])
+        rows = torch.maximum(images[:, :, 0:height:2], images[:, :, 1:height:2])
+        return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
+
+
 def require_evaluation_mode(model: nn.Module) -> None:
     """Raise ValueError if `model` is in training mode, where its output may be random."""
     if any(module.training for module in model.modules()):
@@ -87,7 +107,7 @@ def _layers(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Se
             nn.ReLU(),
             nn.Conv2d(16, 32, 3, padding=1),
             nn.ReLU(),
-            nn.MaxPool2d(2),
+            Pool(),
             nn.Flatten(),
             nn.Linear(32 * (height // 2) * (width // 2), 64),
             nn.ReLU(),
@@ -112,10 +132,10 @@ def _layers(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Se
     return nn.Sequential(
         # Pooling first leaves ReLU a quarter of the work; the two commute.
         nn.Conv2d(channels, 20, 5),
-        nn.MaxPool2d(2),
+        Pool(),
         nn.ReLU(),
         nn.Conv2d(20, 50, 5),
-        nn.MaxPool2d(2),
+        Pool(),
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(50 * rows * columns, 500),

@@ -60,6 +60,7 @@ _CONFIDENCE: Fields = {
     "rivals": whole(1, 8),
     "levels": whole(2, 2**16),
     "alpha": level,
+    "precision": one_of(fast_training.PRECISIONS),
 }
 
 _CIFAR: Fields = {
