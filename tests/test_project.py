@@ -136,9 +136,7 @@ def test_nothing_generated_is_tracked():
         parts = path.relative_to(ROOT).parts
         assert parts[0] not in ("_build", ".venv")
         assert parts[:2] != ("book", "chapters")
-        # Results hold counts, some of them histograms of scores for each image.
-        most = 5_000_000 if parts[:2] == ("book", "results") else 2_000_000
-        assert path.stat().st_size < most, path.name
+        assert path.stat().st_size < 2_000_000, path.name
 
 
 def test_chapter_sources_hold_no_outputs():

@@ -1,11 +1,13 @@
 """The commands `list`, `run`, `collect`, `vouch` and `witness`: the book's experiments."""
 
 import argparse
+import binascii
 import dataclasses
 import os
 import secrets
 import tempfile
 from json import JSONDecodeError
+from lzma import LZMAError
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,10 @@ from rs_lib.record.experiment import Experiment
 from rs_lib.record.result import Result
 from rs_lib.record.stage import Context
 
-_NO_RESULT = (KeyError, TypeError, AttributeError, UnicodeDecodeError, JSONDecodeError)
+_NO_RESULT = (
+    *(KeyError, TypeError, AttributeError, UnicodeDecodeError, JSONDecodeError),
+    *(binascii.Error, LZMAError, EOFError),
+)
 
 
 def add_to(commands: Any) -> None:

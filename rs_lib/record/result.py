@@ -1,11 +1,21 @@
-"""What an experiment gave, and what is told of the run that made it."""
+"""What an experiment gave, and what is told of the run that made it.
 
+In its file, values of more than a megabyte are one text: base 64 of the xz of their JSON.
+"""
+
+import base64
 import json
+import lzma
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from rs_lib.record import digests, files
+
+LONG = 1_000_000
+"""Most characters of values that a file holds as they are."""
+
+PACKED = "json.xz.base64"
 
 
 class Content(TypedDict):
@@ -69,11 +79,21 @@ class Result:
 
     def write(self, path: Path) -> None:
         """Write the result atomically, as `read` takes it."""
-        whole = {"content": self.content, "run": self.run}
+        values = digests.canonical_json(self.content["values"])
+        kept = self.content["values"] if len(values) <= LONG else {PACKED: _packed(values)}
+        whole = {"content": {**self.content, "values": kept}, "run": self.run}
         files.write_atomically(path, digests.readable_json(whole))
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(lzma.compress(text.encode())).decode()
 
 
 def read(path: Path) -> Result:
     """Return the result that `path` holds."""
     stored = json.loads(path.read_text())
-    return Result(stored["content"], stored["run"])
+    content = stored["content"]
+    if content["values"].keys() == {PACKED}:
+        packed = base64.b64decode(content["values"][PACKED], validate=True)
+        content["values"] = json.loads(lzma.decompress(packed))
+    return Result(content, stored["run"])

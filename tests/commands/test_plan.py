@@ -1,7 +1,9 @@
 """What is due and in which order; runs within a budget; results taken from another machine."""
 
+import base64
 import dataclasses
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -16,7 +18,11 @@ from rs_lib.commands import plan, run_all
 from rs_lib.commands.plan import Task
 from rs_lib.experiments import placed_balls
 from rs_lib.record import devices, places, result, witness
-from rs_lib.record.result import Result
+from rs_lib.record.result import PACKED, Result
+
+
+def _packed(text):
+    return base64.b64encode(lzma.compress(text.encode())).decode()
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +189,14 @@ def test_results_of_another_machine_are_taken(house, made, tmp_path, capsys):
         (lambda whole: whole["content"].update(profile="none"), True, "profile is 'none'"),
         (lambda whole: None, False, "tries = 3 where its profile has"),
         (lambda whole: whole["content"].pop("values"), True, "b.json is no result"),
+        *(
+            (
+                lambda whole, text=text: whole["content"].update(values={PACKED: text}),
+                True,
+                "b.json is no result",
+            )
+            for text in ("no base 64", "Tm90IHh6", _packed("{")[:-8], _packed("{"), _packed("[]"))
+        ),
         (lambda whole: whole["run"].update(version=0), True, "was made by other code"),
         (lambda whole: whole["run"].update(code="0", witness={}), True, "was made by other code"),
         (lambda whole: whole.pop("content"), True, "b.json is no result"),

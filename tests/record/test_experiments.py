@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from toys import TOY
@@ -17,6 +18,7 @@ from rs_lib.book import notes
 from rs_lib.book.house import House
 from rs_lib.machines.data import DataError
 from rs_lib.record import checkpoint, digests, places, result, witness
+from rs_lib.record.result import LONG, Result
 
 RUN_FIELDS = {
     *("device", "started", "wall_seconds", "stages_reused", "commit", "versions"),
@@ -356,13 +358,35 @@ def test_a_stored_result_belongs_to_an_experiment(file):
     name, profile, kind = file.split(".")
     assert kind == "json"
     experiment = experiments.find(name)
-    result = experiment.recorded(profile)
-    assert (result.content["experiment"], result.content["profile"]) == (name, profile)
-    assert set(result.run) - OF_STAGES - WORK == RUN_FIELDS | {"witness"}
-    changes = experiment.reductions(result)
+    stored = experiment.recorded(profile)
+    assert (stored.content["experiment"], stored.content["profile"]) == (name, profile)
+    assert set(stored.run) - OF_STAGES - WORK == RUN_FIELDS | {"witness"}
+    changes = experiment.reductions(stored)
     assert "None" not in {str(used) for used, _ in changes.values()}
-    text = (House().results / file).read_text()
-    assert text == digests.readable_json({"content": result.content, "run": result.run})
+    if len(digests.canonical_json(stored.values)) <= LONG:
+        text = (House().results / file).read_text()
+        assert text == digests.readable_json({"content": stored.content, "run": stored.run})
+
+
+def test_many_values_take_less_room_in_a_file_and_come_back_equal(tmp_path):
+    counts = np.random.default_rng(3).poisson(4, size=LONG // 2).tolist()
+    content = {
+        "experiment": "e",
+        "profile": "p",
+        "parameters": {"n": 3},
+        "values": {"counts": counts, "mean": [0.1, 1e-300], "name": "é"},
+    }
+    large = Result(content, {"device": "cpu"})
+    assert len(digests.canonical_json(large.values)) > LONG
+    large.write(tmp_path / "large.json")
+    assert result.read(tmp_path / "large.json") == large
+    assert result.read(tmp_path / "large.json").digest == large.digest
+    stored = json.loads((tmp_path / "large.json").read_text())
+    assert stored["content"]["parameters"] == {"n": 3}
+    assert (tmp_path / "large.json").stat().st_size < LONG // 2
+    small = Result(content | {"values": {"counts": counts[:9]}}, {"device": "cpu"})
+    small.write(tmp_path / "small.json")
+    assert json.loads((tmp_path / "small.json").read_text())["content"] == small.content
 
 
 def test_the_stored_benchmarks_are_whole():
