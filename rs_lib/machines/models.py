@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_lib.arguments import integers, one_of
+from rs_lib.machines.layers import FirstConvolution, Pool
 from rs_lib.record.stage import digest
 from rs_lib.seeds import derive
 
@@ -66,26 +67,6 @@ class OnGrid(nn.Module):
         return logits
 
 
-class Pool(nn.MaxPool2d):
-    """Largest of each 2x2 pixels. On a CPU, without gradients, it is several times faster.
-
-    There the network's channels lie innermost, and the larger of two rows, then of two columns, is
-    a comparison of vectors. The numbers are the same to the last bit.
-    """
-
-    def __init__(self) -> None:
-        """Pool without overlap; a last odd row or column is left out."""
-        super().__init__(2)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map [N, C, H, W] to [N, C, H // 2, W // 2]."""
-        if torch.is_grad_enabled() or images.device.type != "cpu":
-            return super().forward(images)
-        height, width = (size // 2 * 2 for size in images.shape[2:])
-        rows = torch.maximum(images[:, :, 0:height:2], images[:, :, 1:height:2])
-        return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
-
-
 def require_evaluation_mode(model: nn.Module) -> None:
     """Raise ValueError if `model` is in training mode, where its output may be random."""
     if any(module.training for module in model.modules()):
@@ -131,7 +112,7 @@ def _layers(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Se
     rows, columns = (((size - 4) // 2 - 4) // 2 for size in (height, width))
     return nn.Sequential(
         # Pooling first leaves ReLU a quarter of the work; the two commute.
-        nn.Conv2d(channels, 20, 5),
+        FirstConvolution(channels, 20, 5),
         Pool(),
         nn.ReLU(),
         nn.Conv2d(20, 50, 5),
