@@ -161,6 +161,8 @@ def tables() -> dict[str, list[Test]]:
     for name, law, steps in (("quarter", quarter, 4), ("half", half, 7), ("one", half, 1)):
         radii = [step / 4 for step in range(steps)]
         found[f"cifar10_{name}"] = _of(law, radii, 50_000, ALPHA)
+        if name != "one":
+            found[f"mnist_{name}"] = _of(law, radii, 20_000, ALPHA)
     found["readme"] = _of(half, [0.5, 1.0], 100_000, ALPHA)
     return found
 

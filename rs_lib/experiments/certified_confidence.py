@@ -181,7 +181,15 @@ def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
             inputs |= {"of": len(asked)}
             work = (parameters, base, sigma, images, rows, dataset.levels)
             works.append((inputs, partial(_part, *work)))
-        found = [entry for made in context.stages("scores", works) for entry in made["images"]]
+        parts = context.stages(
+            "scores",
+            works,
+            # not in the witness: shows how far it is
+            lambda done, sigma=sigma, parts=len(works): context.tell(
+                f"sigma {sigma:g}: {done} of {parts} parts"
+            ),
+        )
+        found = [entry for made in parts for entry in made["images"]]
         runs.append({"sigma": sigma, "losses": losses, "images": found})
     return {
         "data": dataset.digest,

@@ -4,7 +4,7 @@ The networks are those of `certified_accuracy`, which certifies fewer images wit
 samples. One level of error holds for all radii of an image at once. The values are counts.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -38,6 +38,20 @@ class Parameters:
     precision: str
 
 
+_FULL = Parameters(
+    certified_accuracy.PROFILES["full"],
+    images=10_000,
+    max_samples=20_000,
+    reach=3.0,
+    precision="bfloat16",
+)
+
+
+def _of(sigma: float) -> Parameters:
+    return replace(_FULL, base=replace(_FULL.base, sigmas=(sigma,)))
+
+
+# A profile for each noise, so that each may be run by itself.
 PROFILES = {
     "quick": Parameters(
         certified_accuracy.PROFILES["quick"],
@@ -46,13 +60,8 @@ PROFILES = {
         reach=2.5,
         precision="float32",
     ),
-    "full": Parameters(
-        certified_accuracy.PROFILES["full"],
-        images=10_000,
-        max_samples=20_000,
-        reach=3.0,
-        precision="bfloat16",
-    ),
+    "full": _of(0.25),
+    "half": _of(0.5),
 }
 
 WITNESS = Parameters(

@@ -1,6 +1,7 @@
 """The whole test set certified for a table of radii, on digits."""
 
 import os
+import dataclasses
 import subprocess
 import sys
 
@@ -75,9 +76,14 @@ def test_certified_accuracy_falls_with_the_radius(small):
 
 
 def test_the_networks_are_those_of_fewer_images():
-    full = certified_test_set.PROFILES["full"]
-    assert full.base == certified_accuracy.PROFILES["full"]
-    assert full.images == 10_000 > full.base.images
+    fewer, sigmas = certified_accuracy.PROFILES["full"], []
+    for name in ("full", "half"):
+        profile = certified_test_set.PROFILES[name]
+        assert dataclasses.replace(profile.base, sigmas=fewer.sigmas) == fewer
+        assert profile.images == 10_000 > fewer.images
+        sigmas += profile.base.sigmas
+    assert sigmas == [0.25, 0.5]
+    assert set(sigmas) <= set(fewer.sigmas)
 
 
 def test_the_table_reaches_as_far_as_asked():

@@ -92,6 +92,22 @@ def _most(data: pd.DataFrame) -> float:
     return 1.22 * float(data["high"].max())
 
 
+def mnist(data: pd.DataFrame) -> Figure:
+    """Certified accuracy by several certificates, a panel for each question.
+
+    Columns: panel, series, radius, share, low, high.
+    """
+    figure, shown = common.panels(data, height=3.7, share_y=True)
+    for axes, title, own in shown:
+        common.curves(axes, own, "radius", "share", shade=0.15)
+        axes.set(title=title, xlabel="ℓ2 radius, in units of σ", xlim=(0, data["radius"].max()))
+        common.shares(axes)
+        common.legend_inside(axes, "lower left")
+    for axes, _, _ in shown[: len(shown) if style.narrow() else 1]:
+        axes.set_ylabel("certified accuracy")
+    return figure
+
+
 def logs(data: pd.DataFrame) -> Figure:
     """Certified accuracy as published, and between two bounds, a panel for each kind of log.
 

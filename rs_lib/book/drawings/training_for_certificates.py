@@ -12,22 +12,28 @@ from rs_lib.book.drawings import common
 
 
 def scores(data: pd.DataFrame) -> Figure:
-    """Training methods in one score a panel, a row of dots for each series, named if several.
+    """Training methods in one score a panel, a row of dots for each series.
 
+    Several series are named, and their dots joined; a single one has a line at its first method.
     Columns: panel (its title), series, method, value, low, high.
     """
     methods = list(dict.fromkeys(data["method"]))
     figure, shown = common.panels(data, height=3.5)
     for axes, title, own in shown:
+        several = own["series"].nunique() > 1
+        if not several:
+            axes.axhline(own["value"].iloc[0], color=style.GREY, linewidth=0.9)
         for index, (name, rows) in enumerate(common.parts(own)):
             places = pd.Series([methods.index(method) for method in rows["method"]])
             look = style.line(index) | {"linewidth": 0.8, "marker": style.MARKERS[index]}
+            look |= {} if several else {"linestyle": "none"}
             common.whiskers(axes, places, rows.reset_index(), "value", **look)
-            if own["series"].nunique() > 1:
+            if several:
                 last = (float(places.iloc[-1]), float(rows["value"].iloc[-1]))
                 common.beside(axes, last, name, look["color"], "right")
         axes.set_xticks(range(len(methods)), methods, rotation=40, ha="right", fontsize=9)
-        axes.set(title=title, xlim=(-0.4, len(methods) + 0.4), ylim=(0, 1.08 * own["high"].max()))
+        axes.set(title=title, ylim=(0, 1.08 * own["high"].max()))
+        axes.set(xlim=(-0.5, len(methods) + (0.4 if several else -0.5)))
     return figure
 
 
