@@ -157,44 +157,52 @@ def _part(
     return {"images": entries}
 
 
+def _run(
+    parameters: Parameters,
+    sigma: float,
+    dataset: data.Dataset,
+    asked: npt.NDArray[np.int64],
+    context: Context,
+) -> dict[str, Any]:
+    """Return what is counted under the noise of `sigma`, of the test images `asked`."""
+    network, losses = base_classifier(parameters, Gaussian(sigma), dataset, context)
+    base = Executed(
+        network, classes=dataset.classes, device=context.device, precision=parameters.precision
+    )
+    base.probe(dataset.image_shape)
+    images = dataset.test_images[torch.from_numpy(asked)].to(context.device)
+    names = ("n0", "n", "rivals", "levels", "precision", "seed")
+    settled = {name: getattr(parameters, name) for name in names} | {
+        "data": dataset.digest,
+        "network": models.fingerprint(network, dataset.image_shape),
+        "sigma": sigma,
+        "of": len(asked),
+    }
+    works = [
+        (
+            {**settled, "images": rows.tolist()},
+            partial(_part, parameters, base, sigma, images, rows, dataset.levels),
+        )
+        for rows in np.array_split(np.arange(len(asked)), max(1, len(asked) // CHUNK))
+    ]
+    made = context.stages(
+        "scores",
+        works,
+        # not in the witness: shows how far it is
+        lambda done: context.tell(f"sigma {sigma:g}: {done} of {len(works)} parts"),
+    )
+    found = [entry for part in made for entry in part["images"]]
+    return {"sigma": sigma, "losses": losses, "images": found}
+
+
 def compute(parameters: Parameters, context: Context) -> dict[str, Any]:
     """Return the labels and, for each noise, the counts of each image."""
     dataset = data.load(parameters.dataset)
     asked = evenly(len(dataset.test_labels), parameters.images)
-    images = dataset.test_images[torch.from_numpy(asked)].to(context.device)
-    names = ("n0", "n", "rivals", "levels", "precision", "seed")
-    settled = {name: getattr(parameters, name) for name in names} | {"data": dataset.digest}
-    runs = []
-    for sigma in parameters.sigmas:
-        network, losses = base_classifier(parameters, Gaussian(sigma), dataset, context)
-        trained = models.fingerprint(network, dataset.image_shape)
-        base = Executed(
-            network,
-            classes=dataset.classes,
-            device=context.device,
-            precision=parameters.precision,
-        )
-        base.probe(dataset.image_shape)
-        works = []
-        for rows in np.array_split(np.arange(len(asked)), max(1, len(asked) // CHUNK)):
-            inputs = {**settled, "network": trained, "sigma": sigma, "images": rows.tolist()}
-            inputs |= {"of": len(asked)}
-            work = (parameters, base, sigma, images, rows, dataset.levels)
-            works.append((inputs, partial(_part, *work)))
-        parts = context.stages(
-            "scores",
-            works,
-            # not in the witness: shows how far it is
-            lambda done, sigma=sigma, parts=len(works): context.tell(
-                f"sigma {sigma:g}: {done} of {parts} parts"
-            ),
-        )
-        found = [entry for made in parts for entry in made["images"]]
-        runs.append({"sigma": sigma, "losses": losses, "images": found})
     return {
         "data": dataset.digest,
         "labels": dataset.test_labels[asked].tolist(),
-        "runs": runs,
+        "runs": [_run(parameters, sigma, dataset, asked, context) for sigma in parameters.sigmas],
     }
 
 
