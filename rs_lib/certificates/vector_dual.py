@@ -20,12 +20,17 @@ of them at |Im t| >= pi / 2. In the strip |Im t| < b < pi / 4 its integral is at
     M = e^(d^2 sin^2 b / 2) / sqrt(c) (2 |lambda| e^(z0^2 s) + e^((z0 - r)^2 s)),
 
 c = cos 2b, s = sin^2 b / 2c, and the sum of step h errs by at most 2 M / (exp(2 pi b / h) - 1).
+
+For a small r, and a mean near the surface of the ball, z0 lies far beyond the noises and theta / r
+above 1. Then the nodes are equidistant in z itself: the integrand has no zero where |Im z| < b
+< theta / r, and its integral is at most M = e^(b^2 / 2) (2 |lambda| + 1).
 Sources: the dual is ours; the error of the sum: Trefethen and Weideman (2014), Theorem 5.1.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from rs_lib.arguments import FloatArray
@@ -40,7 +45,9 @@ _STRIPS = (0.2, 0.35, 0.5, 0.62, 0.7)
 _ROUNDS = 40
 _WIDEST = 3.0
 _FARTHEST = 25.0
-"""Largest angle and distance that Newton's method tries: exp(r z) does not overflow."""
+_LONGEST = 30.0
+_NEAR = 0.99
+"""Largest angle, distance and log |lambda| of Newton's method: exp(r z) does not overflow."""
 
 
 class Point(NamedTuple):
@@ -76,30 +83,36 @@ class Point(NamedTuple):
 
 
 class _Nodes(NamedTuple):
-    """Nodes z [n, k] of the sum, their weights including the density, the ratio L; step [n]."""
+    """Nodes z [n, k] of the sum, their weights including the density, the ratio L; step [n].
+
+    `plain` [n]: whether they are equidistant themselves.
+    """
 
     z: FloatArray
     weight: FloatArray
     ratio: FloatArray
     step: FloatArray
     scale: FloatArray
+    plain: npt.NDArray[np.bool_]
 
 
 def _nodes(point: Point) -> _Nodes:
+    plain = (point.tau >= 1) & (np.abs(point.z0 - point.r / 2) > point.r / 2 + _REACH / 2)
     scale = np.minimum(point.tau, 1.0)
-    first = np.minimum(-_REACH, point.z0 - 1)
-    last = np.maximum(point.r + _REACH, point.z0 + 1)
-    left = np.arcsinh((point.z0 - first) / scale)
-    right = np.arcsinh((last - point.z0) / scale)
+    first = np.where(plain, -_REACH, np.minimum(-_REACH, point.z0 - 1))
+    last = np.where(plain, point.r + _REACH, np.maximum(point.r + _REACH, point.z0 + 1))
+    left = np.where(plain, -first, np.arcsinh((point.z0 - first) / scale))
+    right = np.where(plain, last, np.arcsinh((last - point.z0) / scale))
     # Few bits, so that the nodes in t are exact.
     step = np.ceil((left + right) / (_NODES - 2) * 2**20) / 2**20
     before = np.ceil(left / step)
     t = (np.arange(_NODES) - before[:, None]) * step[:, None]
-    z = point.z0[:, None] + scale[:, None] * np.sinh(t)
+    bent = np.where(plain[:, None], 0.0, t)
+    z = np.where(plain[:, None], t, point.z0[:, None] + scale[:, None] * np.sinh(bent))
     r = point.r[:, None]
     density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
-    weight = (step * scale)[:, None] * np.cosh(t) * density
-    return _Nodes(z, weight, np.exp(r * z - r * r / 2), step, scale)
+    weight = (step * np.where(plain, 1.0, scale))[:, None] * np.cosh(bent) * density
+    return _Nodes(z, weight, np.exp(r * z - r * r / 2), step, scale, plain)
 
 
 def _strip_error(point: Point, nodes: _Nodes) -> FloatArray:
@@ -114,7 +127,10 @@ def _strip_error(point: Point, nodes: _Nodes) -> FloatArray:
             integral = np.exp(nodes.scale**2 * square / 2) / np.sqrt(c) * size
             error = 2 * integral / np.expm1(2 * np.pi * b / nodes.step)
             best = np.fmin(best, error)
-    return best
+    # Where the nodes are equidistant in z: b = 7/8 is below theta / r >= 1.
+    size = np.exp((7 / 8) ** 2 / 2) * (2 * point.size + 1)
+    plain = 2 * size / np.expm1(2 * np.pi * (7 / 8) / nodes.step)
+    return np.where(nodes.plain, plain, best)
 
 
 def bound(point: Point, inner: FloatArray, orthogonal: FloatArray) -> FloatArray:
@@ -199,10 +215,7 @@ def solve(
 
     In the book: eq-se-worst.
     """
-    lean = orthogonal / np.sqrt(np.maximum(1 - orthogonal**2, 1e-12))
-    start = np.minimum(start, _FARTHEST)
-    tau = np.clip(0.6 * lean, 1e-9, 1 / start)
-    point = Point(special.ndtri((1 + inner) / 2), tau, start)
+    point = _start(inner, orthogonal, offset, np.minimum(start, _FARTHEST))
     active = np.arange(len(inner))
     values = np.stack(point, axis=1)
     for _ in range(_ROUNDS):
@@ -217,13 +230,43 @@ def solve(
         )
         damped = step / np.maximum(1.0, size.max(axis=1) / 0.7)[:, None]
         moved = values[active] + damped
-        moved[:, 0] = np.clip(moved[:, 0], -20.0, 20.0)
         moved[:, 2] = np.clip(moved[:, 2], current.r * 0.3, _FARTHEST)
+        moved[:, 0] = np.clip(moved[:, 0], -20.0, np.maximum(20.0, _LONGEST / moved[:, 2]))
         turned = np.minimum(current.tau * np.exp(damped[:, 1]), _WIDEST / moved[:, 2])
         moved[:, 1] = np.maximum(turned, 1e-14)
         values[active] = moved
         active = active[size.max(axis=1) > 1e-9]
     return Point(*values.T)
+
+
+def _start(
+    inner: FloatArray, orthogonal: FloatArray, offset: FloatArray, guess: FloatArray
+) -> Point:
+    """Return where Newton's method starts.
+
+    Near the surface f is almost constant: it is the direction of lambda - L, L = 1 but for
+    fluctuations of variance s^2 = exp(r^2) - 1. To first order their part across g makes |g| =
+    1 - s^2 sin^2 / (2 |lambda - 1|^2), sin that of the angle of g and u, and W = <g, u> -
+    s sin sqrt(2 (1 - |g|)), which settles s and then |lambda - 1|.
+    """
+    lean = orthogonal / np.sqrt(np.maximum(1 - orthogonal**2, 1e-12))
+    tau = np.clip(0.6 * lean, 1e-9, 1 / guess)
+    length = np.hypot(inner, orthogonal)
+    near = (length > _NEAR) & (orthogonal > 0)
+    short = np.sqrt(2 * np.maximum(1 - length, 1e-12))
+    across = np.where(near, orthogonal / np.where(near, length, 1.0), 1.0)
+    spread = np.clip((inner - offset) / (across * short), 1e-12, 1e12)
+    r = np.clip(np.sqrt(np.log1p(spread**2)), 1e-12, _FARTHEST)
+    away = spread * across / short
+    alpha = 1 + away * inner / np.where(near, length, 1.0)
+    beta = away * across
+    angle = np.clip(np.arctan2(beta, alpha), 1e-14, _WIDEST)
+    height = np.log(np.hypot(alpha, beta)) / r + r / 2
+    return Point(
+        np.where(near, height, special.ndtri((1 + inner) / 2)),
+        np.where(near, angle / r, tau),
+        np.where(near, r, guess),
+    )
 
 
 def _solved(slopes: FloatArray, gaps: FloatArray) -> FloatArray:

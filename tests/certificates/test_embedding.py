@@ -100,6 +100,48 @@ def test_the_dual_bound_is_below_its_exact_value_and_close_to_it():
             assert exact - found[i] <= 1e-12 * (1 + mpmath.hypot(*given[:2]))
 
 
+def _near_the_surface(count, seed):
+    rng = np.random.default_rng(seed)
+    length, angle = 1 - 10.0 ** rng.uniform(-6, -2, count), rng.uniform(0, np.pi / 2, count)
+    inner, rest = length * np.cos(angle), length * np.sin(angle)
+    return inner, rest, inner - 10.0 ** rng.uniform(-5, -0.3, count) * (inner + 1)
+
+
+def test_near_the_surface_of_the_ball_the_dual_bound_is_below_its_exact_value_and_close_to_it():
+    """Where z0 is far beyond the noises, and the nodes are equidistant."""
+    inner, rest, offset = _near_the_surface(12, seed=7)
+    point = vector_dual.solve(inner, rest, offset, radius_mean(inner, offset, 1.0))
+    farther = ((200.0, 40.0, 0.02), (-150.0, 3.0, 0.05), (60.0, 1.2, 0.5))
+    for place, values in enumerate(farther):
+        for own, value in zip(point, values, strict=True):
+            own[place] = value
+    found = vector_dual.bound(point, inner, rest)
+    size = np.hypot(*point.multipliers)
+    far = (point.tau >= 1) & (np.abs(point.z0 - point.r / 2) > point.r / 2 + 5)
+    assert far.sum() >= 6
+    alpha, beta = point.upright().multipliers
+    with mpmath.workdps(30):
+        for i in range(len(inner)):
+            given = [mpmath.mpf(float(x[i])) for x in (alpha, beta, point.r, inner, rest)]
+            exact = _dual(*given)[0]
+            assert found[i] <= exact
+            assert exact - found[i] <= 1e-12 * (1 + size[i])
+
+
+def test_near_the_surface_of_the_ball_the_rest_of_a_mean_still_counts():
+    """Newton's method once failed there, and the radius fell back to that of the mean."""
+    inner, rest, offset = _near_the_surface(600, seed=8)
+    radii = radius_vector(inner, rest, offset, 1.0)
+    mean, shorter = radius_mean(inner, offset, 1.0), radius_vector(inner, 0.99 * rest, offset, 1.0)
+    finite = np.isfinite(mean) & (rest > 0.1)
+    assert (radii[finite] > 1.001 * mean[finite]).all()
+    assert (shorter > radii * (1 + 1e-9)).mean() < 0.005
+    found = radius_vector(
+        [0.5, 0.21286103084643598], [0.865909, 0.977079855185481], [0.499, 0.205], 1
+    )
+    assert (found > [0.08, 1.6]).all()
+
+
 def test_the_worst_embedding_attains_the_vector_radius():
     """Primal and dual meet: f has the given mean, and its shifted mean reaches the offset."""
     inner, rest = np.array([0.3, 0.5, 0.8, 0.1]), np.array([0.5, 0.8, 0.2, 0.9])

@@ -1,7 +1,7 @@
 """The whole test set certified for a table of radii, on digits."""
 
-import os
 import dataclasses
+import os
 import subprocess
 import sys
 
