@@ -185,15 +185,15 @@ def mean_lower(
         )
     outside = (centre < bottom) | (arguments.numbers("mean", mean, rounding="up") > top)
     if outside.any():
-        worst = np.broadcast_to(centre, outside.shape)[outside][0]
+        worst = np.broadcast_to(arguments.reals("mean", mean), outside.shape)[outside][0]
         raise ValueError(
-            f"mean is {worst}: give a mean in the range of the score, {shown(bottom)} to "
+            f"mean is {shown(worst)}: give a mean in the range of the score, {shown(bottom)} to "
             f"{shown(top)}"
         )
     # The nearer end of the range, so that a mean next to `high` keeps its digits.
-    share, rest = (centre - bottom) / span, (top - centre) / span
-    rest = np.minimum(rest * (1 + 8 * UNIT), 1.0)
-    z = np.where(share < 0.5, special.ndtri(share * (1 - 8 * UNIT)), -special.ndtri(rest))
+    share = np.nextafter((centre - bottom) / span * (1 - 8 * UNIT), 0.0)
+    rest = np.nextafter((top - centre) / span * (1 + 8 * UNIT), 1.0)
+    z = np.where(share < 0.5, special.ndtri(share), -special.ndtri(np.minimum(rest, 1.0)))
     with np.errstate(invalid="ignore"):  # infinite quantiles: settled below
         place = (z - steps) - QUANTILE_ERROR * (np.abs(z) + steps)
         tail = special.ndtr(place)

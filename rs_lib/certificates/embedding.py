@@ -35,6 +35,8 @@ _UNIT = 2.0**-53
 # SciPy's erfinv errs by at most 3.1 units of 2^-53, ndtri by 8, against 200-bit balls.
 _QUANTILE = 16 * _UNIT
 
+_TINY = 16 * 2.0**-1074  # what quantiles of denormal numbers lose
+
 _BEYOND = 1e-9
 """By so much more than 1 a length may be by rounding; what exceeds 1 is not used."""
 
@@ -55,8 +57,9 @@ def _scores(
     mean = arguments.numbers("inner", inner, rounding="down")
     outside = (mean < -1) | (arguments.numbers("inner", inner, rounding="up") > 1)
     if outside.any():
+        worst = arguments.reals("inner", inner)[outside].flat[0]
         raise ValueError(
-            f"inner is {mean[outside].flat[0]}: give <g, u> in [-1, 1], for the mean g of unit "
+            f"inner is {shown(worst)}: give <g, u> in [-1, 1], for the mean g of unit "
             "vectors and a unit vector u"
         )
     limit = arguments.numbers("offset", offset, rounding="up")
@@ -83,7 +86,7 @@ def radius_lipschitz(
     """
     mean, limit, scale = _scores(inner, offset, sigma)
     with np.errstate(over="ignore"):
-        length = (mean - limit) * np.sqrt(np.pi / 2) * (1 - 8 * _UNIT)
+        length = np.nextafter((mean - limit) * np.sqrt(np.pi / 2) * (1 - 8 * _UNIT), 0.0)
         rounded = np.nextafter(length * scale, 0.0)
     return np.where(mean > limit, np.minimum(rounded, np.finfo(float).max), 0.0)[()]
 
@@ -100,7 +103,7 @@ def _mean_steps(mean: FloatArray, limit: FloatArray) -> FloatArray:
     """Radius from the mean in units of sigma, rounded down."""
     first, second = _quantile(mean), _quantile(np.clip(limit, -1.0, 1.0))
     with np.errstate(invalid="ignore"):  # infinite quantiles: settled below
-        gap = (first - second) - _QUANTILE * (np.abs(first) + np.abs(second))
+        gap = (first - second) - _QUANTILE * (np.abs(first) + np.abs(second)) - _TINY
     certain = (mean > limit) & (np.isinf(first) | np.isinf(second))
     return np.where(certain, np.inf, np.where((mean > limit) & (gap > 0), gap, 0.0))
 
@@ -218,9 +221,10 @@ def radius_law(
     """l2 radius from the law of <f, u>: within it the mean stays above `offset`; rounded down.
 
     `thresholds` [m] increase within [-1, 1]; `survival` [..., m] holds lower bounds of
-    P(<f, u> >= threshold); `offset` and `sigma` broadcast with [...]. Tight given the law, and
-    unlike the other radii not changed by a factor or a summand common to thresholds, offset and
-    scores. Raises ValueError as `confidence.radius` does, and for a threshold beyond 1.
+    P(<f, u> >= threshold); `offset` and `sigma` broadcast with [...]. Tight given the law. Where
+    the first of `survival` is 1 it is, unlike the other radii, not changed by a factor or a summand
+    common to thresholds, offset and scores; what is missing there is put at -1. Raises ValueError
+    as `confidence.radius` does, and for a threshold beyond 1.
 
     Source: ours, after Kumar et al. (2020), as coded.
 
@@ -290,10 +294,12 @@ def _vectors(g: npt.ArrayLike, prototypes: npt.ArrayLike) -> tuple[FloatArray, F
         raise ValueError(
             f"prototypes has shape {points.shape}: give [K, D], two prototypes or more"
         )
-    if centre.ndim == 0 or centre.shape[-1] != points.shape[1] or centre.size == 0:
+    if centre.ndim == 0 or centre.shape[-1] != points.shape[1]:
         raise ValueError(
             f"g has shape {centre.shape} but prototypes {points.shape}: give vectors of one length"
         )
+    if centre.size == 0:
+        raise ValueError(f"g has shape {centre.shape}: give one vector or more")
     if not np.isfinite(points).all() or not (np.abs(points) < 1e150).all():
         raise ValueError("prototypes holds an infinite or a huge number: give points near the ball")
     length = np.sqrt((centre * centre).sum(axis=-1))
@@ -308,7 +314,7 @@ def _vectors(g: npt.ArrayLike, prototypes: npt.ArrayLike) -> tuple[FloatArray, F
         raise ValueError(
             f"prototypes coincide: {shown(points[same])} stands there twice; give different points"
         )
-    return centre, points
+    return centre / np.maximum(length, 1.0)[..., None], points
 
 
 def _dot(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -322,8 +328,8 @@ def _seen(g: FloatArray, own: FloatArray, rival: FloatArray) -> tuple[FloatArray
     """Lower bounds of <g, u> and |g_orth|, an upper bound of b; [n], for g and own [n, D]."""
     between = own - rival
     # Scaled, so that squares of close prototypes do not vanish; a power of two changes no digit.
-    unit = 2.0 ** -np.ceil(np.log2(np.abs(between).max(axis=1)))
-    between = between * unit[:, None]
+    exponent = np.frexp(np.abs(between).max(axis=1))[1]
+    between = np.ldexp(between, -exponent[:, None])
     distance = np.sqrt(_dot(between, between)[0])
     error = (16 + rival.size) * _UNIT
     along, slip = _dot(g, between)

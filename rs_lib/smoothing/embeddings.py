@@ -51,10 +51,14 @@ def sample(
 def direction(points: FloatArray, own: int, rival: int) -> tuple[FloatArray, float]:
     """Return u [D] and b: the prototype `own` of `points` [K, D] is nearer to g iff <g, u> > b.
 
+    Raises ValueError for prototypes that coincide.
+
     In the book: prop-se-half.
     """
     between = points[own] - points[rival]
     distance = float(np.linalg.norm(between))
+    if distance == 0:
+        raise ValueError(f"points {own} and {rival} coincide: give different prototypes")
     return between / distance, float((points[own] + points[rival]) @ between) / 2 / distance
 
 
@@ -86,7 +90,8 @@ def counted(
         u, _ = direction(points, own, rival)
         rest = centre - (centre @ u) * u
         along = samples @ u
-        across = samples @ (rest / max(float(np.linalg.norm(rest)), _SLIP))
+        side = rest / max(float(np.linalg.norm(rest)), _SLIP)
+        across = samples @ (side - (side @ u) * u)  # a short rest is orthogonal to few digits only
         coins = 2 * draw.random((2, len(samples))) - 1
         place = np.floor((along - _SLIP + 1) / 2 * bins).clip(0).astype(np.int64)
         first = int(place.min())

@@ -77,8 +77,9 @@ def from_histograms(
 
     `selected`: classes [N]; `histograms`: whole numbers [N, G, L], G >= 2: how often the score of
     the class was in each of L equal steps of [0, 1], then how often its lead over each of G - 1
-    groups of rivals was in each of L equal steps of [-1, 1], rounded down; `sigma` is that of the
-    noise. Raises ValueError for other shapes, a level outside (0, 1), or distances below 0.
+    groups of rivals was in each of L equal steps of [-1, 1], rounded down; `sigma`, one number, is
+    that of the noise. Raises ValueError for other shapes, groups of an image with unequal numbers
+    of samples, a level outside (0, 1), or distances below 0.
     """
     chosen = np.atleast_1d(arguments.integers("selected", selected))
     counts = arguments.integers("histograms", histograms)
@@ -92,24 +93,40 @@ def from_histograms(
             f"selected has {len(chosen)} classes and histograms {len(counts)} images: give equal "
             "numbers"
         )
+    samples = counts.sum(axis=2)
+    if (samples != samples[:, :1]).any():
+        uneven = samples[(samples != samples[:, :1]).any(axis=1)][0]
+        raise ValueError(
+            f"histograms has an image of {shown(uneven)} samples in its groups: give histograms of "
+            "the same samples"
+        )
+    scale = arguments.single("sigma", arguments.positive("sigma", sigma, rounding="down"))
     aim = arguments.single("level", arguments.level("level", level, rounding="up"))
-    where = arguments.nonnegative("distances", list(distances), rounding="up")
+    where = _distances(distances)
     bins = counts.shape[2]
     steps = _quotients(np.arange(1, bins), bins)
     known = bands.survival_lower(counts[:, 0], alpha)[:, 1:]
-    certified = confidence.lower(steps, known, sigma, 0.0) > aim
+    certified = confidence.lower(steps, known, scale, 0.0) > aim
     leads_from = _quotients(2 * np.arange(1, bins) - bins, bins)
     leads = [
-        confidence.strict_radius(leads_from, bands.survival_lower(group, alpha)[:, 1:], sigma, 0)
+        confidence.strict_radius(leads_from, bands.survival_lower(group, alpha)[:, 1:], scale, 0)
         for group in counts[:, 1:].swapaxes(0, 1)
     ]
     return SoftCertification(
         predicted=np.where(certified, chosen, ABSTAIN),
-        radius=np.where(certified, confidence.radius(steps, known, sigma, aim), 0.0),
+        radius=np.where(certified, confidence.radius(steps, known, scale, aim), 0.0),
         lead=np.min(leads, axis=0),
         selected=chosen,
-        confidence=confidence.lower(steps, known[:, None], sigma, where),
+        confidence=confidence.lower(steps, known[:, None], scale, where),
     )
+
+
+def _distances(given: Sequence[float]) -> FloatArray:
+    """Return a list of distances; ValueError for anything else."""
+    where = arguments.nonnegative("distances", given, rounding="up")
+    if where.ndim != 1:
+        raise ValueError(f"distances is {shown(given)}: give a list of numbers")
+    return where
 
 
 def _quotients(numbers: IntArray, bins: int) -> FloatArray:
@@ -169,7 +186,7 @@ class SoftCertifier:
             raise ValueError("runner_up is True: that is for votes, rivals of scores have leads")
         wanted = arguments.integer("rivals", rivals, least=0)
         self.rivals = min(wanted, executed.classes - 1)
-        self.distances = tuple(arguments.nonnegative("distances", list(distances)).tolist())
+        self.distances = tuple(_distances(distances).tolist())
         self.executed, self.noise, self.samples, self.seed = executed, noise, samples, seed
         self._health = health
         most = ceiling(samples.n, alpha=self.alpha, bins=self.bins, sigma=1.0, level=self.level)

@@ -148,20 +148,22 @@ def average_certified_radius_bounds(
     In the book: prop-tc-bounds.
     """
     share, right = _votes(p, correct)
+    above = arguments.probabilities("p", p, rounding="up")
     unit, largest = (
         arguments.single("sigma", arguments.positive("sigma", sigma, rounding=side))
         for side in ("down", "up")
     )
-    counted = np.where(right | (share <= 0.5), share, 0.0)
-    top = float(counted.max())
+    counts = right | (share <= 0.5)
+    counted = np.where(counts, share, 0.0)
+    most = np.where(counts, above, 0.0)
+    top = float(most.max())
     if ceiling is not None:
         given = arguments.probabilities("ceiling", ceiling, rounding="up")
         if arguments.single("ceiling", given) < top:
             raise ValueError(f"ceiling is {given}: give at least the largest p that counts, {top}")
         top = float(given)
-    total = math.fsum(counted)
-    low = math.nextafter(math.nextafter(total, 0.0) / counted.size, 0.0)
-    high = math.nextafter(math.nextafter(total, math.inf) / counted.size, math.inf)
+    low = math.nextafter(math.nextafter(math.fsum(counted), 0.0) / counted.size, 0.0)
+    high = math.nextafter(math.nextafter(math.fsum(most), math.inf) / counted.size, math.inf)
     jensen = unit * float(special.ndtri(max(low, 0.5))) * (1 - _QUANTILE)
     if top <= 0.5:
         return 0.0, 0.0
@@ -185,7 +187,8 @@ def paired(a: npt.ArrayLike, b: npt.ArrayLike) -> Paired:
     over sqrt(n): mostly far below that of two unpaired means. It covers the choice of images, not
     that of a training run. Where all differences agree the error is 0, and t is 0 or infinite.
 
-    Raises ValueError for unequal shapes, fewer than two images, or values that are not finite.
+    Raises ValueError for unequal shapes, fewer than two images, or values that are not finite or
+    far beyond 1e150.
     """
     first, second = arguments.numbers("a", a), arguments.numbers("b", b)
     if first.ndim != 1 or first.shape != second.shape or first.size < 2:
@@ -196,7 +199,11 @@ def paired(a: npt.ArrayLike, b: npt.ArrayLike) -> Paired:
     for name, values in (("a", first), ("b", second)):
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds an infinite number: cap it before taking a mean")
-    gaps = first - second
+    with np.errstate(over="ignore"):
+        gaps = first - second
+        squares = float(np.square(gaps).sum())
+    if not math.isfinite(squares):
+        raise ValueError("a and b differ by more than float64 can square: give smaller numbers")
     mean = math.fsum(gaps) / gaps.size
     spread = 0.0 if (gaps == gaps[0]).all() else float(gaps.std(ddof=1))
     error = spread / gaps.size**0.5

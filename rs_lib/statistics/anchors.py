@@ -6,6 +6,8 @@ the label (cross-entropy), the scores without noise (stability), the mean scores
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,7 @@ from rs_lib.arguments import FloatArray
 # Relative error allowed to a few products and logarithms: 64 units in the last place.
 _ERROR = 2.0**-46
 _HALVINGS = 70
+_TINY = 1e-290  # below it divergences lose digits; there the quotient bounds the error
 
 
 def _entropy_gap(x: FloatArray) -> FloatArray:
@@ -37,9 +40,11 @@ def barrier(q: npt.ArrayLike) -> FloatArray:
     largest entries a >= b it is a log(2a / (a + b)) + b log(2b / (a + b)): where F_j >= F_y, the
     divergence is least at F_y = F_j = (q_y + q_j) / 2 and F = q elsewhere, and it falls in q_j, so
     the runner-up counts. By Markov's inequality noisy scores F put another class first with
-    probability at most E KL(q || F) / barrier(q). At a tie it is 0.
+    probability at most E KL(q || F) / barrier(q). At a tie it is 0. Where rounding makes the sum s
+    of a row another than 1, the barrier is below the divergence of q and of q / s.
 
-    Raises ValueError for entries outside [0, 1], one class, or rows whose sum is not 1.
+    Raises ValueError for entries outside [0, 1], one class, or rows whose sum is off 1 by more than
+    1e-6.
 
     Source: ours.
 
@@ -50,14 +55,18 @@ def barrier(q: npt.ArrayLike) -> FloatArray:
         raise ValueError(
             f"q has shape {weights.shape}: give distributions over two or more classes"
         )
-    total = weights.sum(axis=-1)
-    if not (np.abs(total - 1) <= 1e-6).all():
-        raise ValueError(f"q has a row of sum {total[np.abs(total - 1) > 1e-6].flat[0]}: give 1")
+    rows = weights.reshape(-1, weights.shape[-1])
+    excess = np.array([math.fsum((*row, -1.0)) for row in rows]).reshape(weights.shape[:-1])
+    if not (np.abs(excess) <= 1e-6).all():
+        off = excess[np.abs(excess) > 1e-6].flat[0]
+        raise ValueError(f"q has a row of sum {1 + off}: give 1")
     ordered = np.sort(weights, axis=-1)
     first, second = ordered[..., -1], ordered[..., -2]
     both = first + second
-    gap = both * _entropy_gap((first - second) / both)
-    return np.maximum(np.nextafter(gap * (1 - _ERROR), 0.0), 0.0)[()]
+    gap = both * _entropy_gap((first - second) / both) * (1 - _ERROR)
+    # KL(q || F) = s KL(q / s || F) + s log s, and s log s >= s - 1.
+    barrier = gap / (1 + np.maximum(excess, 0.0)) + np.minimum(excess, 0.0)
+    return np.maximum(np.nextafter(barrier, 0.0), 0.0)[()]
 
 
 def _log_excess(a: FloatArray, whole: FloatArray) -> FloatArray:
@@ -106,11 +115,12 @@ def largest_error(p_bar: npt.ArrayLike, divergence: npt.ArrayLike) -> FloatArray
     inside = np.where((p > 0.5) & (p < 1), p, 0.75)  # others are settled below
     whole = _entropy_gap(2 * inside - 1) * (1 - _ERROR)
     with np.errstate(over="ignore"):
-        high = np.minimum(2 * (1 - inside), np.nextafter(most / whole * (1 + _ERROR), np.inf))
+        quotient = np.nextafter(most / whole, np.inf)
+        high = np.minimum(2 * (1 - inside), np.nextafter(quotient * (1 + _ERROR), np.inf))
     low = np.zeros_like(high)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        enough = _least_divergence(inside, middle) * (1 - _ERROR) >= most
+        enough = _least_divergence(inside, middle) * (1 - _ERROR) >= np.maximum(most, _TINY)
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     error = np.where(most == 0, 0.0, high)
     return np.where(p <= 0.5, 1.0, np.where(p == 1, 0.0, error))[()]

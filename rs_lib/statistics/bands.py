@@ -28,6 +28,8 @@ from rs_lib import arguments
 from rs_lib.arguments import FloatArray, IntArray, shown
 from rs_lib.statistics.binomial import MAX_TRIALS, clopper_pearson_lower
 
+_LEAST = 1e-57
+
 _SHARE = 0.03
 """The ranks go up to this share of the samples."""
 
@@ -65,17 +67,19 @@ def survival_lower(counts: npt.ArrayLike, alpha: npt.ArrayLike) -> FloatArray:
     """Lower bounds of P(score >= j) for all levels j, valid together with probability 1 - alpha.
 
     `counts` [..., m] is a histogram of integer scores 0 .. m - 1 of independent samples, with at
-    least one sample in each row; alpha in (0, 1) is the error of a whole row. Returns float64
+    least one sample in each row; alpha in [1e-57, 1) is the error of a whole row. Returns float64
     [..., m], which never increases along the last axis and is 1 at level 0; rounded down. The
     number of samples must be fixed in advance.
 
     Raises ValueError for counts that are no whole numbers, an empty histogram, more than
-    `MAX_TRIALS` samples, or alpha outside (0, 1).
+    `MAX_TRIALS` samples, or alpha outside [1e-57, 1).
 
     Source: ours (see the module). In the book: thm-cc-band.
     """
     given = arguments.integers("counts", counts)
     level = arguments.single("alpha", arguments.level("alpha", alpha))
+    if level < _LEAST:  # a fraction of it is the level of each bound
+        raise ValueError(f"alpha is {shown(alpha)}: give at least {_LEAST}")
     if given.ndim == 0 or given.shape[-1] == 0:
         raise ValueError(f"counts has shape {given.shape}: give a histogram of one level or more")
     if (given > MAX_TRIALS).any():

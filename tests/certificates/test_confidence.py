@@ -392,7 +392,7 @@ def test_bad_laws_are_refused_in_one_line(change, message):
         (lambda: radius(**GOOD, level=np.nan), "level holds NaN"),
         (lambda: mean_lower(1.2, 1.0, 0.3), "mean is 1.2: give a mean in the range"),
         (lambda: mean_lower(-0.1, 1.0, 0.3), "mean is -0.1"),
-        (lambda: mean_lower(1 + Fraction(1, 10**30), 1.0, 0.3), "mean is 1.0: give a mean in"),
+        (lambda: mean_lower(1 + Fraction(1, 10**30), 1.0, 0.3), "mean is 1000.*: give a mean in"),
         (lambda: mean_lower(0.5, 1.0, 0.3, 1.0, 0.0), "low is 1.0 and high 0.0"),
         (lambda: mean_lower(0.5, 1.0, 0.3, 0.0, np.inf), "give a finite range"),
         (lambda: mean_lower(np.nan, 1.0, 0.3), "mean holds NaN"),
@@ -414,3 +414,18 @@ def test_other_bad_input_is_refused_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mean", "radius", "low", "high"),
+    [(-1e-323, 40.0, -1.4, 0.0), (-5e-324, 1.0, -10.0, 0.0), (0.0, 1.0, -10.0, 5e-324)],
+)
+def test_a_mean_next_to_the_top_by_a_denormal_number(mean, radius, low, high):
+    found = mean_lower(mean, 1.0, radius, low, high)
+    with mpmath.workdps(40):
+        span = mpmath.mpf(high) - mpmath.mpf(low)
+        rest = (mpmath.mpf(high) - mpmath.mpf(mean)) / span
+        z = mpmath.findroot(lambda z: mpmath.log(mpmath.ncdf(-z) / rest), (38, 39))
+        exact = mpmath.mpf(high) - span * mpmath.ncdf(radius - z)
+        assert low <= found <= exact
+        assert found >= exact - 0.01 * span

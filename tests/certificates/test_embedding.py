@@ -369,6 +369,21 @@ def test_the_geometry_is_rounded_to_the_safe_side():
                 assert 0 <= offset - limit <= 1e-13
 
 
+def test_denormal_numbers_and_lengths_beyond_one_stay_on_the_safe_side():
+    with mpmath.workdps(40):
+        for inner, scale in ((1.5e-323, 1e10), (1.00000001e-310, 1e200), (5e-324, 1e300)):
+            exact = mpmath.mpf(inner) * mpmath.sqrt(mpmath.pi / 2) * mpmath.mpf(scale)
+            for certificate in (radius_lipschitz, radius_mean):
+                assert 0 <= certificate(inner, 0, scale) <= exact
+    for certificate in ("lipschitz", "mean", "vector"):
+        close = nearest_prototype([-0.5, 0], [[0, 0], [1e-310, 0]], 1, certificate).radius
+        apart = nearest_prototype([-0.5, 0], [[0, 0], [1e-100, 0]], 1, certificate).radius
+        assert close == pytest.approx(apart, rel=1e-12)
+        # A mean that is too long by rounding certifies no more than one of length 1.
+        long = nearest_prototype([1 + 5e-10, 0], [[1, 0], [-1, 0]], 1, certificate).radius
+        assert 0 < long <= nearest_prototype([1, 0], [[1, 0], [-1, 0]], 1, certificate).radius < 9
+
+
 def test_ties_and_batches():
     assert nearest_prototype([0.0, 0.0], [[1.0, 0.0], [-1.0, 0.0]], 1.0).radius == 0
     found = nearest_prototype(np.full((2, 3, 2), 0.3), THREE, [[1.0], [2.0]])
@@ -385,7 +400,10 @@ def test_ties_and_batches():
     ("call", "message"),
     [
         (lambda: radius_mean(1.1, 0, 1), "inner is 1.1: give <g, u> in"),
-        (lambda: radius_mean(1 + Fraction(1, 10**30), 0, 1), "inner is 1.0: give <g, u> in"),
+        (
+            lambda: radius_mean(1 + Fraction(1, 10**30), 0, 1),
+            "inner is 1000.*: give <g, u>",
+        ),
         (lambda: radius_mean(np.nan, 0, 1), "inner holds NaN"),
         (lambda: radius_mean(0.3, np.inf, 1), "offset is inf"),
         (lambda: radius_lipschitz(0.3, 0, 0), "sigma is"),
@@ -401,7 +419,7 @@ def test_ties_and_batches():
         (lambda: nearest_prototype([0.3, 0.3], [[1.0, 0]], 1), "prototypes has shape"),
         (lambda: nearest_prototype([0.3, 0.3], [1.0, 0], 1), "prototypes has shape"),
         (lambda: nearest_prototype([0.3], THREE, 1), "g has shape"),
-        (lambda: nearest_prototype(np.zeros((0, 2)), THREE, 1), "g has shape"),
+        (lambda: nearest_prototype(np.zeros((0, 2)), THREE, 1), "give one vector or more"),
         (lambda: nearest_prototype([0.9, 0.9], THREE, 1), "g has a vector of length 1.27"),
         (lambda: nearest_prototype([np.nan, 0.9], THREE, 1), "g holds NaN"),
         (lambda: nearest_prototype([0.3, 0.3], THREE + 1e200, 1), "prototypes holds"),

@@ -86,3 +86,20 @@ def test_an_embedding_without_direction_is_told():
     image = torch.zeros(1, 2, 2, dtype=torch.uint8)
     with pytest.raises(FloatingPointError, match="of image 3: mend the model"):
         embeddings.sample(Nothing(), image, Rounded(Gaussian(0.5), 16), 4, key=1, identity=3)
+
+
+def test_a_rest_of_few_digits_is_orthogonal_all_the_same():
+    """All samples are u, so that nothing is across it, whatever the pilot's rounding says."""
+    points = np.array([[1.0, 0.1], [-1.0, 0.3]])
+    u, _ = embeddings.direction(points, 0, 1)
+    side = np.array([-u[1], u[0]])
+    pilot = np.tile(u + 7e-10 * side, (20, 1))
+
+    class Half(np.random.Generator):
+        def random(self, size):
+            return np.full(size, 0.5 + 1e-7)  # a coin that falls for a score above 2e-7
+
+    kept = embeddings.counted(pilot, np.tile(u, (20, 1)), points, 16, Half(np.random.PCG64(1)))
+    assert [rival["across"] for rival in kept["rivals"]] == [0]
+    with pytest.raises(ValueError, match="points 0 and 1 coincide"):
+        embeddings.direction(np.ones((2, 3)), 0, 1)

@@ -396,8 +396,28 @@ def test_too_many_classes_for_the_bound_of_the_errors_are_refused():
         ([0, 1], np.ones((1, 2, 8), int), "selected has 2 classes and histograms 1 images"),
         ([0], np.zeros((1, 2, 8), int), "samples"),
         ([0], np.full((1, 2, 8), 0.5), "histograms"),
+        ([0], np.array([[[3, 5], [4, 5]]]), r"histograms has an image of \[8, 9\] samples"),
     ],
 )
 def test_counts_that_are_none_are_refused(selected, counted, told):
     with pytest.raises(ValueError, match=told):
         soft.from_histograms(selected, counted, alpha=0.01, sigma=0.5, level=0.5, distances=[0.0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        # A sigma for each image was taken for one for each distance.
+        ({"sigma": [0.25, 1.0]}, r"sigma is \[0.25, 1.0\]: give one number"),
+        ({"distances": 0.25}, "distances is 0.25: give a list of numbers"),
+        ({"distances": "0.25"}, "distances is '0.25': give real numbers"),
+        ({"distances": [[0.0, 0.25]]}, "give a list of numbers"),
+        ({"level": [0.5, 0.6]}, "level is"),
+        ({"alpha": [0.01, 0.02]}, "alpha is"),
+    ],
+)
+def test_one_number_and_one_list_are_asked_for(changes, told):
+    counted = np.full((2, 2, 8), 100)
+    asked = {"alpha": 0.01, "sigma": 0.5, "level": 0.5, "distances": [0.0, 0.25]}
+    with pytest.raises(ValueError, match=told):
+        soft.from_histograms([0, 1], counted, **(asked | changes))

@@ -167,3 +167,9 @@ def test_bad_bands_are_refused_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_the_least_alpha_is_named_as_given():
+    assert survival_lower([0, 100_000], 1e-57)[1] > 0.99
+    with pytest.raises(ValueError, match="alpha is 1e-58: give at least 1e-57"):
+        survival_lower([0, 100_000], 1e-58)

@@ -123,9 +123,10 @@ def test_barriers_are_below_their_exact_value_and_close_to_it():
             a, b = (mpmath.mpf(float(x)) for x in q)
             exact = a * mpmath.log(2 * a / (a + b))
             exact += b * mpmath.log(2 * b / (a + b)) if b else 0
-            found = float(barrier([*q, rest / 2, rest / 2] if rest > 0 else q))
+            row = [*q, rest / 2, rest / 2] if rest > 0 else q
+            found = float(barrier(row))
             assert found <= exact
-            assert exact - found <= 1e-13 * exact
+            assert exact - found <= 1e-13 * exact + abs(mpmath.fsum([*map(float, row), -1.0]))
 
 
 def test_barriers_are_least_divergences():
@@ -360,3 +361,41 @@ def test_bad_scores_are_refused(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+# Numbers finer than a float, and rows whose sum is off
+
+
+def test_numbers_finer_than_a_float_stay_within_the_bounds():
+    near, half = Fraction(10**17 - 1, 10**17), Fraction(1, 2) + Fraction(1, 10**18)
+    with mpmath.workdps(40):
+        for p in (near, half, Fraction(2, 3)):
+            exact = mpmath.sqrt(2) * mpmath.erfinv(2 * mpmath.mpf(p.numerator) / p.denominator - 1)
+            low, high = average_certified_radius_bounds([p], [1], 1.0)
+            assert low <= exact <= high
+        for mean, divergence in ((0.9, 5e-324), (0.75, 1e-310), (0.6, 1e-300)):
+            # The quotient by the divergence of coins, which the root falls below for larger ones.
+            p = mpmath.mpf(mean)
+            coins = p * mpmath.log(2 * p) + (1 - p) * mpmath.log(2 * (1 - p))
+            found = largest_error(mean, divergence)
+            assert mpmath.mpf(divergence) / coins <= found <= 3 * divergence / coins + 1e-323
+
+
+@pytest.mark.parametrize(
+    "q",
+    [[0.5001, 0.4998991], [0.6, 0.3999991], [0.5001, 0.4999009], [0.7, 0.2000005, 0.1], [0.6, 0.4]],
+)
+def test_a_row_whose_sum_is_off_keeps_its_barrier_below_both_divergences(q):
+    with mpmath.workdps(40):
+        a, b, *rest = sorted(map(mpmath.mpf, q), reverse=True)
+        total = a + b + sum(rest)
+        plain = a * mpmath.log(2 * a / (a + b)) + b * mpmath.log(2 * b / (a + b))
+        assert barrier(q) <= max(plain / total, 0)
+        # F has sum 1 and is q / total but for the two largest entries.
+        assert barrier(q) <= max(plain + total * mpmath.log(total), 0)
+        assert barrier(q) >= plain - 2e-6
+
+
+def test_differences_that_overflow_are_refused():
+    with pytest.raises(ValueError, match="a and b differ by more than float64 can square"):
+        paired([1e308, 1e308], [-1e308, 1.0])
