@@ -102,7 +102,7 @@ def mnist(data: pd.DataFrame) -> Figure:
         common.curves(axes, own, "radius", "share", shade=0.15)
         axes.set(title=title, xlabel="ℓ2 radius, in units of σ", xlim=(0, data["radius"].max()))
         common.shares(axes)
-        common.legend_inside(axes, "lower left")
+        common.legend_inside(axes, "lower left", fontsize=8)
     for axes, _, _ in shown[: len(shown) if style.narrow() else 1]:
         axes.set_ylabel("certified accuracy")
     return figure
