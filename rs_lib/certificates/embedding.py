@@ -173,23 +173,21 @@ def _vector_steps(mean: FloatArray, rest: FloatArray, limit: FloatArray) -> Floa
     for start in range(0, places.size, _LARGEST_BLOCK):
         chosen = places[start : start + _LARGEST_BLOCK]
         for inside in _INSIDE:
-            certified, settled = _inside(inside, *(part[chosen] for part in parts), flat[chosen])
+            given = [part[chosen] for part in parts]
+            certified, settled = _inside(inside, given, flat[chosen])
             flat[chosen] = np.maximum(flat[chosen], certified)
             chosen = chosen[~settled]
     return flat.reshape(steps.shape)
 
 
 def _inside(
-    inside: float,
-    inner: FloatArray,
-    orthogonal: FloatArray,
-    offset: FloatArray,
-    guess: FloatArray,
+    inside: float, given: list[FloatArray], guess: FloatArray
 ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     """Distances certified with the multipliers of means of at most this length, all [n].
 
-    Also whether Newton's method ended there.
+    `given`: <g, u>, |g_orth| and the offset. Also whether Newton's method ended there.
     """
+    inner, orthogonal, offset = given
     shorter = np.minimum(inside / np.hypot(inner, orthogonal), 1.0)
     shorter = np.where(inner * shorter > offset, shorter, 1.0)
     point = vector_dual.solve(inner * shorter, orthogonal * shorter, offset, guess)

@@ -27,7 +27,8 @@ class Pool(nn.MaxPool2d):
     def forward(self, images: Tensor) -> Tensor:
         """Map [N, C, H, W] to [N, C, H // 2, W // 2]."""
         if torch.is_grad_enabled() or images.device.type != "cpu":
-            return super().forward(images)
+            pooled: Tensor = super().forward(images)
+            return pooled
         height, width = (size // 2 * 2 for size in images.shape[2:])
         rows = torch.maximum(images[:, :, 0:height:2], images[:, :, 1:height:2])
         return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
@@ -78,7 +79,7 @@ def _in_the_input(slopes: Tensor, weight: Tensor, images: Tensor) -> Tensor:
     height, breadth = slopes.shape[2:]
     wide = weight.reshape(width, -1).T
     found = torch.zeros_like(images)
-    for part, into in zip(slopes.split(_AT_ONCE), found.split(_AT_ONCE), strict=True):
+    for part, into in zip(torch.split(slopes, _AT_ONCE), torch.split(found, _AT_ONCE), strict=True):
         pixels = part.permute(0, 2, 3, 1).reshape(-1, width)
         windows = (wide @ pixels.T).view(side, side, len(part), height, breadth)
         for row in range(side):

@@ -65,8 +65,8 @@ def barrier(q: npt.ArrayLike) -> FloatArray:
     both = first + second
     gap = both * _entropy_gap((first - second) / both) * (1 - _ERROR)
     # KL(q || F) = s KL(q / s || F) + s log s, and s log s >= s - 1.
-    barrier = gap / (1 + np.maximum(excess, 0.0)) + np.minimum(excess, 0.0)
-    return np.maximum(np.nextafter(barrier, 0.0), 0.0)[()]
+    least: FloatArray = gap / (1 + np.maximum(excess, 0.0)) + np.minimum(excess, 0.0)
+    return np.maximum(np.nextafter(least, 0.0), 0.0)[()]
 
 
 def _log_excess(a: FloatArray, whole: FloatArray) -> FloatArray:
