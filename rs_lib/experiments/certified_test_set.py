@@ -47,7 +47,7 @@ _FULL = Parameters(
 )
 
 
-def _of(sigma: float) -> Parameters:
+def _of(sigma: float) -> Parameters:  # not in the witness: makes the profiles
     return replace(_FULL, base=replace(_FULL.base, sigmas=(sigma,)))
 
 
