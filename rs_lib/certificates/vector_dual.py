@@ -47,7 +47,8 @@ _WIDEST = 3.0
 _FARTHEST = 25.0
 _LONGEST = 30.0
 _NEAR = 0.99
-"""Largest angle, distance and log |lambda| of Newton's method: exp(r z) does not overflow."""
+"""Largest angle, distance and log |lambda| of Newton's method, so that exp(r z) does not overflow;
+length of a mean from which on it starts as near the surface."""
 
 
 class Point(NamedTuple):
