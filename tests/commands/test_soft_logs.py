@@ -1,5 +1,6 @@
 """certify --soft and rescore: logs that follow from histograms, kills, ranks, refusals, tables."""
 
+import dataclasses
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from rs_lib.machines import data
 from rs_lib.noise import Gaussian, Rounded
 from rs_lib.record import places
 from rs_lib.seeds import derive
+from rs_lib.smoothing import Executed
 
 MODELS = '''
 import os
@@ -165,12 +167,10 @@ def test_the_log_holds_the_statistics_of_the_experiment(place, whole, monkeypatc
     monkeypatch.syspath_prepend(str(place))
     from mean import means
 
-    noise, network = Rounded(Gaussian(0.25), 16), means().eval()
-    monkeypatch.setitem(certified_confidence.TILE, "cpu", 128)
+    noise = Rounded(Gaussian(0.25), 16)
+    network = Executed(means().eval(), classes=digits.classes, tile=128)
     values = {"n0": 40, "n": 600, "rivals": 2, "levels": 64, "alpha": 0.001}
-    settings = certified_confidence.Parameters(
-        "digits", "small-cnn", 1, 1, 0.1, seed=0, sigmas=(0.25,), images=13, **values
-    )
+    settings = dataclasses.replace(certified_confidence.WITNESS, **values)
     entries = []
     for image in columns["idx"].tolist():
         pilot, drawn = (

@@ -13,6 +13,7 @@ from rs_lib.certificates import confidence
 from rs_lib.experiments import certified_confidence
 from rs_lib.machines import data, models
 from rs_lib.noise import Gaussian, Rounded
+from rs_lib.smoothing import Executed
 from rs_lib.statistics import bands
 
 ASKED = dataclasses.replace(certified_confidence.WITNESS, images=20, n=1_000)
@@ -37,14 +38,14 @@ def test_samples_are_the_same_in_tiles_that_are_not_full():
     dataset = data.load("digits")
     network = models.build("small-cnn", dataset.image_shape, dataset.classes, 1).eval()
     noise = Rounded(Gaussian(0.5), dataset.levels)
-    tile = certified_confidence.TILE["cpu"]
+    base = Executed(network, classes=dataset.classes, tile=32)
     few, many = (
-        certified_confidence.scores(network, dataset.test_images[:3], 1, n, noise, key=5)
-        for n in (7, tile + 3)
+        certified_confidence.scores(base, dataset.test_images[:3], 1, n, noise, key=5)
+        for n in (7, 35)
     )
     assert few.shape == (7, dataset.classes)
-    assert many.shape == (tile + 3, dataset.classes)
-    np.testing.assert_allclose(few, many[:7], rtol=1e-4)
+    assert many.shape == (35, dataset.classes)
+    np.testing.assert_array_equal(few, many[:7])
     np.testing.assert_allclose(many.sum(axis=1), 1, rtol=1e-12)
     assert len(np.unique(many[:, 0])) == len(many)
 
