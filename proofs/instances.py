@@ -157,12 +157,13 @@ def tables() -> dict[str, list[Test]]:
         views = Ablation(kept, 784)
         reach = range(int(ceiling(views, 10_000, 0.05)) + 1)
         found[f"ablation_{kept}"] = _of(views, list(map(float, reach)), 10_000, Fraction(1, 20))
-    quarter, half = (Rounded(Gaussian(sigma), 255) for sigma in (0.25, 0.5))
-    for name, law, steps in (("quarter", quarter, 4), ("half", half, 7), ("one", half, 1)):
-        radii = [step / 4 for step in range(steps)]
-        found[f"cifar10_{name}"] = _of(law, radii, 50_000, ALPHA)
-        if name != "one":
-            found[f"mnist_{name}"] = _of(law, radii, 20_000, ALPHA)
+    for name, sigma, steps in (("quarter", 0.25, 4), ("half", 0.5, 7), ("one", 1.0, 11)):
+        law, radii = Rounded(Gaussian(sigma), 255), [step / 4 for step in range(steps)]
+        found[f"mnist_{name}"] = _of(law, radii, 20_000, ALPHA)
+        if sigma < 1:
+            found[f"cifar10_{name}"] = _of(law, radii, 50_000, ALPHA)
+    half = Rounded(Gaussian(0.5), 255)
+    found["cifar10_class"] = _of(half, [0.0], 50_000, ALPHA)  # at radius 0 for every noise
     found["readme"] = _of(half, [0.5, 1.0], 100_000, ALPHA)
     return found
 

@@ -71,7 +71,7 @@ PROFILES = {
     ),
     "full": Parameters(
         dataset="cifar10",
-        kinds=("columns", "rows"),
+        kinds=("columns",),
         band=4,
         widths=(64, 128, 256),
         blocks=(1, 1, 1),
@@ -89,10 +89,9 @@ PROFILES = {
         seed=2020,
     ),
 }
+PROFILES["rows"] = dataclasses.replace(PROFILES["full"], kinds=("rows",))
 # What half of the training costs in accuracy.
-PROFILES["pilot"] = dataclasses.replace(
-    PROFILES["full"], kinds=("columns",), epochs=PROFILES["full"].epochs // 2
-)
+PROFILES["pilot"] = dataclasses.replace(PROFILES["full"], epochs=PROFILES["full"].epochs // 2)
 
 WITNESS = dataclasses.replace(
     PROFILES["quick"],
