@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rs_lib.arguments import FloatArray
-from rs_lib.commands.logs.anyone import Certified, named
+from rs_lib.commands.logs.anyone import FOREIGN, Certified, named
 from rs_lib.commands.options import place
 from rs_lib.record.files import write_atomically
 from rs_lib.statistics import binomial_interval, certified_accuracy
@@ -60,10 +60,11 @@ def _execute(options: argparse.Namespace) -> None:
     if find_spec("matplotlib") is None:
         raise ValueError("matplotlib is not installed: pip install matplotlib, plot draws with it")
     logs = named(options.logs, options.names)
-    norms = sorted({one.norm for one in logs})
-    if len({norm for norm in norms if norm in ("l0", "l1", "l2")}) > 1:
+    measures = sorted({one.measure for one in logs} - {FOREIGN})
+    if len(measures) > 1:
         raise ValueError(
-            f"logs have radii in {' and '.join(norms)}: draw those of one norm together"
+            f"logs have radii in {' and in '.join(measures)}: draw those of one norm and unit "
+            "together"
         )
     for one in logs:
         for line in one.remarks:
@@ -108,10 +109,11 @@ def picture(logs: list[Certified], suffix: str) -> bytes:
             axes.fill_between(
                 radii, low, high, step="pre", color=look["color"], alpha=0.18, linewidth=0
             )
-        norm = {one.norm for one in logs}.pop()
-        kind = {"l0": "ℓ0 radius (pixels)", "l1": "ℓ1 radius", "l2": "ℓ2 radius"}
+        # A log that does not tell its norm may have another one than those beside it.
+        (norm, unit), *others = {(one.norm, one.unit) for one in logs}
+        kind = {"l0": f"ℓ0 radius ({unit})", "l1": "ℓ1 radius", "l2": "ℓ2 radius"}
         axes.set(
-            xlabel=kind.get(norm, "radius"),
+            xlabel="radius" if others else kind.get(norm, "radius"),
             ylabel=f"{logs[0].quantity if len(logs) == 1 else 'certified accuracy'}, 95 % bands",
             xlim=(0, None),
             ylim=(0, 1),

@@ -105,7 +105,7 @@ def linf(one: Certified, radius: float, dimension: int | None) -> float:
             "--dimension"
         )
     if one.norm == "l0":
-        raise ValueError(f"{one.name} has radii of changed pixels: leave --linf out")
+        raise ValueError(f"{one.name} has radii of changed {one.unit}: leave --linf out")
     # The divisor is rounded up, and so is what the last division may have gained.
     divisor = float(size) if one.norm == "l1" else math.nextafter(math.sqrt(size), math.inf)
     return max(math.nextafter(radius / divisor, -math.inf), 0.0)
@@ -117,7 +117,7 @@ def _down(value: float) -> str:
 
 
 def _text(one: Certified, radii: list[float], options: argparse.Namespace) -> str:
-    lines = [f"{one.name}: {len(one.images)} images, radii in {one.norm}"]
+    lines = [f"{one.name}: {len(one.images)} images, radii in {one.measure}"]
     if one.norm == FOREIGN:
         lines[0] = f"{one.name}: {len(one.images)} images"
     lines += [*one.remarks, ""]
@@ -164,8 +164,8 @@ def _same_images(first: Certified, second: Certified) -> bool:
 def _unlike(first: Certified, second: Certified) -> str:
     """Return why two logs of images of the same names are not compared; nothing if they are."""
     names = f"{first.name} and {second.name} are not compared image by image:"
-    if first.norm != second.norm and FOREIGN not in (first.norm, second.norm):
-        return f"{names} radii in {first.norm} and in {second.norm}"
+    if first.measure != second.measure and FOREIGN not in (first.norm, second.norm):
+        return f"{names} radii in {first.measure} and in {second.measure}"
     if None not in (first.data, second.data) and first.data != second.data:
         return f"{names} their settings tell of other images (data.sha256)"
     return ""

@@ -82,8 +82,8 @@ def one_stage(
 
     `compute` runs the experiment with the parameters of `stored`. Drawn is from the stages kept
     here and the first one that is not. Nothing is stored. After about `seconds` it gives up, and
-    says so, as where `absent` tells that data are not to be had here. Raises ValueError if the
-    stage gives something else now.
+    says so, as where `absent` or an OSError tells that data are not to be had here. Raises
+    ValueError if the stage gives something else now; what it fails with goes through.
     """
     try:
         with _limit(seconds):
@@ -94,7 +94,7 @@ def one_stage(
             value = _computed(compute, device, origin, chosen)
     except _LateError:
         return f"no stage was computed again: none was done after {seconds:g} s"
-    except (OSError, ValueError, absent) as error:
+    except (OSError, absent) as error:
         return f"no stage was computed again: {error}"
     agrees, beside = _compared(chosen, value, stored, device)
     if agrees is None:

@@ -83,23 +83,27 @@ def require_same(first: Tensor, again: Tensor) -> None:
 def company(first: Tensor, again: Tensor, tolerance: float) -> float:
     """Return by how much the logits of the same images differ, as a share of the leads that decide.
 
-    A lead is the difference of the two largest logits of a row; the largest lead of all rows
-    counts. So neither a class that is masked by -10^9 nor an offset that all logits have in common
-    hides anything. Raises ValueError above `tolerance`.
+    The largest lead of all rows counts (`largest_lead`), so that neither a class that is masked by
+    -10^9 nor an offset that all logits have in common hides anything. Raises ValueError above
+    `tolerance`.
     """
     equal = _equal(first, again)
     if bool(equal.all()):
         return 0.0
-    largest, second = first.nan_to_num(0, 0, 0).topk(2, dim=-1).values.unbind(dim=-1)
-    decisive = float((largest - second).max())
     gap = float((first - again).masked_fill(equal, 0).abs().nan_to_num(torch.inf).max())
-    moved = gap / max(decisive, torch.finfo(torch.float32).tiny)
+    moved = gap / max(largest_lead(first), torch.finfo(torch.float32).tiny)
     if not moved <= tolerance:
         raise ValueError(
             "model gives an image other logits in other company: give a deterministic "
             "model that treats each image of a batch by itself"
         )
     return moved
+
+
+def largest_lead(logits: Tensor) -> float:
+    """Return the largest difference of the two largest `logits` [..., classes] of a row."""
+    largest, second = logits.nan_to_num(0, 0, 0).topk(2, dim=-1).values.unbind(dim=-1)
+    return float((largest - second).max())
 
 
 def told(moved: float) -> str:

@@ -113,8 +113,8 @@ class Watched:
             rows,
             consistency.TOLERANCE[device.type, self.precision],
         )
-        # The softmax moves by at most half of what logits do.
-        gap = moved * float(first.nan_to_num(0, 0, 0).abs().max()) / 2
+        # The softmax moves by at most half of what logits do, which is a share of the leads.
+        gap = moved * consistency.largest_lead(first) / 2
         if gap > GUARDS[self.precision]:
             raise ValueError(
                 f"model gives an image scores in other company that differ by {gap:.2g}, more than "

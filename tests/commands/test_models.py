@@ -259,6 +259,22 @@ def test_tensors_of_an_instance_are_hashed(place):
     assert repr(Called(one)) != repr(Called(other))
 
 
+def test_a_function_may_read_the_memory_of_its_images_in_order():
+    """As a runtime does that is handed an address: the pixels of a colour image stay in place."""
+
+    def by_address(images):
+        plain = torch.as_strided(images, images.shape, torch.empty(images.shape).stride())
+        red = plain[:, 0].mean(dim=(1, 2))
+        return torch.stack((red, 0.5 - red), dim=1)
+
+    images = torch.zeros((1, 3, 8, 8), dtype=torch.uint8)
+    images[:, 0] = 255
+    found = certify(
+        by_address, images, Rounded(Gaussian(0.25)), FixedSamples(200), classes=2, seed=0
+    )
+    assert found.predicted.tolist() == [0]
+
+
 def test_a_network_in_training_mode_inside_of_a_function_is_seen(place):
     import mine
 

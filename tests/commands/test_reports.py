@@ -11,7 +11,7 @@ import pytest
 
 from rs_lib import __main__ as command_line
 from rs_lib.commands.logs import anyone, follows, log
-from rs_lib.commands.plot import curve
+from rs_lib.commands.plot import curve, picture
 from rs_lib.commands.report import linf
 from rs_lib.commands.selection import UNLABELLED
 from rs_lib.statistics import (
@@ -48,7 +48,7 @@ def _header(images, **changes):
         "guarantee": "in exact arithmetic",
         "seed": 0,
         "model": {"classes": CLASSES},
-        "data": {"name": "made", "images": images, "shape": [3, 4, 4], "levels": 255},
+        "data": {"name": "made", "images": images, "skip": 1, "shape": [3, 4, 4], "levels": 255},
         **changes,
     }
 
@@ -123,19 +123,53 @@ def test_two_logs_of_the_same_images_are_compared_image_by_image(place, capsys):
 
 
 def test_logs_in_other_norms_or_of_other_images_are_not_compared(place, capsys):
-    data = {"name": "made", "images": 9, "shape": [3, 4, 4], "levels": 255}
+    data = {"name": "made", "images": 9, "skip": 1, "shape": [3, 4, 4], "levels": 255}
     noises = {
         "gauss": ({"law": "gaussian", "sigma": 0.5, "norm": "l2"}, "one"),
         "laplace": ({"law": "laplace", "scale": 0.5, "norm": "l1"}, "one"),
+        "pixels": (
+            {"law": "ablation", "kept": 4, "pixels": 16, "levels": 255, "norm": "l0"},
+            "one",
+        ),
+        "entries": ({"law": "flips", "keep": "9/10", "levels": 255, "norm": "l0"}, "one"),
         "others": ({"law": "gaussian", "sigma": 0.5, "norm": "l2"}, "two"),
     }
     for name, (noise, digest) in noises.items():
         _own(place / f"{name}.tsv", 9, noise=noise, data={**data, "sha256": digest})
-    for other, told in (("laplace", "radii in l2 and in l1"), ("others", "of other images")):
-        out = _run(capsys, "report", "gauss.tsv", f"{other}.tsv")
-        assert f"gauss and {other} are not compared image by image: " in out
+    for one, other, told in (
+        ("gauss", "laplace", "radii in l2 and in l1"),
+        ("gauss", "others", "of other images"),
+        ("pixels", "entries", "radii in l0, pixels and in l0, entries"),
+    ):
+        out = _run(capsys, "report", f"{one}.tsv", f"{other}.tsv")
+        assert f"{one} and {other} are not compared image by image: " in out
         assert told in out
         assert "average certified radius +" not in out
+    # One changed pixel of a colour image is three changed entries.
+    for name in ("pixels", "entries"):
+        assert f"ℓ0 radius ({name})" in plot_text([anyone.read(place / f"{name}.tsv")])
+    foreign = [anyone.read(place / f"{name}.tsv") for name in ("gauss", "a")]
+    assert "ℓ2 radius" not in plot_text(foreign)
+    command = ["plot", "pixels.tsv", "entries.tsv", "-o", "both.svg"]
+    assert command_line.main(command) == 2
+    assert "radii in l0, entries and in l0, pixels" in capsys.readouterr().err
+
+
+def plot_text(logs):
+    """The words of a picture of `logs`, which an SVG holds as comments beside their outlines."""
+    return picture(logs, ".svg").decode()
+
+
+@pytest.mark.parametrize(("row", "fault"), [(2, "0"), (3, "77")])
+def test_an_image_that_is_not_the_logs_or_twice_in_it_is_damage(place, capsys, row, fault):
+    """Rows that follow from their counts, but of other images: shares of them would be wrong."""
+    path = _own(place / "run.tsv", 12)
+    lines = path.read_text().splitlines()
+    lines[row] = "\t".join([fault, *lines[row].split("\t")[1:]])
+    path.write_text("\n".join(lines) + "\n")
+    for command in (["report"], ["audit"], ["plot", "-o", "run.svg"]):
+        assert command_line.main([command[0], "run.tsv", *command[1:]]) == 2
+        assert f"is damaged at line {row + 1}: idx is {fault}" in capsys.readouterr().err
 
 
 def test_a_log_that_lacks_images_says_so_wherever_it_is_read(place, capsys):

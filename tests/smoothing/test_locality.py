@@ -346,3 +346,30 @@ def test_the_command_believes_no_classifier(tmp_path, monkeypatch, capsys, argum
     assert told in error
     assert error.count("\n") == 1
     assert not list(tmp_path.glob("run*"))
+
+
+class Crowded(BandClassifier):
+    """Two logits z and -z of up to 5.25 for a column, moved by the row's place in the pass."""
+
+    positions = 4
+
+    def forward(self, images):
+        moved = torch.where(torch.arange(len(images)) < 8, 1.95e-5, -1.95e-5)[:, None]
+        z = 5.25 * (50 * (images.mean(dim=(1, 2)) - 0.5)).clamp(-1, 1) + 2e-6 + moved
+        return torch.stack((z, -z), dim=-1)
+
+    def sees(self, height, width):
+        return bands.masks("columns", 1, height, width)
+
+    def lesson(self, labels, draw):
+        raise NotImplementedError
+
+
+def test_scores_that_move_by_more_than_the_guard_are_refused():
+    """The lead of two opposite logits is twice the larger of them, and so is what they move by."""
+    image = torch.zeros((1, 1, 4, 4))
+    image[:, :, :2] = 1
+    draw = torch.Generator().manual_seed(5)
+    rows = torch.cat((torch.rand((7, 1, 4, 4), generator=draw), image, image, image))
+    with pytest.raises(ValueError, match="more than the guard of the votes"):
+        locality.Watched(Crowded().eval()).probe(rows)

@@ -494,6 +494,27 @@ def test_the_probe_tells_functions_apart_that_share_their_weights():
     assert digests[0] == digests[1] != digests[2]
 
 
+@pytest.mark.parametrize(
+    "edited",
+    [
+        lambda x: x.clamp(min=0),
+        lambda x: x.clamp(max=1),
+        lambda x: torch.where((x == 0).all(dim=1, keepdim=True), 0.5, x),
+        lambda x: torch.where(x == 1, 0.5, x),
+    ],
+)
+@pytest.mark.parametrize("shape", [(1, 2, 2), (3, 8, 8)])
+def test_the_probe_sees_what_a_model_does_with_noise(edited, shape):
+    """Outside of [0, 1], at hidden positions, and at values of bits; a log goes on by its digest."""
+    pixels = int(np.prod(shape))
+
+    def digest(change):
+        model = HalfSpace([1.0] * pixels, 0.0).eval()
+        return Executed(lambda images: model(change(images)), classes=2).probe(shape)
+
+    assert digest(torch.clone) == digest(torch.clone) != digest(edited)
+
+
 def test_the_ceiling_itself_is_no_radius_for_the_table():
     executed = Executed(HalfSpace([1.0, 0, 0, 0]).eval(), classes=2)
     plan = RadiusTable([ceiling(Gaussian(1), 1000, 0.001)], 1000)

@@ -14,13 +14,17 @@ from rs_lib.commands.selection import UNLABELLED
 
 FOREIGN = "norm not told"
 
+_UNITS = {"ablation": "pixels", "flips": "entries", "sparse": "bits"}
+"""What radii in l0 count, by the law of the noise."""
+
 
 @dataclass(frozen=True, eq=False)
 class Certified:
     """Radii of N images: `images` their names, `label` int64, `radius` float64, `correct` and
     `abstained` bool [N]. `norm` is "l2", "l1", "l0" or `FOREIGN`, `dimension` the number of pixels
     where a log of ours tells it, `data` the digest of its images there. `remarks` are lines about
-    what was skipped. Where a log is not `labelled`, `correct` says that there is an answer."""
+    what was skipped. Where a log is not `labelled`, `correct` says that there is an answer. `unit`
+    is what radii in l0 count."""
 
     name: str
     images: tuple[str, ...]
@@ -33,6 +37,12 @@ class Certified:
     data: str | None
     remarks: tuple[str, ...]
     labelled: bool = True
+    unit: str = ""
+
+    @property
+    def measure(self) -> str:
+        """The norm, with the unit where it has one: what two logs must share to be compared."""
+        return f"{self.norm}, {self.unit}" if self.unit else self.norm
 
     @property
     def quantity(self) -> str:
@@ -84,6 +94,7 @@ def read(path: Path) -> Certified:
         settings["data"].get("sha256"),
         tuple(filter(None, [log.incomplete(table)])),
         not unlabelled,
+        _UNITS.get(str(settings["noise"]["law"]), ""),
     )
 
 

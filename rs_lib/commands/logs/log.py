@@ -73,7 +73,8 @@ def read(
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(told) from error
     try:
-        return LogTable(header, checked(place, columns, rows, rule))
+        images = [(index, None) for index in log_settings.chosen(header)]
+        return LogTable(header, checked(place, columns, rows, rule, images))
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(told) from error
 
@@ -83,9 +84,7 @@ def incomplete(table: LogTable) -> str:
 
     A sequential rule decides some images early, and their rows are written first.
     """
-    images = int(table.header["data"]["images"])
-    number, count = map(int, str(table.header.get("shard", "1/1")).split("/"))
-    asked, there = len(range(number - 1, images, count)), len(table.columns["idx"])
+    asked, there = len(log_settings.chosen(table.header)), len(table.columns["idx"])
     if there >= asked:
         return ""
     return (

@@ -59,14 +59,14 @@ def checked(
     names: Sequence[str],
     lines: Sequence[str],
     follow: follows.Follow,
-    images: Sequence[tuple[int, int]] | None = None,
+    images: Sequence[tuple[int, int | None]] | None = None,
     *,
     ordered: bool = False,
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of `lines`, or raise ValueError that names the first wrong entry found.
 
-    `images` are the index and label of each that may have a row, where they are known; `ordered`:
-    rows are those of the first images.
+    `images` are the index and label (None: any) of each that may have a row, where they are known;
+    `ordered`: rows are those of the first images.
     """
     parts = [line.split("\t") for line in lines]
     try:
@@ -103,12 +103,12 @@ def _require_entries(names: Sequence[str], parts: list[list[str]]) -> None:
 def _require_images(
     names: Sequence[str],
     parts: list[list[str]],
-    images: Sequence[tuple[int, int]],
+    images: Sequence[tuple[int, int | None]],
     *,
     ordered: bool,
 ) -> None:
     """Raise RowFault unless each row is about another one of `images`, with its label."""
-    labels = {str(image): str(label) for image, label in images}
+    labels = {str(image): label for image, label in images}
     seen: set[str] = set()
     for row, line in enumerate(parts):
         if row >= len(images):
@@ -120,8 +120,8 @@ def _require_images(
             raise follows.RowFault(row, "idx", "an image of this run")
         if image in seen:
             raise follows.RowFault(row, "idx", "an image that has no row above")
-        if label != labels[image]:
-            raise follows.RowFault(row, "label", labels[image])
+        if labels[image] is not None and label != str(labels[image]):
+            raise follows.RowFault(row, "label", str(labels[image]))
         seen.add(image)
 
 

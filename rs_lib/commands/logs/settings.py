@@ -42,6 +42,13 @@ def columns(header: Mapping[str, Any]) -> list[str]:
     return str(header["columns"]).split()
 
 
+def chosen(header: Mapping[str, Any]) -> list[int]:
+    """Return the indices, in the data set, of the images that the log of a header is to have."""
+    of, skip = int(header["data"]["images"]), int(header["data"]["skip"])
+    number, count = map(int, str(header.get("shard", "1/1")).split("/"))
+    return [skip * place for place in range(number - 1, of, count)]
+
+
 def require_equal(place: Path, there: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise ValueError that names each setting of the log `place` that is another one now."""
     if there == wanted:
