@@ -505,7 +505,7 @@ def test_the_probe_tells_functions_apart_that_share_their_weights():
 )
 @pytest.mark.parametrize("shape", [(1, 2, 2), (3, 8, 8)])
 def test_the_probe_sees_what_a_model_does_with_noise(edited, shape):
-    """Outside of [0, 1], at hidden positions, and at values of bits; a log goes on by its digest."""
+    """Outside of [0, 1], at hidden positions, at values of bits: a log goes on by the digest."""
     pixels = int(np.prod(shape))
 
     def digest(change):
