@@ -195,5 +195,5 @@ def recorded(data: pd.DataFrame) -> Figure:
     )
     common.whole(axes.xaxis)
     common.shares(axes, high=None)
-    common.legend_below(axes, -0.18, ncols=1 if style.narrow() else 3)
+    common.legend_below(axes, -0.18, ncols=1 if style.narrow() else 2)
     return figure
