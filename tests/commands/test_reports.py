@@ -322,7 +322,7 @@ def test_shards_of_another_program_give_the_log_of_all(place, capsys):
 def test_shards_of_ours_give_the_bytes_of_one_run(place, capsys):
     _own(place / "whole.tsv", 12)
     for number in range(3):
-        _own(place / f"s{number}.tsv", 12, ids=range(number, 12, 3), shard=f"{number}/3")
+        _own(place / f"s{number}.tsv", 12, ids=range(number, 12, 3), shard=f"{number + 1}/3")
     _run(capsys, "merge", "s0.tsv", "s1.tsv", "s2.tsv", "--out", "all.tsv")
     for ending in (".tsv", ".json"):
         assert (place / f"all{ending}").read_bytes() == (place / f"whole{ending}").read_bytes()
