@@ -54,7 +54,7 @@ class Means(nn.Module):
             if rows >= int(os.environ["KILL_AT_ROW"]):
                 os.kill(os.getpid(), signal.SIGKILL)
         logits = self.linear(images.flatten(1))
-        return logits * float("nan") if self.calls > 25 and "BROKEN" in os.environ else logits
+        return logits * float("nan") if self.calls > 27 and "BROKEN" in os.environ else logits
 
 
 def means():
