@@ -163,10 +163,9 @@ class Session:
         wanted = log_settings.as_stored(self._settings, " ".join(self._columns))
         log_settings.require_equal_but_for_images(self._out, stored, wanted)
         old = stored["data"]
-        ids = old["skip"] * np.arange(old["images"], dtype=np.int64)
+        ids = np.array(log_settings.chosen({"data": old}), dtype=np.int64)
         part = self._whole.those(ids)
-        number, count = self._shard or (1, 1)
-        own = np.isin(ids[number - 1 :: count], self._chosen.ids)
+        own = np.isin(log_settings.chosen(stored), self._chosen.ids)
         if part is None or not own.all():
             raise ValueError(
                 f"the log {self._out} has {old['images']} images, every {old['skip']} of the data "

@@ -15,7 +15,12 @@ import pytest
 from rs_lib.commands.logs import log
 from rs_lib.commands.logs.rows import rounded_down
 
-HEADER = {"alpha": 0.001, "noise": {"law": "gaussian", "sigma": 0.5}, "radii": [0.25, 0.5]}
+HEADER = {
+    "alpha": 0.001,
+    "noise": {"law": "gaussian", "sigma": 0.5},
+    "radii": [0.25, 0.5],
+    "data": {"images": 9, "skip": 3},
+}
 
 
 def _anything(columns):
@@ -219,14 +224,16 @@ def test_a_folder_that_is_a_file_is_told_with_its_name(tmp_path):
 
 def test_ids_and_labels_beyond_floats_are_kept_apart(tmp_path):
     path = tmp_path / "run.tsv"
-    images = [(2**53, 0), (2**53 + 1, 1), (2**63 - 1, 2)]
+    step = 2**53 + 1  # as a float it is 2**53
+    images = [(0, 0), (step, 1), (2 * step, 2)]
+    header = {**HEADER, "data": {"images": 3, "skip": step}}
     rows = {**_columns(range(3)), "idx": [image for image, _ in images]}
-    with log.writing(path, log.CERTIFY_COLUMNS, HEADER, images, _anything) as writer:
+    with log.writing(path, log.CERTIFY_COLUMNS, header, images, _anything) as writer:
         writer.append({**rows, "label": [0, 1, 2]}, {})
-    assert _read(path).columns["idx"].tolist() == [2**53, 2**53 + 1, 2**63 - 1]
-    assert _go_on(path, stop=3, images=images) == 3
+    assert _read(path).columns["idx"].tolist() == [0, step, 2 * step]
+    assert _go_on(path, stop=3, header=header, images=images) == 3
     with pytest.raises(ValueError, match="line 3: idx is 9007199254740993, expected an image of"):
-        _go_on(path, images=[images[0], (2**53 + 2, 1), images[2]])
+        _go_on(path, header=header, images=[images[0], (2**53, 1), images[2]])
 
 
 def test_a_torn_line_is_passed_over_by_readers(tmp_path):
@@ -324,7 +331,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_killed(tmp_path):
         with pytest.raises(ValueError, match="is being written by another process"):
             _go_on(path, header={}, images=[])
         process.kill()
-    assert _go_on(path, header={}, stop=2) == 0
+    assert _go_on(path, stop=2) == 0
     assert len(_read(path).columns["idx"]) == 2
 
 

@@ -94,7 +94,7 @@ def read(path: Path) -> Certified:
         settings["data"].get("sha256"),
         tuple(filter(None, [log.incomplete(table)])),
         not unlabelled,
-        _UNITS.get(str(settings["noise"]["law"]), ""),
+        _UNITS[settings["noise"]["law"]] if settings["noise"]["norm"] == "l0" else "",
     )
 
 

@@ -73,8 +73,7 @@ def read(
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(told) from error
     try:
-        told_of = "data" in header
-        images = [(index, None) for index in log_settings.chosen(header)] if told_of else None
+        images = [(index, None) for index in log_settings.chosen(header)]
         return LogTable(header, checked(place, columns, rows, rule, images))
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(told) from error

@@ -44,7 +44,7 @@ def columns(header: Mapping[str, Any]) -> list[str]:
 
 def chosen(header: Mapping[str, Any]) -> list[int]:
     """Return the indices, in the data set, of the images that the log of a header is to have."""
-    of, skip = int(header["data"]["images"]), int(header["data"].get("skip", 1))
+    of, skip = int(header["data"]["images"]), int(header["data"]["skip"])
     number, count = map(int, str(header.get("shard", "1/1")).split("/"))
     return [skip * place for place in range(number - 1, of, count)]
 
