@@ -49,7 +49,7 @@ class Means(nn.Module):
     def forward(self, images):
         self.calls += 1
         table = pathlib.Path("run.tsv")
-        if self.calls > 5 and "KILL_AT_ROW" in os.environ and table.exists():
+        if self.calls > 6 and "KILL_AT_ROW" in os.environ and table.exists():
             rows = max(table.read_bytes().count(b"\\n") - 1, 0)
             if rows >= int(os.environ["KILL_AT_ROW"]):
                 os.kill(os.getpid(), signal.SIGKILL)
