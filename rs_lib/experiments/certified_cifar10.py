@@ -104,9 +104,9 @@ PROFILES = {
 }
 # What half of the training costs in accuracy.
 PROFILES["pilot"] = dataclasses.replace(PROFILES["full"], epochs=PROFILES["full"].epochs // 2)
-# Mismatched and undefended networks; goes on from the stages of the full profile.
+# Mismatched and undefended networks; goes on from the stages of the pilot.
 PROFILES["matrix"] = dataclasses.replace(
-    PROFILES["full"],
+    PROFILES["pilot"],
     train_sigmas=(0.25, 0.5, 0.0, 1.0, 0.12),
     test_sigmas=(0.12, 0.25, 0.5, 1.0),
 )

@@ -17,13 +17,13 @@ RULES = ("trimmed mean", "median", "lower median", "geometric median")
 
 
 def constant(rule: str, workers: int, faulty: int) -> Fraction:
-    """Return kappa of `rule` for `faulty` among `workers`, in every dimension; a Fraction.
+    """Return kappa of `rule` for `faulty` among `workers`, which holds in every dimension.
 
     "trimmed mean": without the f largest and f smallest values of each coordinate; no rule has a
     smaller constant. "median": of each coordinate, midway between the two in the middle; "lower
     median": the smaller of these two. "geometric median": the point with the least sum of
-    distances. Each is attained, or approached as closely as one likes (the geometric median of an
-    even number).
+    distances. Each is attained, or approached as closely as one likes: the last, for an even number
+    of workers, from two dimensions on. The value is a Fraction.
 
     Raises ValueError for another rule, or unless 2 faulty < workers.
 
