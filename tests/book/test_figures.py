@@ -5,6 +5,8 @@ import functools
 import re
 import shutil
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -395,6 +397,25 @@ def test_a_recorded_figure_is_redrawn_byte_for_byte(figure_id):
     folder = House().figures
     for kind, data in figures.redraw(figure_id).items():
         assert data == (folder / f"{figure_id}.{kind}").read_bytes(), kind
+
+
+@pytest.mark.parametrize("look", ["RC", "PHONE_RC"])
+@pytest.mark.parametrize("figure_id", RECORDED)
+def test_nothing_leaves_the_picture(figure_id, look):
+    """Titles, labels, legends and panels lie inside of it, on paper and on a phone."""
+    folder = House().figures
+    draw = records.drawing(records.load(folder, figure_id).content["draw"])
+    data = pictures.from_csv((folder / f"{figure_id}.csv").read_text())
+    with mpl.rc_context(getattr(style, look)):
+        figure = draw(data)
+        figure.canvas.draw()
+        slack = figure.bbox.padded(0.5 * figure.dpi / 72)
+        boxes = [part.get_tightbbox() for part in figure.get_default_bbox_extra_artists()]
+        plt.close(figure)
+    assert boxes
+    for box in filter(None, boxes):
+        assert slack.x0 <= box.x0 <= box.x1 <= slack.x1, box
+        assert slack.y0 <= box.y0 <= box.y1 <= slack.y1, box
 
 
 @pytest.mark.parametrize("figure_id", RECORDED)

@@ -95,7 +95,8 @@ def _claims(axes: Axes, data: pd.DataFrame) -> None:
         ylabel="claimed radius, in σ",
         title="a linear classifier",
     )
-    common.legend_below(axes, -0.17, ncols=3, handletextpad=0.1, columnspacing=0.9)
+    across = 2 if style.narrow() else 3
+    common.legend_below(axes, -0.17, ncols=across, handletextpad=0.1, columnspacing=0.9)
 
 
 def _by_name_and_strength(attack: str) -> tuple[str, float]:

@@ -160,6 +160,9 @@ def certified(data: pd.DataFrame) -> Figure:
     across = 2 if style.narrow() else across
     for axes in every[-across:]:
         axes.set_xlabel("length of patterns", size=9.5)
+    if style.narrow():
+        for axes in every:
+            axes.xaxis.set_major_formatter("{x:g}")  # a long last one would leave the picture
     for axes in every[::across]:
         axes.set_ylabel("certified accuracy", size=9.5)
     common.common_legend(figure, every[0], columns=2)
