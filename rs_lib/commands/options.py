@@ -64,7 +64,7 @@ def require_scale(scale: float | None) -> None:
 def add_shared(parser: argparse.ArgumentParser) -> None:
     """Add the options for the classifier, the images, the noise and the run."""
     _add_classifier(parser.add_argument_group("classifier"))
-    _add_images(parser.add_argument_group("images"))
+    _add_images(parser.add_argument_group("images"), "test")
     _add_noise(parser.add_argument_group("noise"))
     _add_run(parser.add_argument_group("run"))
 
@@ -72,7 +72,7 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
 def add_training(parser: argparse.ArgumentParser) -> None:
     """Add the options for the classifier, the images and the noise of a training."""
     _add_classifier(parser.add_argument_group("classifier"))
-    _add_images(parser.add_argument_group("images"))
+    _add_images(parser.add_argument_group("images"), "training")
     _add_noise(parser.add_argument_group("noise"))
 
 
@@ -180,14 +180,14 @@ def preprocessing(options: argparse.Namespace, shape: Sequence[int]) -> Preproce
     return steps
 
 
-def _add_images(group: argparse._ArgumentGroup) -> None:
+def _add_images(group: argparse._ArgumentGroup, part: str) -> None:
     group.add_argument(
         "--data",
         required=True,
         metavar="NAME|FILE|FOLDER|MODULE:FUNCTION",
-        help="digits, mnist, fashion-mnist or cifar10 (the test images); a .npz file with uint8 "
-        "images [N, C, H, W] or [N, H, W], or features [N, d], and labels [N]; a .npy file; a .csv "
-        "or .parquet table of features and a column label; a folder that holds a folder of "
+        help=f"digits, mnist, fashion-mnist or cifar10 (the {part} images); a .npz file with "
+        "uint8 images [N, C, H, W] or [N, H, W], or features [N, d], and labels [N]; a .npy file; "
+        "a .csv or .parquet table of features and a column label; a folder that holds a folder of "
         "images for each class, as ImageNet's; or a function that returns a torch Dataset or two "
         "arrays",
     )
@@ -198,8 +198,12 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
         help="names of images and labels in a .npz file; of a table the second counts, its column "
         "of labels",
     )
+    # A training that is told so refuses, in its own words.
+    told = "there are no labels: certify answers as they are"
     group.add_argument(
-        "--unlabelled", action="store_true", help="there are no labels: certify answers as they are"
+        "--unlabelled",
+        action="store_true",
+        help=told if part == "test" else argparse.SUPPRESS,
     )
     group.add_argument(
         "--quantise",

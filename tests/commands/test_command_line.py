@@ -876,6 +876,17 @@ def test_help_is_grouped_and_ends_with_an_example(capsys, monkeypatch, command, 
     assert max(len(line) for line in text.splitlines()) <= 92
 
 
+@pytest.mark.parametrize(
+    ("command", "part", "unlabelled"), [("certify", "test", True), ("train", "training", False)]
+)
+def test_help_tells_which_images_a_name_stands_for(capsys, command, part, unlabelled):
+    with pytest.raises(SystemExit):
+        command_line.main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"digits, mnist, fashion-mnist or cifar10 (the {part} images)" in text
+    assert ("--unlabelled" in text) == unlabelled
+
+
 @pytest.mark.parametrize("command", [FIXED, ["predict", *BASE, "--n", "100"]])
 def test_a_device_without_float64_is_refused_where_torch_has_it(
     place, monkeypatch, capsys, command
