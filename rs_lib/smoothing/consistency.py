@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 Logits = Callable[[Tensor], Tensor]
-"""Maps a tile [T, C, H, W] to its logits [T, ...] as float32 on the CPU, in memory of their own."""
+"""Maps a tile [T, C, H, W] to its logits [T, ..., classes] on the CPU, in memory of their own."""
 
 TOLERANCE = {
     ("cpu", "float32"): 32 * torch.finfo(torch.float32).eps,
@@ -24,7 +24,7 @@ TOLERANCE = {
     ("cuda", "bfloat16"): 2 * torch.finfo(torch.bfloat16).eps,
     ("cuda", "float16"): 2 * torch.finfo(torch.float16).eps,
 }
-"""Most by which company may move a logit on a device, as a share of the leads that decide.
+"""Most by which company may move a logit on a device, as a share of the lead that decides.
 
 In float32 32 units of its last place, 4e-6: rounding in another order, layer after layer. In
 bfloat16 and float16 nothing on a CPU, where a single unit would already hide a leak of up to a
@@ -33,11 +33,12 @@ may be twice its lead, and moves by units of its own.
 """
 
 BITWISE = "bitwise"
+_ORDERS = 2023  # the seed of the orders in which rows stand
 _STRANGERS = (0.0, 1.0, -8.0, 8.0)
 
 
 def probed(logits: Logits, images: Tensor, tolerance: float) -> tuple[Tensor, float]:
-    """Return the logits of the tile `images`, and by how much company moved them; four passes.
+    """Return the logits of the tile `images`, and by how much company moved them; five passes.
 
     The second is a share of the leads that decide, 0 where all bits stayed. The tile runs as it
     is, in other company (`in_company`), and again as it is. Raises ValueError for a model that
@@ -58,17 +59,27 @@ def probed(logits: Logits, images: Tensor, tolerance: float) -> tuple[Tensor, fl
 def in_company(logits: Logits, images: Tensor, first: Tensor, tolerance: float) -> float:
     """Return by how much the logits `first` of `images` move with their places and companions.
 
-    The tile runs in reverse order, and half of it among images that are black, white and far
-    outside of [0, 1], as noise can be: a largest value or a mean over the batch shows. Raises
-    ValueError as `company`.
+    The tile runs in another order, in which no row keeps its neighbours; half of it, shuffled,
+    among images that are black, white and far outside of [0, 1], as noise can be; and its first
+    row among copies of itself. So what is computed of groups of rows shows, a largest value or a
+    mean over the batch, and what the batch decides when its rows agree. Raises ValueError as
+    `company`.
     """
     half = len(images) // 2
     strangers = torch.zeros_like(images[half:])
     for place, value in enumerate(_STRANGERS):
         strangers[place :: len(_STRANGERS)] = value
-    turned = logits(images.flip(0)).flip(0)
-    among = logits(torch.cat((strangers, images[:half].flip(0))))[len(strangers) :].flip(0)
-    return max(company(first, turned, tolerance), company(first[:half], among, tolerance))
+    draw = torch.Generator().manual_seed(_ORDERS)
+    order, mixed = (torch.randperm(len(images), generator=draw) for _ in range(2))
+    shuffled = logits(images[order])[order.argsort()]
+    among = logits(torch.cat((images[:half], strangers))[mixed])[mixed.argsort()][:half]
+    copies = logits(images[:1].expand_as(images).contiguous())
+    leads = _leads(first)
+    return max(
+        company(first, shuffled, leads, tolerance),
+        company(first[:half], among, leads[:half], tolerance),
+        company(first[:1].expand_as(copies), copies, leads[:1], tolerance),
+    )
 
 
 def require_same(first: Tensor, again: Tensor) -> None:
@@ -80,18 +91,17 @@ def require_same(first: Tensor, again: Tensor) -> None:
         )
 
 
-def company(first: Tensor, again: Tensor, tolerance: float) -> float:
-    """Return by how much the logits of the same images differ, as a share of the leads that decide.
+def company(first: Tensor, again: Tensor, leads: Tensor, tolerance: float) -> float:
+    """Return by how much the logits of the same images differ, as a share of the `leads` [T].
 
-    The largest lead of all rows counts (`largest_lead`), so that neither a class that is masked by
-    -10^9 nor an offset that all logits have in common hides anything. Raises ValueError above
+    Row by row, so that no single row hides what happens to the others. Raises ValueError above
     `tolerance`.
     """
     equal = _equal(first, again)
     if bool(equal.all()):
         return 0.0
-    gap = float((first - again).masked_fill(equal, 0).abs().nan_to_num(torch.inf).max())
-    moved = gap / max(largest_lead(first), torch.finfo(torch.float32).tiny)
+    gaps = (first - again).masked_fill(equal, 0).abs().nan_to_num(torch.inf).flatten(1).amax(dim=1)
+    moved = float((gaps / leads).max())
     if not moved <= tolerance:
         raise ValueError(
             "model gives an image other logits in other company: give a deterministic "
@@ -106,9 +116,20 @@ def largest_lead(logits: Tensor) -> float:
     return float((largest - second).max())
 
 
+def _leads(logits: Tensor) -> Tensor:
+    """Return the lead that decides in each row, [T], at least that of half of all rows.
+
+    Of leads, neither a class that is masked by -10^9 nor an offset that all logits have in common
+    hides anything. A row that happens to stand at a boundary has next to none of its own.
+    """
+    largest, second = logits.nan_to_num(0, 0, 0).topk(2, dim=-1).values.unbind(dim=-1)
+    own = (largest - second).flatten(1).amax(dim=1) if logits.ndim > 2 else largest - second
+    return own.clamp(min=max(float(own.median()), torch.finfo(torch.float32).tiny))
+
+
 def told(moved: float) -> str:
     """Return in words what `probed` measured, for the header of a log."""
-    return BITWISE if moved == 0 else f"within {moved:.2g} of the leads that decide"
+    return BITWISE if moved == 0 else f"within {moved:.2g} of the lead that decides"
 
 
 def _equal(first: Tensor, again: Tensor) -> Tensor:

@@ -139,7 +139,9 @@ class Executed:
             if self._tile is None:
                 self._tile = default_tile(self.kind, prod(shape))
             logits, moved = consistency.probed(self._tried, self._fixed(shape), self._tolerance)
-            self._probed[shape] = self._digest(logits, shape), moved
+            beyond = self._beyond(shape)
+            _require_no_probability(torch.cat((logits, beyond)))
+            self._probed[shape] = _digest(logits, beyond), moved
         return self._probed[shape][0]
 
     def rows(self, shape: tuple[int, ...]) -> str:
@@ -156,7 +158,7 @@ class Executed:
 
     def require_unchanged(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError if the fixed tiles of `probe` have other logits now than they had."""
-        if self._digest(self._tried(self._fixed(shape)), shape) != self.probe(shape):
+        if _digest(self._tried(self._fixed(shape)), self._beyond(shape)) != self.probe(shape):
             raise ValueError(
                 "model gives the same images other logits than before the run: give a "
                 "deterministic model that keeps no state between calls"
@@ -166,15 +168,15 @@ class Executed:
         draw = torch.Generator().manual_seed(0)
         return torch.rand((self.tile, *shape), generator=draw).to(self.device)
 
-    def _digest(self, logits: Tensor, shape: tuple[int, ...]) -> str:
-        """Return the digest of the `logits` of the fixed tile, and of those of one as noise is."""
-        beyond = self._tried(_as_noise_is(self._fixed(shape)))
-        return hashlib.sha256(logits.numpy().tobytes() + beyond.numpy().tobytes()).hexdigest()
+    def _beyond(self, shape: tuple[int, ...]) -> Tensor:
+        """Return the logits of the second fixed tile, of images as noise makes them."""
+        return self._tried(_as_noise_is(self._fixed(shape)))
 
     def _tried(self, images: Tensor) -> Tensor:
-        """Return the tile's logits as float32 on the CPU, in memory of their own."""
+        """Return the tile's logits on the CPU, float32 or finer, in memory of their own."""
         # Copies: the model may work on its input in place, and write its logits to one buffer.
-        return self._logits(images.clone()).to("cpu", torch.float32, copy=True)
+        logits = self._logits(images.clone())
+        return logits.to("cpu", torch.promote_types(logits.dtype, torch.float32), copy=True)
 
     @torch.inference_mode()
     def answers(self, inputs: Tensor) -> Tensor:
@@ -200,13 +202,10 @@ class Executed:
         return scores.masked_fill_(broken[:, None], torch.nan)
 
     def _all_logits(self, inputs: Tensor) -> Tensor:
-        """Return the logits of all tiles, [k tile, classes]."""
-        logits = torch.empty((len(inputs), self.classes), dtype=self._dtype, device=self.device)
-        tiles = (torch.split(tensor, self.tile) for tensor in (inputs, logits))
-        for part, kept in zip(*tiles, strict=True):
-            # Copied before the next tile: a model may write its logits to one buffer.
-            kept.copy_(self._logits(part))
-        return logits
+        """Return the logits of all tiles, [k tile, classes], in the model's own format."""
+        # Copied before the next tile: a model may write its logits to one buffer.
+        tiles = [self._logits(part).clone() for part in torch.split(inputs, self.tile)]
+        return tiles[0] if len(tiles) == 1 else torch.cat(tiles)
 
     @torch.inference_mode()
     def _logits(self, inputs: Tensor) -> Tensor:
@@ -221,6 +220,24 @@ class Executed:
                 f"{tuple(logits.shape)} for {len(inputs)} images: give the number of its logits"
             )
         return logits
+
+
+def _digest(logits: Tensor, beyond: Tensor) -> str:
+    return hashlib.sha256(logits.numpy().tobytes() + beyond.numpy().tobytes()).hexdigest()
+
+
+def _require_no_probability(logits: Tensor) -> None:
+    """Raise ValueError if `logits` are those of two classes, from one number that a sigmoid made.
+
+    Read as a logit it says class 1 for every image.
+    """
+    first, second = logits[:, 0], logits[:, 1]
+    made = logits.shape[1] == 2 and bool((first == 0).all())
+    if made and bool(((second >= 0) & (second <= 1)).all()) and bool((second > 0).any()):
+        raise ValueError(
+            "model gives one number from 0 to 1 for each image, as a sigmoid does: leave that "
+            "layer out and let it return the logit, which is positive where class 1 is likelier"
+        )
 
 
 def _as_noise_is(images: Tensor) -> Tensor:

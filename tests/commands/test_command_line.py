@@ -53,13 +53,13 @@ class Classifier(nn.Module):
 
     def forward(self, images):
         self.calls += 1
-        if self.calls > 6 and "KILL_AT_ROW" in os.environ:
+        if self.calls > 7 and "KILL_AT_ROW" in os.environ:
             table = pathlib.Path("run.tsv")
             rows = max(table.read_bytes().count(b"\\n") - 1, 0) if table.exists() else 0
             if rows >= int(os.environ["KILL_AT_ROW"]):
                 os.kill(os.getpid(), signal.SIGKILL)
         logits = self.linear(self.flat(images))
-        if self.calls > 6 and os.environ.get("BROKEN_RANK") == os.environ.get("RANK", "0"):
+        if self.calls > 7 and os.environ.get("BROKEN_RANK") == os.environ.get("RANK", "0"):
             logits = logits * float("nan")
         return logits
 

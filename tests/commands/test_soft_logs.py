@@ -49,12 +49,12 @@ class Means(nn.Module):
     def forward(self, images):
         self.calls += 1
         table = pathlib.Path("run.tsv")
-        if self.calls > 6 and "KILL_AT_ROW" in os.environ and table.exists():
+        if self.calls > 7 and "KILL_AT_ROW" in os.environ and table.exists():
             rows = max(table.read_bytes().count(b"\\n") - 1, 0)
             if rows >= int(os.environ["KILL_AT_ROW"]):
                 os.kill(os.getpid(), signal.SIGKILL)
         logits = self.linear(images.flatten(1))
-        return logits * float("nan") if self.calls > 27 and "BROKEN" in os.environ else logits
+        return logits * float("nan") if self.calls > 28 and "BROKEN" in os.environ else logits
 
 
 def means():

@@ -81,7 +81,7 @@ def test_a_change_during_the_run_is_found():
     images = torch.zeros((1, *SHAPE), dtype=torch.uint8)
 
     def late(model, flat):
-        return 1e-3 * (model.calls > 12)
+        return 1e-3 * (model.calls > 15)
 
     for run, plan in ((smoothing.certify, smoothing.FixedSamples(3000)), (smoothing.predict, 3000)):
         with pytest.raises(ValueError, match="other logits than before the run"):
@@ -89,16 +89,107 @@ def test_a_change_during_the_run_is_found():
 
 
 def test_company_that_matters_for_real_images_only_is_found():
-    """No image of the probe is negative; noisy ones are."""
+    """No pixel of the probe lies between -8 and 0; of noisy images many do."""
     images = torch.zeros((1, *SHAPE), dtype=torch.uint8)
 
     def dark(model, flat):
-        return 0.01 * flat.clamp(max=0).roll(1, 0)[:, :3]
+        return 0.01 * flat.masked_fill((flat > 0) | (flat == -8), 0).roll(1, 0)[:, :3]
 
     model = Strays(dark).eval()
     Executed(model, classes=3).probe(SHAPE)
     with pytest.raises(ValueError, match="other logits in other company"):
         smoothing.certify(model, images, LAW, smoothing.FixedSamples(100), classes=3, seed=0)
+
+
+class OneScore(nn.Module):
+    """Two classes by z, the mean of an image less 1/2; `shared` makes the z of a batch of them."""
+
+    def __init__(self, shared):
+        super().__init__()
+        self.shared = shared
+
+    def forward(self, images):
+        z = self.shared(images.flatten(1).mean(1) - 0.5, images)
+        return torch.stack((-z, z), 1)
+
+
+def _by_groups(size):
+    def shared(z, images):
+        return z.view(-1, size).mean(1).repeat_interleave(size)
+
+    return shared
+
+
+def _mirrored(z, images):
+    place = torch.arange(len(z))
+    return z + (torch.minimum(place, len(z) - 1 - place) % 2)
+
+
+def _by_rule(value):
+    def shared(z, images):
+        return torch.where(images[:, 0, 0, 0] > 0.95, value, z.mean().expand_as(z))
+
+    return shared
+
+
+SHARED = {
+    **{f"means of {size} neighbours": _by_groups(size) for size in (2, 4, 16, 32, 64)},
+    "the distance from the end": _mirrored,
+    "the order of a group": lambda z, images: z.view(-1, 8).sort(dim=1).values.flatten(),
+    "the mean, beside a rule of 1e5": _by_rule(1e5),
+    "the mean, beside a rule of -1e6": _by_rule(-1e6),
+    "the mean, beside a rule of 1e9": _by_rule(1e9),
+}
+
+
+@pytest.mark.parametrize("shared", SHARED)
+def test_rows_that_share_something_are_refused(shared):
+    """However they are grouped, and whatever one row among them has for a logit."""
+    with pytest.raises(ValueError, match="other logits in other company"):
+        Executed(OneScore(SHARED[shared]).eval(), classes=2).probe((1, 2, 2))
+
+
+def test_what_a_batch_decides_when_all_its_rows_agree_is_found():
+    """An early exit that is taken together: next to never by a tile, often by one image."""
+
+    def early(z, images):
+        sure = 12 * z
+        return torch.where((sure.abs() > 1.5).all(), -sure, 0.01 * z + 1)
+
+    images = torch.full((1, 1, 2, 2), 242, dtype=torch.uint8)
+    with pytest.raises(ValueError, match="other logits in other company"):
+        smoothing.certify(
+            OneScore(early).eval(), images, LAW, smoothing.FixedSamples(100), classes=2, seed=0
+        )
+
+
+def test_a_probability_is_no_logit():
+    class Sigmoid(nn.Module):
+        def forward(self, images):
+            return torch.sigmoid(images.flatten(1).mean(1) - 0.5)
+
+    with pytest.raises(ValueError, match="one number from 0 to 1 for each image, as a sigmoid"):
+        Executed(Sigmoid().eval(), classes=2).probe((1, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype", "offset", "lead"),
+    [("float32", torch.float64, 1e8, 3.0), ("bfloat16", torch.float32, 20.0, 0.05)],
+)
+def test_logits_keep_the_format_that_the_model_gives_them(precision, dtype, offset, lead):
+    """Rounded to that of the network, class 1 would tie with class 0, which wins ties."""
+
+    class Finer(nn.Module):
+        def forward(self, images):
+            zero = images.flatten(1).mean(1).to(dtype) * 0
+            return torch.stack((zero + offset, zero + offset + lead), 1)
+
+    executed = Executed(Finer().eval(), classes=2, precision=precision)
+    executed.probe((1, 2, 2))
+    rows = torch.rand(2 * executed.tile, 1, 2, 2, generator=torch.Generator().manual_seed(6))
+    assert (executed.answers(rows) == 1).all()
+    exact = 1 / (1 + np.exp(-lead))
+    np.testing.assert_allclose(executed.scores(rows)[:, 1].numpy(), exact, rtol=1e-5)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -219,7 +219,7 @@ def test_a_network_of_views_with_a_hook_is_probed_at_every_view():
 
 
 def test_a_leak_that_opens_during_the_run_is_found():
-    model = Leaks(lambda model, x: (model.calls > 100) * x.mean((1, 2, 3))[:, None, None]).eval()
+    model = Leaks(lambda model, x: (model.calls > 101) * x.mean((1, 2, 3))[:, None, None]).eval()
     watched = locality.Watched(model)
     watched.probe(REAL)
 
