@@ -245,6 +245,28 @@ def test_a_log_of_ours_tells_its_dimension_and_is_recomputed(place, capsys):
         assert "is damaged at line 4" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("broken", ["\ufeff{}", "{},", "", "[]"])
+@pytest.mark.parametrize("command", ["report", "audit", "merge"])
+def test_radii_are_not_believed_where_settings_are_damaged(place, capsys, broken, command):
+    """A byte order mark, or one comma too many, must not make a log somebody else's."""
+    _own(place / "own.tsv", 20)
+    _own(place / "two.tsv", 20)
+    text = (place / "own.json").read_text()
+    (place / "own.json").write_text(broken.replace("{}", text))
+    more = {"report": [], "audit": [], "merge": ["two.tsv", "-o", "all.tsv"]}[command]
+    assert command_line.main([command, "own.tsv", *more]) == 2
+    assert "own.json cannot be read as the settings of own.tsv" in capsys.readouterr().err
+    assert not (place / "all.tsv").exists()
+
+
+def test_a_report_says_that_it_believes_radii_without_settings(place, capsys):
+    _own(place / "own.tsv", 20)
+    (place / "own.json").unlink()
+    assert command_line.main(["report", "own.tsv"]) == 0
+    said = "no settings in own.json: the radii are believed, not recomputed"
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("ending", [".md", ".tex", ".csv"])
 def test_tables_hold_every_log(place, capsys, ending):
     _run(capsys, "report", "a.tsv", "b.tsv", "--names", "first_1", "second|2", "-o", f"t{ending}")

@@ -73,7 +73,7 @@ def read(path: Path) -> Certified:
             FOREIGN,
             None,
             None,
-            tuple(audit.remarks(found.remarks)),
+            (*own.remarks(path), *audit.remarks(found.remarks)),
         )
     table = log.read(path)
     columns, settings = table.columns, table.header
