@@ -53,10 +53,16 @@ def _offender(given: _Given, bad: npt.NDArray[np.bool_]) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _is_masked(value: object) -> bool:
+    """Whether `value` is a masked array, or a list that holds one, however deep."""
+    if isinstance(value, list | tuple):
+        return any(_is_masked(part) for part in value)
+    return isinstance(value, np.ma.MaskedArray)
+
+
 def reals(name: str, value: npt.ArrayLike) -> _Given:
     """Return `value` as an array of real numbers, converted nowhere, or raise ValueError."""
-    parts = value if isinstance(value, list | tuple) else [value]
-    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+    if _is_masked(value):
         raise ValueError(f"{name} is a masked array: give its compressed() or filled(…) values")
     try:
         array = np.asarray(value)

@@ -51,6 +51,15 @@ def test_the_error_names_argument_value_and_remedy(check, bad, shown, remedy):
     assert remedy in message
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_a_masked_array_is_refused_however_deep_it_stands(depth):
+    value = np.ma.array([0.0], mask=[True])
+    for _ in range(depth):
+        value = [value]
+    with pytest.raises(ValueError, match="x is a masked array"):
+        arguments.numbers("x", value)
+
+
 def test_integers_are_exact_and_keep_their_shape():
     result = arguments.integers("n", [[0, 2**53]])
     assert result.dtype == np.int64

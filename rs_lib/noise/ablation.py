@@ -10,7 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rs_lib.arguments import FloatArray, IntArray, integer, require_channels_first
+from rs_lib.arguments import (
+    FloatArray,
+    IntArray,
+    integer,
+    probabilities,
+    require_channels_first,
+)
 from rs_lib.certificates import ablation
 from rs_lib.noise.law import NamedLaw, Parameter, Shape
 from rs_lib.noise.philox import WORDS_PER_BLOCK
@@ -67,7 +73,9 @@ class Ablation(NamedLaw):
 
     def lead_radius(self, p_lower: npt.ArrayLike, p_upper: npt.ArrayLike) -> FloatArray:
         """Return the number of changed pixels with p_lower - p_upper > 2 Delta (thm-ra-radius)."""
-        lead = np.nextafter(np.subtract(p_lower, p_upper), -1.0)
+        low = probabilities("p_lower", p_lower, rounding="down")
+        high = probabilities("p_upper", p_upper, rounding="up")
+        lead = np.nextafter(low - high, -1.0)
         return self.radius(np.clip(np.nextafter(0.5 + lead / 2, 0.0), 0.0, 1.0))
 
     def _inverse(self, radii: FloatArray) -> FloatArray:

@@ -129,6 +129,11 @@ def _checked_others(hits: IntArray, runner_up: npt.ArrayLike, n: int) -> IntArra
         )
     if (hits + others > n).any():
         raise ValueError(f"successes and runner_up exceed n = {n} together: give counts of one run")
+    if ((others == 0) & (hits < n)).any():
+        raise ValueError(
+            f"runner_up holds 0 where not all of the n = {n} samples fell on the class: give the "
+            "count of the most frequent other class"
+        )
     return others
 
 

@@ -243,9 +243,11 @@ class SequentialTable:
         design = _Design(self.p0s, alpha, max_samples, rule, looks, beta)
         self.alpha, self.beta = design.alpha, design.beta
         self.max_samples, self.rule = design.max_samples, design.rule
-        self.looks: IntArray = design.looks
+        self.looks: IntArray = design.looks.copy()
         self.accept: IntArray = design.accept
         self.reject: IntArray = design.reject
+        for kept in (self.looks, self.accept, self.reject):
+            kept.flags.writeable = False  # plans share their tables
 
     def type_one_errors(self) -> FloatArray:
         """P(certify p0) at p0 for each p0, after nesting; shape (m,)."""

@@ -149,6 +149,33 @@ def test_the_worst_sign_probability_is_that_of_fractions_rounded_up(dim, strengt
     assert best <= Fraction(found) <= best * (1 + Fraction(1, 10**12)) or found == 1.0 == best
 
 
+@pytest.mark.parametrize("strength", [182_797, 52_428, 20_164, 130_569])
+def test_the_worst_sign_probability_is_rounded_up_in_many_dimensions_too(strength):
+    """By the incomplete beta function to 40 digits: fewer than half of 10^8 - 1 signs."""
+    dim = 10**8 - 1
+    with mpmath.workdps(40):
+        q = mpmath.mpf(strength) / (2 * (strength + 1))
+        exact = _at_most(dim // 2, dim, q)
+        found = mpmath.mpf(imperfect.worst_sign_probability(dim, strength))
+        assert exact <= found <= exact * (1 + mpmath.mpf(10) ** -11)
+
+
+def _at_most(k, n, q):
+    """P(Bin(n, q) <= k) by terms from the largest on, for q below k / n."""
+    term = mpmath.exp(
+        mpmath.loggamma(n + 1)
+        - mpmath.loggamma(k + 2)
+        - mpmath.loggamma(n - k)
+        + (k + 1) * mpmath.log(q)
+        + (n - k - 1) * mpmath.log1p(-q)
+    )
+    above, odds, j = term, q / (1 - q), k + 1
+    while term > above * mpmath.mpf(10) ** -30:
+        term *= odds * (n - j) / (j + 1)
+        above, j = above + term, j + 1
+    return 1 - above
+
+
 @pytest.mark.parametrize(
     ("call", "told"),
     [

@@ -118,3 +118,21 @@ def test_a_law_whose_certificate_knows_one_class_refuses_before_work_starts(law)
 def test_counts_that_exceed_the_samples_together_are_refused():
     with pytest.raises(ValueError, match="runner_up and successes exceed trials together"):
         lead_bounds(60, 41, 100, 0.01)
+
+
+def test_a_runner_up_without_a_vote_is_refused_where_others_have_votes():
+    run = {"n0": 10, "n": 1_000, "alpha": 0.001, "noise": Gaussian(1.0)}
+    with pytest.raises(ValueError, match="runner_up holds 0 where not all of the n = 1000"):
+        smoothing.from_counts([0], [600], runner_up=[0], **run)
+    assert smoothing.from_counts([0], [1_000], runner_up=[0], **run).radius[0] > 0
+
+
+@pytest.mark.parametrize(("low", "high"), [(2.0, 0.0), (0.6, -5.0), (0.6, 1.1), (-0.1, 0.0)])
+@pytest.mark.parametrize("law", [Ablation(5, 100), Gaussian(1.0)])
+def test_a_lead_of_what_is_no_probability_is_refused(law, low, high):
+    with pytest.raises(ValueError, match=r"p_(lower|upper) is .*: give probabilities"):
+        law.lead_radius(low, high)
+
+
+def test_a_lead_of_small_integers_does_not_wrap_round():
+    assert Ablation(5, 100).lead_radius(np.uint8(0), np.uint8(1)) == 0

@@ -311,3 +311,9 @@ def test_bad_tables_are_named(p0s):
 def test_bad_states_are_named(table, look_index, state, message):
     with pytest.raises(ValueError, match=message):
         table.decide(look_index, *state)
+
+
+def test_the_boundaries_that_plans_share_cannot_be_written(table):
+    for boundary in (table.looks, table.accept, table.reject):
+        with pytest.raises(ValueError, match="read-only"):
+            boundary[...] = 0
