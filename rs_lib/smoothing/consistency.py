@@ -35,6 +35,7 @@ may be twice its lead, and moves by units of its own.
 BITWISE = "bitwise"
 _ORDERS = 2023  # the seed of the orders in which rows stand
 _STRANGERS = (0.0, 1.0, -8.0, 8.0)
+_WIDER = 1_000  # most by which a usual lead counts for more than those of a tile
 
 
 def probed(logits: Logits, images: Tensor, tolerance: float) -> tuple[Tensor, float]:
@@ -56,14 +57,17 @@ def probed(logits: Logits, images: Tensor, tolerance: float) -> tuple[Tensor, fl
     return first, moved
 
 
-def in_company(logits: Logits, images: Tensor, first: Tensor, tolerance: float) -> float:
+def in_company(
+    logits: Logits, images: Tensor, first: Tensor, tolerance: float, usual: float = 0.0
+) -> float:
     """Return by how much the logits `first` of `images` move with their places and companions.
 
     The tile runs in another order, in which no row keeps its neighbours; half of it, shuffled,
     among images that are black, white and far outside of [0, 1], as noise can be; and its first
     row among copies of itself. So what is computed of groups of rows shows, a largest value or a
-    mean over the batch, and what the batch decides when its rows agree. Raises ValueError as
-    `company`.
+    mean over the batch, and what the batch decides when its rows agree. `usual` is the lead that
+    is usual for the model (`usual_lead`), in case all of the tile lies at a boundary. Raises
+    ValueError as `company`.
     """
     half = len(images) // 2
     strangers = torch.zeros_like(images[half:])
@@ -74,7 +78,7 @@ def in_company(logits: Logits, images: Tensor, first: Tensor, tolerance: float) 
     shuffled = logits(images[order])[order.argsort()]
     among = logits(torch.cat((images[:half], strangers))[mixed])[mixed.argsort()][:half]
     copies = logits(images[:1].expand_as(images).contiguous())
-    leads = _leads(first)
+    leads = _leads(first, usual)
     return max(
         company(first, shuffled, leads, tolerance),
         company(first[:half], among, leads[:half], tolerance),
@@ -116,15 +120,27 @@ def largest_lead(logits: Tensor) -> float:
     return float((largest - second).max())
 
 
-def _leads(logits: Tensor) -> Tensor:
-    """Return the lead that decides in each row, [T], at least that of half of all rows.
+def usual_lead(logits: Tensor) -> float:
+    """Return the lead that half of the rows of `logits` [T, ..., classes] have."""
+    return float(_own_leads(logits).median())
+
+
+def _leads(logits: Tensor, usual: float) -> Tensor:
+    """Return the lead that decides in each row, [T], at least one that is usual.
 
     Of leads, neither a class that is masked by -10^9 nor an offset that all logits have in common
-    hides anything. A row that happens to stand at a boundary has next to none of its own.
+    hides anything. A row that happens to stand at a boundary has next to none of its own, though
+    its logits are rounded as those of others are.
     """
+    own = _own_leads(logits)
+    half = float(own.median())
+    least = max(half, min(usual, _WIDER * half), torch.finfo(torch.float32).tiny)
+    return own.clamp(min=least)
+
+
+def _own_leads(logits: Tensor) -> Tensor:
     largest, second = logits.nan_to_num(0, 0, 0).topk(2, dim=-1).values.unbind(dim=-1)
-    own = (largest - second).flatten(1).amax(dim=1) if logits.ndim > 2 else largest - second
-    return own.clamp(min=max(float(own.median()), torch.finfo(torch.float32).tiny))
+    return (largest - second).reshape(len(logits), -1).amax(dim=1)
 
 
 def told(moved: float) -> str:

@@ -101,7 +101,7 @@ class Executed:
         model = as_module(model)
         require_evaluation_mode(model)
         self.classes = integer("classes", classes, least=2)
-        self._probed: dict[tuple[int, ...], tuple[str, float]] = {}
+        self._probed: dict[tuple[int, ...], tuple[str, float, float]] = {}
         self.device = _device(device)
         self.kind = self.device.type
         self._tile = None if tile is None else integer("tile", tile, least=_MULTIPLE)
@@ -141,7 +141,8 @@ class Executed:
             logits, moved = consistency.probed(self._tried, self._fixed(shape), self._tolerance)
             beyond = self._beyond(shape)
             _require_no_probability(torch.cat((logits, beyond)))
-            self._probed[shape] = _digest(logits, beyond), moved
+            usual = consistency.usual_lead(logits)
+            self._probed[shape] = _digest(logits, beyond), moved, usual
         return self._probed[shape][0]
 
     def rows(self, shape: tuple[int, ...]) -> str:
@@ -154,7 +155,10 @@ class Executed:
 
         `inputs`: float32 [tile, C, H, W], real noisy images, where `probe` has made-up ones.
         """
-        consistency.in_company(self._tried, inputs, self._tried(inputs), self._tolerance)
+        shape = tuple(inputs.shape[1:])
+        self.probe(shape)
+        first, usual = self._tried(inputs), self._probed[shape][2]
+        consistency.in_company(self._tried, inputs, first, self._tolerance, usual)
 
     def require_unchanged(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError if the fixed tiles of `probe` have other logits now than they had."""

@@ -163,6 +163,21 @@ def test_what_a_batch_decides_when_all_its_rows_agree_is_found():
         )
 
 
+def test_rounding_by_place_is_no_leak_where_all_of_a_tile_lies_at_a_boundary():
+    """Kernels may round a row by its place: by units of its logits, not of its lead."""
+
+    class Rounds(nn.Module):
+        def forward(self, images):
+            z = 8 * (images.flatten(1).mean(1) - 0.5)
+            odd = torch.arange(len(z))[:, None] % 2
+            return torch.stack((8 - z, 8 + z), 1) * (1 + torch.finfo(torch.float32).eps * odd)
+
+    executed = Executed(Rounds().eval(), classes=2)
+    assert executed.rows((1, 2, 2)).startswith("within ")
+    for lead in (1.0, 0.1, 0.01):
+        executed.watch(torch.full((executed.tile, 1, 2, 2), 0.5 + lead / 16))
+
+
 def test_a_probability_is_no_logit():
     class Sigmoid(nn.Module):
         def forward(self, images):
