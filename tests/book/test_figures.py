@@ -415,8 +415,8 @@ def test_nothing_leaves_the_picture(figure_id, look):
     assert boxes
     for box in filter(None, boxes):
         # Of a part without anything to draw the ends are infinite, the wrong way round.
-        assert (box.min >= slack.min).all(), box
-        assert (box.max <= slack.max).all(), box
+        assert (box.p0 >= slack.p0).all(), box
+        assert (box.p1 <= slack.p1).all(), box
 
 
 @pytest.mark.parametrize("figure_id", RECORDED)
