@@ -111,7 +111,7 @@ def worst_sign_probability(dim: int, strength: int) -> float:
     d = arguments.integer("dim", dim, least=1, most=MOST_DIMENSIONS)
     s = arguments.integer("strength", strength)
     # Rounded down, though to nearest s / (2 (s + 1)) may lie above: the result falls in it.
-    negative = max(math.nextafter(s / (2 * (s + 1)), 0.0), 0.0)
+    negative = math.nextafter(s / (2 * (s + 1)), 0.0)
     half = d // 2
     if d % 2:
         found = stats.binom.cdf(half, d, negative)

@@ -2,8 +2,9 @@
 
 A certificate is about a function. The kernels that we measured (dense, convolutional and residual
 networks, float32 and bfloat16, tiles of 16 and 128, one thread and two) give a row the same bits
-wherever it stands in a tile and whatever stands beside it. So bits are compared first; what other
-kernels may differ by is a few units of the last place, and more is refused.
+wherever it stands in a tile and whatever stands beside it; a bare product with a matrix rounds a
+row by its place. So bits are compared first; what such kernels may differ by is a few units of the
+last place, and more is refused.
 """
 
 import random
@@ -35,7 +36,7 @@ may be twice its lead, and moves by units of its own.
 BITWISE = "bitwise"
 _ORDERS = 2023  # the seed of the orders in which rows stand
 _STRANGERS = (0.0, 1.0, -8.0, 8.0)
-_WIDER = 1_000  # most by which a usual lead counts for more than those of a tile
+_MOST = 2.0**-8  # of the leads of a tile: most by which company may move it, whatever is usual
 
 
 def probed(logits: Logits, images: Tensor, tolerance: float) -> tuple[Tensor, float]:
@@ -78,7 +79,9 @@ def in_company(
     shuffled = logits(images[order])[order.argsort()]
     among = logits(torch.cat((images[:half], strangers))[mixed])[mixed.argsort()][:half]
     copies = logits(images[:1].expand_as(images).contiguous())
-    leads = _leads(first, usual)
+    # Finer formats may go by what is usual, as their units are far below `_MOST`.
+    wider = max(1.0, _MOST / tolerance) if tolerance else 1.0
+    leads = _leads(first, usual, wider)
     return max(
         company(first, shuffled, leads, tolerance),
         company(first[:half], among, leads[:half], tolerance),
@@ -125,8 +128,10 @@ def usual_lead(logits: Tensor) -> float:
     return float(_own_leads(logits).median())
 
 
-def _leads(logits: Tensor, usual: float) -> Tensor:
-    """Return the lead that decides in each row, [T], at least one that is usual.
+def _leads(logits: Tensor, usual: float, wider: float) -> Tensor:
+    """Return the lead that decides in each row, [T], at least that of half of all rows.
+
+    Or the `usual` one of the model, up to `wider` times that.
 
     Of leads, neither a class that is masked by -10^9 nor an offset that all logits have in common
     hides anything. A row that happens to stand at a boundary has next to none of its own, though
@@ -134,7 +139,7 @@ def _leads(logits: Tensor, usual: float) -> Tensor:
     """
     own = _own_leads(logits)
     half = float(own.median())
-    least = max(half, min(usual, _WIDER * half), torch.finfo(torch.float32).tiny)
+    least = max(half, min(usual, wider * half), torch.finfo(torch.float32).tiny)
     return own.clamp(min=least)
 
 
