@@ -24,7 +24,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from scipy.spatial import distance
 
 from rs_lib import arguments
 from rs_lib.arguments import FloatArray
@@ -311,7 +310,7 @@ def _scaled_distances(
             f"sigma is {sigma}: give more than {_LEAST_UNIT} of the largest coordinate, below "
             "which float64 does not hold the squares of distances"
         )
-    distances = distance.cdist(test, train) / unit
+    distances = _distances(test, train) / unit
     nearest = distances.min(axis=1).max(initial=0.0)
     if nearest > _FARTHEST:
         raise ValueError(
@@ -319,3 +318,19 @@ def _scaled_distances(
             "point whose nearest neighbour is further away than 1e5 sigma"
         )
     return np.minimum(distances, _BEYOND), train.shape[1]
+
+
+def _distances(test: FloatArray, train: FloatArray) -> FloatArray:
+    """Euclidean distances [tests, n], to 3e-15 of each in up to 1e9 dimensions.
+
+    NumPy adds what lies side by side in pairs. One by one, as in SciPy's `cdist`, their rounding
+    grows with the dimension: in 1e5 of them, 9e4 sigma away, it could move a probability by 1e-7.
+    """
+    result = np.empty((len(test), len(train)))
+    train = np.ascontiguousarray(train)
+    step = max(1, _MOST_ENTRIES // train.shape[1])
+    for row, point in zip(result, test, strict=True):
+        for first in range(0, len(train), step):
+            rows = slice(first, first + step)
+            row[rows] = np.square(train[rows] - point).sum(axis=1)
+    return np.sqrt(result)

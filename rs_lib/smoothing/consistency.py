@@ -98,6 +98,27 @@ def require_same(first: Tensor, again: Tensor) -> None:
         )
 
 
+def require_any_layout(logits: Tensor, in_order: Tensor, precision: str) -> None:
+    """Raise ValueError if a model reads the memory of its images, whatever order that has.
+
+    `logits` [T, classes] are those of images that lie channels-last, `in_order` those of the same
+    images channel by channel. Kernels round them in two ways; who takes one pixel for another
+    moves them as far as another image would.
+    """
+    first, again = (
+        part.double() - part.double().mean(dim=1, keepdim=True) for part in (logits, in_order)
+    )
+    apart = (first - again).abs().amax(dim=1).nan_to_num(0, 0, 0).median()
+    images_apart = (first - first.roll(1, 0)).abs().amax(dim=1).nan_to_num(0, 0, 0).median()
+    rounding = max(2.0**-12, 8 * torch.finfo(getattr(torch, precision)).eps)
+    size = first.abs().amax(dim=1).nan_to_num(0, 0, 0).median()
+    if float(apart) > max(float(images_apart) / 8, rounding * float(size)):
+        raise ValueError(
+            "model gives images other logits when they lie channels-last in memory: let it call "
+            "contiguous() on its images before something reads their memory"
+        )
+
+
 def company(first: Tensor, again: Tensor, leads: Tensor, tolerance: float) -> float:
     """Return by how much the logits of the same images differ, as a share of the `leads` [T].
 

@@ -133,7 +133,7 @@ class Executed:
         Equal digests speak for equal functions: the weights, the code around them, and the
         kernels that ran. Raises ValueError unless the model gives `classes` logits for images
         of `shape` [C, H, W], and unless it is one function of each row by itself, as far as
-        `consistency.probed` can tell.
+        `consistency.probed` can tell, however its images lie in memory.
         """
         if shape not in self._probed:
             if self._tile is None:
@@ -141,6 +141,9 @@ class Executed:
             logits, moved = consistency.probed(self._tried, self._fixed(shape), self._tolerance)
             beyond = self._beyond(shape)
             _require_no_probability(torch.cat((logits, beyond)))
+            if len(shape) == 3 and shape[0] > 1:
+                in_order = self._tried(self._fixed(shape), torch.contiguous_format)
+                consistency.require_any_layout(logits, in_order, self.precision)
             usual = consistency.usual_lead(logits)
             self._probed[shape] = _digest(logits, beyond), moved, usual
         return self._probed[shape][0]
@@ -176,10 +179,10 @@ class Executed:
         """Return the logits of the second fixed tile, of images as noise makes them."""
         return self._tried(_as_noise_is(self._fixed(shape)))
 
-    def _tried(self, images: Tensor) -> Tensor:
+    def _tried(self, images: Tensor, form: torch.memory_format | None = None) -> Tensor:
         """Return the tile's logits on the CPU, float32 or finer, in memory of their own."""
         # Copies: the model may work on its input in place, and write its logits to one buffer.
-        logits = self._logits(images.clone())
+        logits = self._logits(images.clone(), form)
         return logits.to("cpu", torch.promote_types(logits.dtype, torch.float32), copy=True)
 
     @torch.inference_mode()
@@ -212,9 +215,13 @@ class Executed:
         return tiles[0] if len(tiles) == 1 else torch.cat(tiles)
 
     @torch.inference_mode()
-    def _logits(self, inputs: Tensor) -> Tensor:
-        """Return the network's logits [tile, classes]; ValueError if they are none."""
-        form = torch.channels_last if inputs.ndim == 4 else torch.preserve_format
+    def _logits(self, inputs: Tensor, form: torch.memory_format | None = None) -> Tensor:
+        """Return the network's logits [tile, classes]; ValueError if they are none.
+
+        Images lie channels-last, or as `form` says.
+        """
+        if form is None:
+            form = torch.channels_last if inputs.ndim == 4 else torch.preserve_format
         logits = forward.logits(self._network, inputs.to(self._dtype, memory_format=form))
         if self.classes == 2 and is_one_logit(logits, self.tile):
             logits = two_classes(logits)

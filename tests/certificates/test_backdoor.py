@@ -148,6 +148,15 @@ def test_the_nearest_of_three_to_twenty_digits(dim, sigma):
     assert sum(abs(float(e - g)) for e, g in zip(exact, got.tolist(), strict=True)) < 1e-13
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_two_points_equally_far_away_are_equally_likely_in_many_dimensions(order):
+    # After the first square each of the others is rounded away, if they are added one by one.
+    offset = np.array([1.0] + 99_999 * [1e-8])
+    train = np.array([offset, offset[::-1]], order=order)
+    got = backdoor.nearest_neighbour_probabilities(train, np.zeros((1, 100_000)), 1 / 9e4)
+    assert np.abs(got - 0.5).sum() < nearest_neighbour.ERROR
+
+
 def _on_a_grid(distances, dim):
     """SciPy's noncentral chi-squared law on a fine grid of radii, for Simpson's rule."""
     m = np.maximum(distances, 1e-8)[:, None]

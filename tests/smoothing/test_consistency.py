@@ -314,3 +314,48 @@ def test_a_model_in_half_precision_is_converted():
     images = torch.zeros((1, *SHAPE), dtype=torch.uint8)
     smoothing.certify(model, images, LAW, smoothing.FixedSamples(100), classes=3, seed=0)
     assert next(model.parameters()).dtype == torch.float16
+
+
+class InOrder(nn.Module):
+    """An affine map of the numbers of each image as they lie in memory, as engines read them.
+
+    Plus an `offset` of all logits; `orders` brings the images into their own order before.
+    """
+
+    def __init__(self, offset, *, orders):
+        super().__init__()
+        self.register_buffer(
+            "weights", torch.randn(27, 3, generator=torch.Generator().manual_seed(3))
+        )
+        self.offset, self.orders = offset, orders
+
+    def forward(self, images):
+        images = images.contiguous() if self.orders else images
+        flat = images.as_strided((len(images), 27), (27, 1))
+        return 0.1 * flat @ self.weights + self.offset
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+def test_a_model_that_reads_memory_in_order_is_refused(precision, offset):
+    executed = Executed(InOrder(offset, orders=False).eval(), classes=3, precision=precision)
+    with pytest.raises(ValueError, match=r"channels-last in memory: let it call contiguous\(\)"):
+        executed.probe((3, 3, 3))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+def test_one_that_orders_its_images_first_is_taken(precision, offset):
+    model = InOrder(offset, orders=True).eval()
+    Executed(model, classes=3, precision=precision).probe((3, 3, 3))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1.0])
+def test_kernels_for_either_layout_may_round_differently(precision, scale):
+    """Also where the images hardly move the logits, so that rounding is most of what moves them."""
+    model = models.build("small-cnn", (3, 16, 16), 10, seed=1)
+    last = [part for part in model.modules() if isinstance(part, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.mul_(scale)
+    Executed(model.eval(), classes=10, precision=precision).probe((3, 16, 16))
