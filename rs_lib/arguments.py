@@ -14,7 +14,7 @@ import reprlib
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ Rounding = Literal["down", "up", "nearest"]
 
 _EXACT = 2**53
 """Up to here float64 holds every whole number."""
+
+_PLAIN = (str, bytes, bytearray, memoryview, range)
+"""Sequences that hold no arrays."""
 
 _Given = npt.NDArray[Any]
 _SHORT = reprlib.Repr()
@@ -53,9 +56,13 @@ def _offender(given: _Given, bad: npt.NDArray[np.bool_]) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, Sequence) and not isinstance(value, _PLAIN)
+
+
 def _is_masked(value: object) -> bool:
-    """Whether `value` is a masked array, or a list that holds one, however deep."""
-    if isinstance(value, list | tuple):
+    """Whether `value` is a masked array, or a sequence that holds one, however deep."""
+    if _is_list(value):
         return any(_is_masked(part) for part in value)
     return isinstance(value, np.ma.MaskedArray)
 
@@ -66,8 +73,8 @@ def reals(name: str, value: npt.ArrayLike) -> _Given:
         raise ValueError(f"{name} is a masked array: give its compressed() or filled(…) values")
     try:
         array = np.asarray(value)
-        if array.dtype == np.float64 and isinstance(value, list | tuple) and _beyond(array).any():
-            # Integers among floats have been rounded already.
+        if array.dtype == np.float64 and _is_list(value) and (np.abs(array) >= _EXACT).any():
+            # Integers among floats have been rounded already, 2^53 + 1 to 2^53.
             array = np.asarray(value, dtype=object)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise _refused(name, value, "real numbers") from error
@@ -88,9 +95,12 @@ def _all_real(array: _Given) -> bool:
 
 
 def _to_floats(given: _Given, rounding: Rounding) -> FloatArray:
-    """Return the numbers as float64, rounded to that side."""
+    """Return the numbers as float64, rounded to that side.
+
+    They lie in C order, so that NumPy adds the last axis in pairs, as bounds on rounding assume.
+    """
     if given.dtype == np.float64 or (given.dtype.kind in "biu" and not _beyond(given).any()):
-        return given.astype(np.float64)
+        return given.astype(np.float64, order="C")
     floats = [_to_float(entry, rounding) for entry in given.astype(object).flat]
     return np.array(floats, dtype=np.float64).reshape(given.shape)
 
@@ -105,6 +115,8 @@ def _to_float(number: Any, rounding: Rounding) -> float:
         nearest = float(number)
     except OverflowError:
         nearest = math.inf if number > 0 else -math.inf
+    if isinstance(number, np.integer):
+        number = int(number)  # NumPy would turn it into a float to compare the two
     # A float compares with each of these kinds without rounding.
     if rounding == "down" and nearest > number:
         return math.nextafter(nearest, -math.inf)

@@ -1,5 +1,6 @@
 """Every check of arguments accepts its domain, and names argument, value and remedy outside it."""
 
+from collections import UserList, deque
 from functools import partial
 
 import numpy as np
@@ -51,13 +52,38 @@ def test_the_error_names_argument_value_and_remedy(check, bad, shown, remedy):
     assert remedy in message
 
 
+@pytest.mark.parametrize("kind", [list, tuple, deque, UserList])
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
-def test_a_masked_array_is_refused_however_deep_it_stands(depth):
+def test_a_masked_array_is_refused_however_deep_it_stands(depth, kind):
     value = np.ma.array([0.0], mask=[True])
     for _ in range(depth):
-        value = [value]
+        value = kind([value])
     with pytest.raises(ValueError, match="x is a masked array"):
         arguments.numbers("x", value)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, deque, UserList])
+@pytest.mark.parametrize("other", [0.5, np.float64(2)])
+@pytest.mark.parametrize(
+    "big", [2**53 + 1, 2**53 + 3, 2**60 + 1, np.int64(2**53 + 1), np.uint64(2**63 + 1)]
+)
+def test_large_integers_beside_floats_are_rounded_to_the_side_that_is_asked_for(big, other, kind):
+    value = kind([big, -int(big), other])
+    low = arguments.numbers("x", value, rounding="down").tolist()
+    high = arguments.numbers("x", value, rounding="up").tolist()
+    for entry, below, above in zip([int(big), -int(big)], low, high, strict=False):
+        assert int(below) < entry < int(above)
+    assert low[2] == high[2] == float(other)
+    with pytest.raises(ValueError, match=f"x is {big}: give whole numbers of at most"):
+        arguments.integers("x", kind([big, 1.0]))
+
+
+def test_numbers_lie_in_c_order_as_bounds_on_rounding_assume():
+    given = np.asfortranarray(np.random.default_rng(0).random((3, 4)))
+    for array in (given, given.astype(np.float32), given.T[::-1], given.astype(int)):
+        made = arguments.numbers("x", array)
+        assert made.flags.c_contiguous
+        assert np.array_equal(made, array)
 
 
 def test_integers_are_exact_and_keep_their_shape():

@@ -35,7 +35,8 @@ _UNIT = 2.0**-53
 # SciPy's erfinv errs by at most 3.1 units of 2^-53, ndtri by 8, against 200-bit balls.
 _QUANTILE = 16 * _UNIT
 
-_TINY = 16 * 2.0**-1074  # what quantiles of denormal numbers lose
+_LEAST = 2.0**-1074  # what a product may lose that is denormal
+_TINY = 16 * _LEAST  # what quantiles of denormal numbers lose
 
 _BEYOND = 1e-9
 """By so much more than 1 a length may be by rounding; what exceeds 1 is not used."""
@@ -318,7 +319,8 @@ def _vectors(g: npt.ArrayLike, prototypes: npt.ArrayLike) -> tuple[FloatArray, F
 def _dot(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Products along the last axis, and a bound on the error by their rounding and a summand's."""
     terms = first * second
-    size = (8 + terms.shape[-1]) * _UNIT * np.abs(terms).sum(axis=-1)
+    count = 8 + terms.shape[-1]
+    size = count * _UNIT * np.abs(terms).sum(axis=-1) + count * _LEAST
     return terms.sum(axis=-1), size
 
 
@@ -332,10 +334,10 @@ def _seen(g: FloatArray, own: FloatArray, rival: FloatArray) -> tuple[FloatArray
     error = (16 + rival.size) * _UNIT
     along, slip = _dot(g, between)
     inner = along / distance
-    inner_error = slip / distance + error * np.abs(inner)
+    inner_error = slip / distance + error * np.abs(inner) + _TINY
     middle, slip = _dot(own + rival, between)
     offset = middle / distance / 2
-    offset = offset + slip / distance + error * np.abs(offset)
+    offset = offset + slip / distance + error * np.abs(offset) + _TINY
     across = g - inner[:, None] * (between / distance[:, None])
     rest = np.sqrt((across * across).sum(axis=1))
     rest = rest - inner_error - error * (1 + np.abs(inner))

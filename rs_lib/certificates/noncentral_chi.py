@@ -22,8 +22,9 @@ def log_density(r: FloatArray, m: FloatArray, dim: int) -> FloatArray:
     """Log density of ||m e + g|| at r > 0, g standard normal in R^dim; r and m broadcast.
 
     log f = log r + nu log(r / m) - (r^2 + m^2) / 2 + log I_nu(r m), nu = dim/2 - 1. For large
-    R = sqrt(nu^2 + (r m)^2) the uniform expansion of the Bessel function (DLMF 10.41.3) leaves no
-    difference of large terms and needs no m > 0; for the rest SciPy has I_nu.
+    R = sqrt(nu^2 + (r m)^2) the uniform expansion of the Bessel function (DLMF 10.41.3) leaves only
+    differences of terms of the size of nu, whose rounding is about dim 2^-53, and needs no m > 0;
+    for the rest SciPy has I_nu.
     """
     nu = dim / 2 - 1
     z = r * m

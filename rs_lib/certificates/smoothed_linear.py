@@ -26,8 +26,8 @@ BERRY_ESSEEN = 0.56
 """Constant for sums of independent terms that need not be alike."""
 
 _LEAST_FLIP = 1e-300
-_SLACK = 2.0**-36
-"""Allowed to sums of weights, relative to their sizes: rounding of up to 10^5 additions."""
+_SLACK = 2.0**-51
+"""Allowed to sums of weights for each summand, relative to their sizes: four times its rounding."""
 
 
 def _flip(flip: Exact) -> float:
@@ -93,7 +93,7 @@ def flip_radius_bracket(
     quantile = special.ndtri(0.5 + np.minimum(error, 0.5))  # infinite at 1
     size = np.sqrt((weights**2).sum(axis=1))
     half = np.sqrt(q * (1 - q)) * np.where(size > 0, size, 1.0) * quantile
-    slack = _SLACK * (half_vote + np.abs(weights).sum(axis=1))
+    slack = _SLACK * (ones.size + 16) * (half_vote + np.abs(weights).sum(axis=1))
     side = np.where(answers == 1, 1.0, -1.0)
     taken_by_flip = side[:, None] * np.where(ones == 1, weights, -weights) * (1 - 2 * q)
     low, high = np.full(len(weights), -1), np.full(len(weights), ones.size)

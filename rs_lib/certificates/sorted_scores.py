@@ -124,7 +124,8 @@ def _start(widths: FloatArray, quantiles: FloatArray, missing: FloatArray) -> Fl
         return steps_to(np.add.reduceat(widths, first), quantiles[:, middle], missing)
     whole = widths.sum()
     mean = np.add.reduce(special.ndtr(quantiles) * widths, axis=1) / whole
-    gap = special.ndtri(np.minimum(mean, 1.0)) - special.ndtri(np.minimum(missing / whole, 1.0))
+    with np.errstate(invalid="ignore"):  # of two infinite quantiles
+        gap = special.ndtri(np.minimum(mean, 1.0)) - special.ndtri(np.minimum(missing / whole, 1.0))
     return np.where(np.isfinite(gap) & (gap > 0), gap, 0.1)
 
 

@@ -21,6 +21,8 @@ POSITIONS = 64
 _SLACK = 1 + 2.0**-20
 """Factor by which the computed tails are taken to be larger: far more than they err."""
 
+_MOST_WORDS = 2**50  # SciPy finds no quantiles much further up
+
 
 @functools.lru_cache(maxsize=4096)
 def limit(words: int, look: int, error: float, positions: int = POSITIONS) -> int:
@@ -29,11 +31,11 @@ def limit(words: int, look: int, error: float, positions: int = POSITIONS) -> in
     k is the number of ones at a bit position in `words` words. With fair coins the probability that
     any of `positions` goes beyond is at most `error` / (look (look + 1)). Where even the most
     unequal counts are that likely, the result is `words`: nothing is refused. Raises ValueError for
-    numbers that are not whole and at least 1, or an error outside (0, 1).
+    numbers that are not whole and at least 1, more than 2^50 words, or an error outside (0, 1).
 
     In the book: thm-br-health.
     """
-    count = integer("words", words, least=1)
+    count = integer("words", words, least=1, most=_MOST_WORDS)
     place = integer("look", look, least=1)
     spent = single("error", level("error", error))
     share = spent / (place * (place + 1)) / (2 * integer("positions", positions, least=1))

@@ -157,6 +157,42 @@ def test_two_points_equally_far_away_are_equally_likely_in_many_dimensions(order
     assert np.abs(got - 0.5).sum() < nearest_neighbour.ERROR
 
 
+def test_more_dimensions_than_the_error_was_measured_for_are_refused():
+    many = np.zeros((2, nearest_neighbour.MOST_DIMENSIONS + 1), np.float32)
+    with pytest.raises(ValueError, match="train_x has 1048577 features: give at most 1048576"):
+        backdoor.nearest_neighbour_probabilities(many, many[:1], 1.0)
+
+
+def _nearer_centre(dim, m):
+    """P(||g|| < ||m e + g'||): the right side is Poisson(m^2 / 2) many pairs of dimensions more.
+
+    With i more, the centre is farther with a probability less by 2^-(dim + i) / (a B(a, dim / 2)),
+    a = dim / 2 + i.
+    """
+    half, rate = mpmath.mpf(dim) / 2, mpmath.mpf(m) ** 2 / 2
+    weight, lead, total = mpmath.exp(-rate), mpmath.mpf(0), mpmath.mpf(1) / 2
+    for i in range(int(rate + 60 * mpmath.sqrt(rate + 10) + 80)):
+        total += weight * lead
+        a = half + i
+        log = mpmath.loggamma(a + half) - mpmath.loggamma(a) - mpmath.loggamma(half)
+        lead += mpmath.exp(log - (dim + i) * mpmath.log(2)) / a
+        weight *= rate / (i + 1)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("dim", "measured"), [(1_000, 1e-12), (10_000, 1e-12), (100_000, 1e-11), (2**20, 1e-10)]
+)
+def test_the_error_in_many_dimensions_is_as_stated(dim, measured):
+    train = np.zeros((2, dim))
+    for part in (0.7, 1.6, 2.5):
+        train[1, 0] = m = part * dim**0.25
+        got = backdoor.nearest_neighbour_probabilities(train, np.zeros((1, dim)), 1.0)[0]
+        with mpmath.workdps(40):
+            exact = _nearer_centre(dim, m)
+        assert abs(got[0] - exact) + abs(got[1] - (1 - exact)) < measured
+
+
 def _on_a_grid(distances, dim):
     """SciPy's noncentral chi-squared law on a fine grid of radii, for Simpson's rule."""
     m = np.maximum(distances, 1e-8)[:, None]

@@ -380,6 +380,15 @@ def test_denormal_numbers_and_lengths_beyond_one_stay_on_the_safe_side():
         apart = nearest_prototype([-0.5, 0], [[0, 0], [1e-100, 0]], 1, certificate).radius
         assert close == pytest.approx(apart, rel=1e-12)
         # A mean that is too long by rounding certifies no more than one of length 1.
+        # Products that vanish among denormal numbers.
+        faint, point = np.full(1000, 5e-324), np.full(1000, 0.51)
+        for g, own in ((faint, point), (point / 17, 1e-310 * point), (7 * faint, 3e-160 * point)):
+            with mpmath.workdps(40):
+                along = mpmath.sqrt(1000) * mpmath.mpf(g[0])
+                exact = -mpmath.sqrt(2) * mpmath.erfinv(-along) if g[0] > 0.01 else along
+                exact *= 1 if g[0] > 0.01 else mpmath.sqrt(mpmath.pi / 2)
+            radius = nearest_prototype(g, [own, -own], 1, certificate).radius
+            assert certificate == "vector" or 0 <= radius <= exact
         long = nearest_prototype([1 + 5e-10, 0], [[1, 0], [-1, 0]], 1, certificate).radius
         assert 0 < long <= nearest_prototype([1, 0], [[1, 0], [-1, 0]], 1, certificate).radius < 9
 

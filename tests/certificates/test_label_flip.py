@@ -210,6 +210,17 @@ def test_two_classes_duel_in_either_form():
     assert (single[1] < -1).any()
 
 
+@pytest.mark.parametrize("q", ["0.4", "0.1"])
+def test_the_bound_of_many_labels_is_above_the_exact_log_in_any_order_of_memory(q):
+    """Weights that sum to 1/2, all of label 0: the rule fails where all labels flip."""
+    n = 2**17
+    alpha = np.full((n, 8), 1 / (2 * n))
+    exact = n * mpmath.log(mpmath.mpf(q))
+    for weights in (alpha.T, np.ascontiguousarray(alpha.T)):
+        _, log = label_flip.chernoff_log_failure(weights, np.zeros(n, int), q)
+        assert all(0 <= bound - exact < 1e-5 for bound in log)
+
+
 def test_points_without_a_lead_get_no_bound():
     """Weights that cancel, none at all, and a mean score of exactly 1/2."""
     labels = np.array([1, 0, 1, 0])

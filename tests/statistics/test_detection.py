@@ -116,6 +116,12 @@ def test_limits_are_the_smallest_that_exact_tails_allow(words, look, error):
     assert beyond(most - 2) > share * (1 - Fraction(1, 2**19))
 
 
+def test_more_words_than_quantiles_reach_are_refused():
+    assert 0 < health.limit(2**50, 1, 1e-9) < 2**30
+    with pytest.raises(ValueError, match=f"words is {2**53 - 1}: give whole numbers of at most"):
+        health.limit(2**53 - 1, 1, 1e-9)
+
+
 def test_the_exact_rate_of_false_alarms_is_that_of_all_strings():
     looks, limits = (3, 7), (1, 3)
     passing = 0
