@@ -316,10 +316,13 @@ def test_a_model_in_half_precision_is_converted():
     assert next(model.parameters()).dtype == torch.float16
 
 
+OFFSETS = [0.0, 30.0, (0.0, 0.0, -1e9), (-np.inf, 0.0, 0.0)]
+
+
 class InOrder(nn.Module):
     """An affine map of the numbers of each image as they lie in memory, as engines read them.
 
-    Plus an `offset` of all logits; `orders` brings the images into their own order before.
+    Plus an `offset`, of all logits or by class; `orders` brings the images into order before.
     """
 
     def __init__(self, offset, *, orders):
@@ -327,7 +330,7 @@ class InOrder(nn.Module):
         self.register_buffer(
             "weights", torch.randn(27, 3, generator=torch.Generator().manual_seed(3))
         )
-        self.offset, self.orders = offset, orders
+        self.offset, self.orders = torch.tensor(offset), orders
 
     def forward(self, images):
         images = images.contiguous() if self.orders else images
@@ -336,7 +339,7 @@ class InOrder(nn.Module):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("offset", [0.0, 30.0])
+@pytest.mark.parametrize("offset", OFFSETS)
 def test_a_model_that_reads_memory_in_order_is_refused(precision, offset):
     executed = Executed(InOrder(offset, orders=False).eval(), classes=3, precision=precision)
     with pytest.raises(ValueError, match=r"channels-last in memory: let it call contiguous\(\)"):
@@ -344,7 +347,7 @@ def test_a_model_that_reads_memory_in_order_is_refused(precision, offset):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("offset", [0.0, 30.0])
+@pytest.mark.parametrize("offset", OFFSETS)
 def test_one_that_orders_its_images_first_is_taken(precision, offset):
     model = InOrder(offset, orders=True).eval()
     Executed(model, classes=3, precision=precision).probe((3, 3, 3))
