@@ -6,6 +6,7 @@ a phone, and from a file; the tests ask the open page.
 """
 
 import functools
+import html
 import http.server
 import json
 import os
@@ -600,6 +601,15 @@ def test_pages_load_what_they_need() -> None:
         pictures = re.findall(r"<img [^>]*/fig-[^>]*>", text)
         assert all(re.search(r'width="\d+" height="\d+"', image) for image in pictures)
         assert all('loading="lazy"' in image for image in pictures[1:])
+
+
+def test_no_page_shows_the_inside_of_an_object() -> None:
+    """What the last line of a cell happened to return, such as a headline of the scoreboard."""
+    outputs = re.compile(r'class="output text_plain[^"]*">(.*?)</pre>', re.DOTALL)
+    for name in CHAPTERS:
+        for shown in outputs.findall((HOUSE.html / f"{name}.html").read_text()):
+            text = html.unescape(re.sub(r"<[^>]*>", "", shown)).strip()
+            assert not re.match(r"<|[A-Z]\w*\(\w+=", text), (name, text[:80])
 
 
 MOST_BYTES = 1_500_000
