@@ -387,8 +387,8 @@ def test_denormal_numbers_and_lengths_beyond_one_stay_on_the_safe_side():
                 along = mpmath.sqrt(1000) * mpmath.mpf(g[0])
                 exact = -mpmath.sqrt(2) * mpmath.erfinv(-along) if g[0] > 0.01 else along
                 exact *= 1 if g[0] > 0.01 else mpmath.sqrt(mpmath.pi / 2)
-            radius = nearest_prototype(g, [own, -own], 1, certificate).radius
-            assert certificate == "vector" or 0 <= radius <= exact
+            if certificate != "vector":  # which may certify more than the mean does
+                assert 0 <= nearest_prototype(g, [own, -own], 1, certificate).radius <= exact
         long = nearest_prototype([1 + 5e-10, 0], [[1, 0], [-1, 0]], 1, certificate).radius
         assert 0 < long <= nearest_prototype([1, 0], [[1, 0], [-1, 0]], 1, certificate).radius < 9
 
