@@ -89,7 +89,7 @@ def read_log(path: str | Path) -> Log:
     words: dict[str, int] = {}
     entries = _entries(lines, places, separator, words, remarks)
     if not text.endswith(("\n", "\r")):
-        entries = _without_torn(entries, lines, places, separator, remarks)
+        entries = _torn_uncertified(entries, lines, places, separator, remarks)
     if not any(entry.sound for entry in entries):
         reason = next(iter(remarks.kinds.values()), ([lines[0][0]], "there is no row"))
         raise ValueError(
@@ -245,26 +245,33 @@ def _entry(
     return entry.uncertified() if doubt else entry
 
 
-def _without_torn(
+def _torn_uncertified(
     entries: list[_Entry],
     lines: Sequence[tuple[int, str]],
     places: dict[str, int],
     separator: str | None,
     remarks: _Remarks,
 ) -> list[_Entry]:
-    """Return the rows without a last one whose radius, at its very end, was cut off.
+    """Return the rows of a file whose last line has no end: what may be cut off claims nothing.
 
-    The line has no end then, and the radius fewer digits than any other.
+    1.25e-05 may have become 1.25, and class 12 class 1. A cell that is not read may be cut, and the
+    flag, whose beginnings mean the same.
     """
     number, line = lines[-1]
-    if not entries or entries[-1].line != number:
+    last_read = {name for name, at in places.items() if at == len(_split(line, separator)) - 1}
+    if not entries or entries[-1].line != number or last_read <= {"correct"}:
         return entries
-    last = entries[-1]
-    at_end = places["radius"] == len(_split(line, separator)) - 1
-    if at_end and all(len(last.text) < len(entry.text) for entry in entries[:-1] if entry.text):
-        remarks.add(number, "cut off in the radius: skipped")
-        return entries[:-1]
-    return entries
+    *others, last = entries
+    if "counts" in last_read:
+        return [*others, replace(last, count=-1)]
+    claims_nothing = last_read == {"radius"} and last.radius == 0
+    # A flag that agrees with both classes: had one been longer, it would not.
+    agreed = last_read <= {"label", "predict"} and "correct" in places and last.correct
+    if claims_nothing or agreed:
+        return entries
+    told = "the file ends in this line, which may be cut off: counted as not certified; end the "
+    remarks.add(number, f"{told}line if it is whole")
+    return [*others, last.uncertified()]
 
 
 def _once(file: Path, entries: Sequence[_Entry], remarks: _Remarks) -> list[_Entry]:

@@ -72,6 +72,8 @@ def _execute(options: argparse.Namespace) -> None:
     positive("step", options.step)
     if own.is_own(options.log):
         table = log.read(options.log)
+        if not table.lines:
+            raise ValueError(f"{options.log} has no complete row: give a log with at least one")
         _require_stated(options, table.header)
         print(_recomputed(table, options.log.name, options.step))
         if orders and "radius" in table.columns:
@@ -110,11 +112,11 @@ def _require_stated(options: argparse.Namespace, settings: Mapping[str, Any]) ->
 
 
 def _recomputed(table: log.LogTable, name: str, step: float) -> str:
-    """Return the summary of a log of ours, whose rows were recomputed when it was read."""
+    """Return the summary of a log of ours, whose rows were compared with their counts."""
     settings, columns = table.header, table.columns
     head = (
-        f"{name}: a log of {settings['command']}; all {len(columns['idx'])} rows were recomputed "
-        "from their counts and the settings beside the log\n"
+        f"{name}: a log of {settings['command']}; all {len(columns['idx'])} rows agree with their "
+        "counts and the settings\nbeside the log, which are as written, and so are the classes\n"
         + "".join(f"{line}\n" for line in filter(None, [log.incomplete(table)]))
         + "\n"
     )

@@ -24,12 +24,12 @@ from rs_lib.commands.run_all import run_all
 from rs_lib.machines.data import DataError
 from rs_lib.record import devices, digests, places, result
 from rs_lib.record.experiment import Experiment
-from rs_lib.record.result import Result
+from rs_lib.record.result import Result, Run
 from rs_lib.record.stage import Context
 
 _NO_RESULT = (
     *(KeyError, TypeError, AttributeError, UnicodeDecodeError, JSONDecodeError),
-    *(binascii.Error, LZMAError, EOFError),
+    *(binascii.Error, LZMAError, EOFError, RecursionError),
 )
 
 
@@ -85,7 +85,8 @@ def add_to(commands: Any) -> None:
         "collect",
         description="Check the results in a folder, which `run --out FOLDER` made on another "
         "machine, and store them as the book's: the present code must be the one that made them, "
-        "or have a witness that agrees. If one of them fails, none is taken.",
+        "or have a witness that agrees. If one of them fails, none is taken. That their values "
+        "are what the code gives is believed; vouch computes a part of them again.",
     )
     collect.set_defaults(execute=_collect)
     collect.add_argument("folder", type=place, metavar="FOLDER")
@@ -173,6 +174,11 @@ def _collect(options: argparse.Namespace) -> None:
     if not paths:
         raise ValueError(f"folder is {str(options.folder)!r}: give one that holds results (*.json)")
     found = [(path, *_checked(path, options.record)) for path in paths]
+    places_of: dict[Path, Path] = {}
+    for path, experiment, made in found:
+        other = places_of.setdefault(experiment.path(made.content["profile"]), path)
+        if other != path:
+            raise ValueError(f"{other.name} and {path.name} are results of one profile: leave one")
     for path, experiment, made in found:
         print(f"{path.name}: stored as {experiment.store(made, record=True)}")
 
@@ -181,6 +187,7 @@ def _checked(path: Path, record: bool) -> tuple[Experiment, Result]:
     """Return a result and its experiment; ValueError if it cannot be taken."""
     try:
         made = result.read(path)
+        _require_storable(made)
         experiment = experiments.find(made.content["experiment"])
         experiment.parameters(made.content["profile"])
         if not made.values:
@@ -196,6 +203,19 @@ def _checked(path: Path, record: bool) -> tuple[Experiment, Result]:
             "--record to take it all the same"
         )
     return experiment, made
+
+
+def _require_storable(made: Result) -> None:
+    """Raise KeyError or TypeError for what `run` does not write."""
+    missing = Run.__required_keys__ - made.run.keys()
+    if missing:
+        raise KeyError(*missing)
+    if type(made.run["version"]) is not int:
+        raise TypeError("version")
+    try:
+        digests.canonical_json([made.content, made.run])
+    except ValueError as error:  # NaN or infinity
+        raise TypeError("numbers") from error
 
 
 def _vouch(options: argparse.Namespace) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from rs_lib import audit
 from rs_lib.commands.logs import log, own
 from rs_lib.commands.logs import settings as log_settings
-from rs_lib.commands.logs.rows import entries
 from rs_lib.commands.options import place
 from rs_lib.record import digests, files
 
@@ -68,7 +67,7 @@ def _merge_own(paths: Sequence[Path], out: Path) -> int:
     names = log_settings.columns(whole)
     rows: Rows = {}
     for path, part in zip(paths, parts, strict=True):
-        texts = zip(*(entries(name, part.columns) for name in names), strict=True)
+        texts = [tuple(line.split("\t")) for line in part.lines]
         _add(rows, path, {row[0]: row for row in texts})
     wanted = int(whole["data"]["images"])
     if len(rows) != wanted:
@@ -102,6 +101,8 @@ def _merge_foreign(paths: Sequence[Path], out: Path) -> int:
             )
         if found.images[0].startswith("of line "):
             raise ValueError(f"{path} does not name its images: give a column idx")
+        for line in own.remarks(path):
+            print(f"In the file {path}: {line}")
         for line in audit.remarks(found.remarks):
             print(line if line.startswith(" ") else f"In the file {path}:")
         columns = zip(

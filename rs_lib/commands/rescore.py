@@ -1,12 +1,13 @@
 """The command `rescore`: other levels and distances from the histograms of a log, no sampling."""
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 from rs_lib import arguments
 from rs_lib.commands import options as shared
 from rs_lib.commands import soft, summary
-from rs_lib.commands.logs import histograms, log, rows
+from rs_lib.commands.logs import histograms, rows
 from rs_lib.commands.logs import settings as log_settings
 from rs_lib.record import files
 
@@ -61,7 +62,7 @@ def _execute(options: argparse.Namespace) -> None:
     level = arguments.single("level", arguments.level("level", level, rounding="up"))
     distances = soft.distances_of(options) or own["distances"]
     follower = histograms.follower(options.log, table.header, level, distances)
-    made = log.LogTable(table.header, {**table.columns, **follower(table.columns)})
+    made = replace(table, columns={**table.columns, **follower(table.columns)})
     if options.out is not None:
         names = histograms.columns(distances)
         entries = zip(*(rows.entries(name, made.columns) for name in names), strict=True)

@@ -60,7 +60,7 @@ def of_counts(log: LogTable, step: float, chosen: Sequence[int | float]) -> str:
     head = (
         f"Least accuracy if the law of the images moves by W_p in {settings['noise']['norm']}, "
         "from the radii (0 where\nthe answer is wrong or withheld). Each errs with probability at "
-        f"most {summary.plain(settings['alpha'])},\n{settings['guarantee']}:\n"
+        f"most {summary.plain(settings['alpha'])},\n{log.guarantee}:\n"
     )
     return head + _table(radii, step, chosen)
 

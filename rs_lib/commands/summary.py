@@ -45,7 +45,7 @@ def of_certificates(table: log.LogTable, radii: Iterable[float], *, average: boo
         f"{count} images of {settings['data']['name']}, {settings['noise']['law']} noise, "
         f"{settings['noise']['norm']} radii{votes}",
         f"each certificate errs with probability at most {plain(settings['alpha'])}, "
-        f"{settings['guarantee']}",
+        f"{table.guarantee}",
         "",
         *aligned(("radius", told, "95 % interval"), rows),
         "",
@@ -83,7 +83,7 @@ def of_scores(table: log.LogTable, level: float, distances: Sequence[float]) -> 
         "the mean score of the label: above the level, the largest of all, and how large at least",
         "of an image, all scores err together with probability at most "
         f"{plain(settings['alpha'])}, and so does the lead,",
-        str(settings["guarantee"]),
+        table.guarantee,
         "",
         *aligned((*head, "certified score", "95 % interval"), rows),
         "",

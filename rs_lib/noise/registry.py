@@ -21,8 +21,16 @@ LAWS: dict[str, type[NamedLaw]] = {
 def recorded(settings: Mapping[str, object], levels: int) -> Law:
     """Return the law that the header of a log names by "law" and its settings.
 
-    `levels` is that of the images. Raises KeyError, TypeError or ValueError if it names none.
+    `levels` is that of the images. Raises KeyError, TypeError or ValueError if it names none, or a
+    norm that is not the law's.
     """
+    law = _named(settings, levels)
+    if settings["norm"] != law.norm:
+        raise ValueError(f"norm is {settings['norm']!r}: the radii of {law.name} are in {law.norm}")
+    return law
+
+
+def _named(settings: Mapping[str, object], levels: int) -> Law:
     numbers = {key: value for key, value in settings.items() if key not in ("law", "norm")}
     name = str(settings["law"])
     law = LAWS[name.removeprefix("rounded-")].from_settings(numbers)

@@ -209,11 +209,16 @@ class Experiment:
     def require_present(self, made: Result) -> None:
         """Raise ValueError unless the present code gives what `made`, of another machine, holds.
 
-        It does if the code is the same to the letter, or its witness agrees with that of `made`.
+        It does if the code is the same to the letter, or its witness agrees with that of `made`;
+        with a witness in `made` that disagrees it never does.
         """
         content, run = made.content, made.run
         self.parameters(content["profile"], self._used(made))
-        if self.stale(made):
+        told = made.run.get("witness")
+        false = (
+            told is not None and witness.possible() and not witness.agree(told, self.witnessed())
+        )
+        if self.stale(made) or false:
             raise ValueError(
                 f"the result of {content['experiment']}, profile {content['profile']}, was made by "
                 f"other code (commit {run['commit']}), whose witness gives other values: run it "
@@ -283,12 +288,17 @@ class Experiment:
         return not witness.agree(stored.run.get("witness"), self.witnessed())
 
     def reductions(self, made: Result) -> dict[str, tuple[object, object]]:
-        """Return the parameters that differ from the profile's: name to (used, profile's)."""
+        """Return the parameters that differ from the profile's: name to (used, profile's).
+
+        One that only one of the two has stands with None for the other.
+        """
         profile = dataclasses.asdict(self.profiles[made.content["profile"]])
         asked = _flat(json.loads(digests.canonical_json(profile)))
         used = _flat(made.parameters)
         return {
-            name: (used.get(name), asked[name]) for name in asked if used.get(name) != asked[name]
+            name: (used.get(name), asked.get(name))
+            for name in asked | used
+            if used.get(name) != asked.get(name)
         }
 
 

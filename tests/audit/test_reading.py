@@ -1,5 +1,6 @@
 """Logs of any program are read: by names, whatever separates them; what is skipped is listed."""
 
+import itertools
 import re
 
 import numpy as np
@@ -196,13 +197,34 @@ def test_the_accuracy_of_a_log_without_radii_of_wrong_answers_is_over_all_images
     assert log.correct.mean() == 0.5
 
 
-def test_a_radius_that_is_cut_off_at_the_very_end_is_left_out(tmp_path):
-    rows, names = _swapped((0, 1, 2, 4, 3))
-    text = "\n".join("\t".join(row) for row in [names, *rows])
-    assert len(_log(tmp_path, text).images) == 5
-    log = _log(tmp_path, text[:-2])
-    assert len(log.images) == 4
-    assert log.remarks == (audit.Remark((6,), "cut off in the radius: skipped"),)
+CUT = "image,label,predict,correct,radius\n0,1,1,1,0.5\n1,2,2,1,0.25\n2,12,12,1,1.25e-05"
+
+
+@pytest.mark.parametrize("columns", list(itertools.permutations(range(5))))
+def test_a_line_that_is_cut_off_claims_no_more_than_the_whole_one(tmp_path, columns):
+    table = [line.split(",") for line in CUT.splitlines()]
+    text = "\n".join(",".join(row[place] for place in columns) for row in table)
+    whole = _log(tmp_path, text + "\n")
+    assert (whole.radius[2], whole.correct[2]) == (1.25e-05, True)
+    for cut in range(1, len(text) - text.rindex("\n") - 1):
+        log = _log(tmp_path, text[:-cut])
+        assert (log.radius * log.correct)[2:].sum() <= 1.25e-05
+        assert log.remarks
+
+
+@pytest.mark.parametrize(
+    ("names", "row", "more"),
+    [
+        ("idx,radius,label,predict", "1,1.5,1,1", "2"),
+        ("idx,radius,predict,label", "1,1.5,1,1", "2"),
+        ("idx,radius,label,predict", "1,1.5,cat,cat", "erpillar"),
+    ],
+)
+def test_a_class_that_may_be_cut_off_is_not_right(tmp_path, names, row, more):
+    text = f"{names}\n0,0.5,1,1\n{row}"
+    assert not _log(tmp_path, f"{text}{more}\n").correct[1]
+    assert not _log(tmp_path, text).correct[1]
+    assert _log(tmp_path, f"{text}\n").correct[1]
 
 
 def test_rows_that_come_twice_count_once_and_those_that_differ_as_not_certified(tmp_path):

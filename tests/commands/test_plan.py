@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import math
 import lzma
 import os
 import subprocess
@@ -201,6 +202,15 @@ def test_results_of_another_machine_are_taken(house, made, tmp_path, capsys):
         (lambda whole: whole["run"].update(code="0", witness={}), True, "was made by other code"),
         (lambda whole: whole.pop("content"), True, "b.json is no result"),
         (lambda whole: whole["content"]["parameters"].update(tries=0), True, "tries is 0"),
+        (lambda whole: whole["content"]["parameters"].update(cheat=True), True, "'cheat' is un"),
+        (lambda whole: whole["content"]["values"].update(more=math.nan), True, "b.json is no re"),
+        (lambda whole: whole["content"]["values"].update(more=math.inf), True, "b.json is no re"),
+        (lambda whole: whole["run"].pop("code"), True, "b.json is no result"),
+        (lambda whole: whole["run"].pop("version"), True, "b.json is no result"),
+        (lambda whole: whole["run"].update(version=True), True, "b.json is no result"),
+        (lambda whole: whole.update(run=[]), True, "b.json is no result"),
+        (lambda whole: whole["run"].update(witness={"x": 1}), True, "was made by other code"),
+        (lambda whole: None, True, "a.json and b.json are results of one profile"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_as_a_whole(

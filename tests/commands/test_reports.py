@@ -235,7 +235,7 @@ def test_a_log_of_ours_tells_its_dimension_and_is_recomputed(place, capsys):
     out = _run(capsys, "report", "own.tsv", "--linf")
     assert "12 images, radii in l2" in out
     assert "l-inf" in out
-    assert "all 12 rows were recomputed" in _run(capsys, "audit", "own.tsv")
+    assert "all 12 rows agree with their counts" in _run(capsys, "audit", "own.tsv")
     text = (place / "own.tsv").read_text().splitlines()
     row = text[3].split("\t")
     row[text[0].split("\t").index("successes")] = "1000"
@@ -342,22 +342,78 @@ def test_shards_of_another_program_give_the_log_of_all(place, capsys):
 
 
 def test_shards_of_ours_give_the_bytes_of_one_run(place, capsys):
-    _own(place / "whole.tsv", 12)
+    _own(place / "whole.tsv", 48)
     for number in range(3):
-        _own(place / f"s{number}.tsv", 12, ids=range(number, 12, 3), shard=f"{number + 1}/3")
+        _own(place / f"s{number}.tsv", 48, ids=range(number, 48, 3), shard=f"{number + 1}/3")
     _run(capsys, "merge", "s0.tsv", "s1.tsv", "s2.tsv", "--out", "all.tsv")
+    # Radii such as 0.354300, whose last digits a float forgets.
+    assert re.search(r"\t0\.[0-9]*0\t", (place / "whole.tsv").read_text())
     for ending in (".tsv", ".json"):
         assert (place / f"all{ending}").read_bytes() == (place / f"whole{ending}").read_bytes()
+    _run(capsys, "audit", "all.tsv")
     for given, told in (
-        (("s0.tsv", "s1.tsv"), "logs hold 8 of the 12 images"),
+        (("s0.tsv", "s1.tsv"), "logs hold 32 of the 48 images"),
         (("s0.tsv", "a.tsv"), "a.tsv has no settings beside it"),
     ):
         assert command_line.main(["merge", *given, "--out", "other.tsv"]) == 2
         assert told in capsys.readouterr().err
         assert not (place / "other.tsv").exists()
-    _own(place / "seeded.tsv", 12, seed=1)
+    _own(place / "seeded.tsv", 48, seed=1)
     assert command_line.main(["merge", "s0.tsv", "seeded.tsv", "--out", "other.tsv"]) == 2
     assert "seed is 1 in the log and 0 now" in capsys.readouterr().err
+
+
+def _edited(place, **noise):
+    """Write a log of ours whose settings were edited by hand."""
+    path = _own(place / "own.tsv", 12).with_suffix(".json")
+    header = json.loads(path.read_text())
+    guarantee = header["guarantee"]
+    edited = {**header, "noise": {**header["noise"], **noise}, "guarantee": "without exception"}
+    path.write_text(json.dumps(edited))
+    return guarantee
+
+
+def test_the_guarantee_is_that_of_the_law_whatever_the_settings_say(place, capsys):
+    guarantee = _edited(place)
+    for command in (["audit", "own.tsv"], ["audit", "own.tsv", "--wasserstein", "1"]):
+        out = _run(capsys, *command)
+        assert guarantee in " ".join(out.split())
+        assert "without exception" not in out
+
+
+@pytest.mark.parametrize("norm", ["linf", "l0", "l1", None])
+@pytest.mark.parametrize("command", ["audit", "report", "plot"])
+def test_settings_with_another_norm_than_the_laws_are_refused(place, capsys, command, norm):
+    _edited(place, norm=norm)
+    more = ["-o", "curve.pdf"] if command == "plot" else []
+    assert command_line.main([command, "own.tsv", *more]) == 2
+    assert "own.json lacks settings of a log" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["audit", "report"])
+@pytest.mark.parametrize("shard", ["0/0", "1/0", "3/2", "0/2", "-1/2"])
+def test_settings_with_a_shard_that_is_none_are_refused(place, capsys, command, shard):
+    _own(place / "own.tsv", 12)
+    path = place / "own.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shard": shard}))
+    assert command_line.main([command, "own.tsv"]) == 2
+    assert f"shard is {shard}" in capsys.readouterr().err
+
+
+def test_an_audit_of_a_log_without_rows_says_so(place, capsys):
+    path = _own(place / "own.tsv", 12)
+    path.write_text(path.read_text().splitlines(keepends=True)[0] + "0\t")
+    assert command_line.main(["audit", "own.tsv"]) == 2
+    assert "own.tsv has no complete row" in capsys.readouterr().err
+
+
+def test_merging_logs_whose_settings_are_lost_says_what_is_believed(place, capsys):
+    for number in range(2):
+        path = _own(place / f"s{number}.tsv", 12, ids=range(number, 12, 2), shard=f"{number + 1}/2")
+        path.with_suffix(".json").unlink()
+    out = _run(capsys, "merge", "s0.tsv", "s1.tsv", "-o", "all.tsv")
+    for number in range(2):
+        assert f"s{number}.tsv: no settings in s{number}.json: the radii are believed" in out
 
 
 BAD_LOGS = {

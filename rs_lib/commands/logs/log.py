@@ -22,6 +22,7 @@ from rs_lib.commands.logs import follows
 from rs_lib.commands.logs import settings as log_settings
 from rs_lib.commands.logs.growing import Growing, locked, require_ordinary
 from rs_lib.commands.logs.rows import checked, entries
+from rs_lib.noise import registry
 from rs_lib.record import digests, files
 
 CERTIFY_COLUMNS = (
@@ -36,13 +37,19 @@ PREDICT_COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class LogTable:
-    """A log read back: `header` as stored, `columns` from name to array [rows].
+    """A log read back: `header` as stored, `columns` from name to array [rows], `lines` as text.
 
     Radii and times are float64, everything else int64.
     """
 
     header: dict[str, Any]
     columns: dict[str, npt.NDArray[Any]]
+    lines: tuple[str, ...]
+
+    @property
+    def guarantee(self) -> str:
+        """Where the certificates hold, as the law of the noise has it, whatever the header says."""
+        return registry.recorded(self.header["noise"], self.header["data"]["levels"]).guarantee
 
 
 def read(
@@ -74,7 +81,7 @@ def read(
         raise ValueError(told) from error
     try:
         images = [(index, None) for index in log_settings.chosen(header)]
-        return LogTable(header, checked(place, columns, rows, rule, images))
+        return LogTable(header, checked(place, columns, rows, rule, images), tuple(rows))
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(told) from error
 

@@ -43,9 +43,14 @@ def columns(header: Mapping[str, Any]) -> list[str]:
 
 
 def chosen(header: Mapping[str, Any]) -> list[int]:
-    """Return the indices, in the data set, of the images that the log of a header is to have."""
+    """Return the indices, in the data set, of the images that the log of a header is to have.
+
+    Raises ValueError for a shard that is none.
+    """
     of, skip = int(header["data"]["images"]), int(header["data"]["skip"])
     number, count = map(int, str(header.get("shard", "1/1")).split("/"))
+    if not 1 <= number <= count:
+        raise ValueError(f"shard is {header['shard']} in the settings: restore them")
     return [skip * place for place in range(number - 1, of, count)]
 
 
