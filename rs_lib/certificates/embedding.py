@@ -63,13 +63,18 @@ def _scores(
             f"inner is {shown(worst)}: give <g, u> in [-1, 1], for the mean g of unit "
             "vectors and a unit vector u"
         )
-    limit = arguments.numbers("offset", offset, rounding="up")
-    if not np.isfinite(limit).all():
-        raise ValueError(f"offset is {limit[~np.isfinite(limit)].flat[0]}: give a finite number")
+    limit = _limit(offset)
     scale = arguments.positive("sigma", sigma, rounding="down")
     common_shape(inner=mean.shape, offset=limit.shape, sigma=scale.shape)
     first, second, third = np.broadcast_arrays(mean, limit, scale)
     return first, second, third
+
+
+def _limit(offset: npt.ArrayLike) -> FloatArray:
+    limit = arguments.numbers("offset", offset, rounding="up")
+    if not np.isfinite(limit).all():
+        raise ValueError(f"offset is {limit[~np.isfinite(limit)].flat[0]}: give a finite number")
+    return limit
 
 
 def radius_lipschitz(
@@ -153,7 +158,10 @@ def radius_vector(
     In the book: thm-se-vector, prop-se-samples.
     """
     mean, limit, scale = _scores(inner, offset, sigma)
-    rest = arguments.probabilities("orthogonal", orthogonal, rounding="down")
+    rest = arguments.nonnegative("orthogonal", orthogonal, rounding="down")
+    if (rest > 1 + _BEYOND).any():
+        raise ValueError(f"orthogonal is {shown(orthogonal)}: give a length of at most 1")
+    rest = np.minimum(rest, 1.0)
     common_shape(orthogonal=rest.shape, others=mean.shape)
     mean, rest, limit, scale = np.broadcast_arrays(mean, rest, limit, scale)
     length = np.hypot(mean, rest)
@@ -229,7 +237,7 @@ def radius_law(
 
     In the book: thm-se-law, eq-se-law.
     """
-    return confidence.strict_radius(thresholds, survival, sigma, offset)
+    return confidence.strict_radius(thresholds, survival, sigma, _limit(offset))
 
 
 class Nearest(NamedTuple):
@@ -259,8 +267,9 @@ def nearest_prototype(
     binding rival has this mean. Rounded down; 0 at a tie. Of equal rivals the first is named. The
     mean is taken as known: with samples, put lower bounds into `radius_vector` instead.
 
-    Raises ValueError for unequal dimensions, infinite entries, vectors g longer than 1 by more than
-    rounding, prototypes that coincide, sigma not positive, or another certificate.
+    Raises ValueError for unequal dimensions, entries that are infinite or no float64, vectors g
+    longer than 1 by more than rounding, prototypes that coincide, sigma not positive, or another
+    certificate.
 
     Source: ours, after Pautov et al. (2022).
 
@@ -278,8 +287,9 @@ def nearest_prototype(
         others = np.flatnonzero(predicted != rival)
         seen = _seen(rows[others], points[predicted[others]], point)
         steps[others, rival] = _CERTIFICATES[certificate](*seen)
-    binding = np.nanargmin(steps, axis=1)
-    radius = _scaled(np.nanmin(steps, axis=1).reshape(batch), scale)
+    least = np.nanmin(steps, axis=1)
+    binding = np.argmax(steps == least[:, None], axis=1)  # nanargmin names NaN where all are inf
+    radius = _scaled(least.reshape(batch), scale)
     named = (np.broadcast_to(part.reshape(batch), shape)[()] for part in (predicted, binding))
     first, last = named
     return Nearest(first, radius, last)
@@ -287,8 +297,7 @@ def nearest_prototype(
 
 def _vectors(g: npt.ArrayLike, prototypes: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return g [..., D] and the prototypes [K, D], checked."""
-    centre = arguments.numbers("g", g)
-    points = arguments.numbers("prototypes", prototypes)
+    centre, points = _exact("g", g), _exact("prototypes", prototypes)
     if points.ndim != 2 or len(points) < 2 or points.shape[1] == 0:
         raise ValueError(
             f"prototypes has shape {points.shape}: give [K, D], two prototypes or more"
@@ -301,7 +310,8 @@ def _vectors(g: npt.ArrayLike, prototypes: npt.ArrayLike) -> tuple[FloatArray, F
         raise ValueError(f"g has shape {centre.shape}: give one vector or more")
     if not np.isfinite(points).all() or not (np.abs(points) < 1e150).all():
         raise ValueError("prototypes holds an infinite or a huge number: give points near the ball")
-    length = np.sqrt((centre * centre).sum(axis=-1))
+    with np.errstate(over="ignore"):
+        length = np.sqrt((centre * centre).sum(axis=-1))
     if not (length <= 1 + _BEYOND).all():
         raise ValueError(
             f"g has a vector of length {length.max()}: give means of unit vectors, of length at "
@@ -314,6 +324,17 @@ def _vectors(g: npt.ArrayLike, prototypes: npt.ArrayLike) -> tuple[FloatArray, F
             f"prototypes coincide: {shown(points[same])} stands there twice; give different points"
         )
     return centre / np.maximum(length, 1.0)[..., None], points
+
+
+def _exact(name: str, value: npt.ArrayLike) -> FloatArray:
+    """Return `value` as float64; ValueError unless it holds each entry: a direction has no side."""
+    low, high = (arguments.numbers(name, value, rounding=side) for side in ("down", "up"))
+    if (low != high).any():
+        raise ValueError(
+            f"{name} holds an entry between {shown(float(low[low != high][0]))} and the next "
+            "float64: give float64, and classify by these"
+        )
+    return low
 
 
 def _dot(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:

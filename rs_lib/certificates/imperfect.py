@@ -18,6 +18,7 @@ from rs_lib.certificates import gaussian
 
 MOST_DIMENSIONS = 10**8
 
+_LEAST_SIGMA = 1e-300
 _SLIP, _LEAST_ALPHA = 1e-9, 1e-30
 """By more than SciPy's noncentral chi-square law errs, relative, and the least alpha to which it
 was compared with 60 digits; from 1e-50 on it saturates."""
@@ -72,7 +73,7 @@ def shift_upper(
     unit of `sigma`, rounded up.
 
     Raises ValueError for a length that is negative or infinite, n or dim below 1, a sigma that is
-    not positive and finite, an alpha outside [1e-30, 1), or a length of so many sigma that no
+    not finite or below 1e-300, an alpha outside [1e-30, 1), or a length of so many sigma that no
     bound can be computed.
 
     In the book: prop-br-shift, and an exercise there.
@@ -81,6 +82,9 @@ def shift_upper(
     count = arguments.integers("n", n, least=1)
     dimensions = arguments.integers("dim", dim, least=1, most=MOST_DIMENSIONS)
     scale = arguments.positive("sigma", sigma)
+    if (scale < _LEAST_SIGMA).any():
+        worst = arguments.shown(float(scale.min()))
+        raise ValueError(f"sigma is {worst}: give at least {_LEAST_SIGMA}, in a smaller unit")
     size = arguments.level("alpha", alpha)
     if (size < _LEAST_ALPHA).any():
         worst = arguments.shown(float(size.min()))
@@ -94,7 +98,8 @@ def shift_upper(
         raise ValueError(
             f"length is {worst} times sigma: give both in one unit, or fewer samples n"
         )
-    return np.asarray(np.where(honest, 0.0, found))[()]
+    # Among denormals a step is more than the slip.
+    return np.asarray(np.where(honest, 0.0, np.nextafter(found, np.inf)))[()]
 
 
 def worst_sign_probability(dim: int, strength: int) -> float:

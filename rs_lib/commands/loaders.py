@@ -150,6 +150,9 @@ def _of_csv(path: Path, wanted: Wanted) -> tuple[Array, Array | None]:
                 "give a whole table"
             )
     names = [name.strip() for name in head] if head else [str(n) for n in range(len(rows[0]))]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise _RefusedError(f"data in {path} have two columns {twice}: give each its own name")
     columns = {name: [row[place] for row in body] for place, name in enumerate(names)}
     return _of_columns(path, columns, wanted)
 
@@ -174,6 +177,11 @@ def _of_columns(
             f"{', '.join([*columns][:8])}"
         )
     named = [name for name in columns if name.lower() in LABELS]
+    if len(named) > 1 and not wanted.keys:
+        raise _RefusedError(
+            f"data in {path} have columns {' and '.join(named)}: name the column of the labels by "
+            "--keys features NAME"
+        )
     label = wanted.keys[1] if wanted.keys else next(iter(named), None)
     features = [values for name, values in columns.items() if name != label]
     try:

@@ -50,23 +50,29 @@ def barrier(q: npt.ArrayLike) -> FloatArray:
 
     In the book: thm-tc-anchor, eq-tc-barrier.
     """
-    weights = arguments.probabilities("q", q, rounding="nearest")
+    weights = arguments.probabilities("q", q, rounding="down")
+    above = arguments.probabilities("q", q, rounding="up")
     if weights.ndim == 0 or weights.shape[-1] < 2:
         raise ValueError(
             f"q has shape {weights.shape}: give distributions over two or more classes"
         )
-    rows = weights.reshape(-1, weights.shape[-1])
-    excess = np.array([math.fsum((*row, -1.0)) for row in rows]).reshape(weights.shape[:-1])
+    excess, most = _excess(weights), _excess(above)
     if not (np.abs(excess) <= 1e-6).all():
         off = excess[np.abs(excess) > 1e-6].flat[0]
         raise ValueError(f"q has a row of sum {1 + off}: give 1")
-    ordered = np.sort(weights, axis=-1)
-    first, second = ordered[..., -1], ordered[..., -2]
+    # It grows in the largest entry, and falls in the second.
+    first, second = np.sort(weights, axis=-1)[..., -1], np.sort(above, axis=-1)[..., -2]
     both = first + second
-    gap = both * _entropy_gap((first - second) / both) * (1 - _ERROR)
+    gap = both * _entropy_gap(np.maximum(first - second, 0.0) / both) * (1 - _ERROR)
     # KL(q || F) = s KL(q / s || F) + s log s, and s log s >= s - 1.
-    least: FloatArray = gap / (1 + np.maximum(excess, 0.0)) + np.minimum(excess, 0.0)
+    least: FloatArray = gap / (1 + np.maximum(most, 0.0)) + np.minimum(excess, 0.0)
     return np.maximum(np.nextafter(least, 0.0), 0.0)[()]
+
+
+def _excess(rows: FloatArray) -> FloatArray:
+    """Return the sums along the last axis less 1, rounded once."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    return np.array([math.fsum((*row, -1.0)) for row in flat]).reshape(rows.shape[:-1])
 
 
 def _log_excess(a: FloatArray, whole: FloatArray) -> FloatArray:

@@ -120,6 +120,8 @@ def exact_level(n: Any, ranks: Iterable[Any], levels: Iterable[Any]) -> Fraction
     for name, given in (("ranks", ranks), ("levels", levels)):
         if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
             raise ValueError(f"{name} is {shown(given)}: give a list of numbers")
+        if isinstance(given, np.ma.MaskedArray):
+            raise ValueError(f"{name} is a masked array: give its compressed() or filled(…) values")
     wanted = [arguments.integer("ranks", rank, least=1, most=count) for rank in ranks]
     limits = [arguments.as_fraction("levels", level) for level in levels]
     if not wanted or len(limits) != len(wanted):

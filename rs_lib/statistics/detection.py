@@ -21,8 +21,8 @@ _BITS = 64
 _REACH = 12.0
 """Standard deviations around a mean outside of which a binomial count is left out: 1e-32."""
 
-_SURE = 10_000
-"""Words from which alpha's missing bits leave the monobit test no chance to pass: below 1e-18."""
+_SURE = 1e-13
+"""A chance to pass below which alpha's missing bits are sure to be seen."""
 
 Law = tuple[int, FloatArray]
 """Chances of the counts from the first number on."""
@@ -59,7 +59,10 @@ def power(attack: str, strength: float, words: int, test: str, p_value: float = 
     if test == "sign":
         return _outside(_signs(count, step if attack == "beta" else None), count, size)
     if attack == "alpha":
-        return 1.0 if count >= _SURE else _outside(_flattened(count, slope), _BITS * count, size)
+        word = _flattened_word(slope)
+        if _passes(word, count, size) < _SURE:
+            return 1.0
+        return _outside(_sum_of(word, count), _BITS * count, size)
     if attack == "gamma":
         # A halved layer has its lowest bit no more, and its top bit is 0.
         ones = _binomial(_BITS * count - count // (step or 1))
@@ -90,16 +93,29 @@ def _sum(one: Law, other: Law) -> Law:
     return one[0] + other[0], np.convolve(one[1], other[1])
 
 
-def _flattened(words: int, slope: float) -> Law:
-    """Return the law of all ones of words whose upper 55 bits are a tampered place below 1/4.
+def _flattened_word(slope: float) -> FloatArray:
+    """Return the chances of the ones of a word whose upper 55 bits are a tampered place below 1/4.
 
     A place of 53 bits b has the chance 2^-53 (1 + slope sum_i (b_i - 1/2) 2^-i), hence k ones with
     that of fair coins times 1 + slope (k / 53 - 1/2).
     """
     ones = np.arange(54.0)
     place = stats.binom.pmf(ones, 53, 0.5) * (1 + slope * (ones / 53 - 0.5))
-    word = np.convolve(place, stats.binom.pmf(np.arange(10), 9, 0.5))
-    # A power of the characteristic function: the sum of independent words.
+    return np.convolve(place, stats.binom.pmf(np.arange(10), 9, 0.5))
+
+
+def _passes(word: FloatArray, words: int, size: float) -> float:
+    """Return an upper bound of the chance that words with too few ones pass (Chernoff)."""
+    bits = _BITS * words
+    # erfc(28) is 0 among floats, and the inverse of the least ones infinite.
+    least = bits / 2 - np.sqrt(bits / 2) * min(float(special.erfcinv(size)), 28.0) - 1
+    tilts = np.linspace(0.0, 1.0, 201)
+    moments = np.exp(np.outer(tilts, np.arange(word.size))) @ word
+    return float(np.exp(min(0.0, np.min(words * np.log(moments) - tilts * least))))
+
+
+def _sum_of(word: FloatArray, words: int) -> Law:
+    """Return the law of the sum of independent words: a power of the characteristic function."""
     length = words * (word.size - 1) + 1
     spectrum = np.fft.rfft(word, length) ** words
     return 0, np.fft.irfft(spectrum, length)
@@ -121,7 +137,7 @@ def _windows(words: int, step: int | None) -> float:
     for length, times in ((WINDOW, full), (rest, int(rest >= CUTOFF))):
         if times:
             state = _passed(state, length, times, step)
-    return float(1 - state.sum())
+    return max(0.0, float(1 - state.sum()))
 
 
 def _passed(state: FloatArray, length: int, times: int, step: int | None) -> FloatArray:

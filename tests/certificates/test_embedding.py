@@ -287,6 +287,11 @@ def test_edges():
 THREE = np.array([[1.0, 0.0], [0.8, 0.6], [-0.8, -0.6]])
 
 
+@pytest.mark.parametrize("prototypes", [[[1, 0], [2, 0]], [[1, 0], [2, 0], [0, 3]]])
+def test_where_no_rival_is_ever_nearer_the_first_one_is_named(prototypes):
+    assert nearest_prototype([0.1, 0.1], prototypes, 1.0) == (0, np.inf, 1)
+
+
 def test_the_second_nearest_prototype_is_not_the_one_that_binds():
     g = np.array([0.1, -0.1])
     found = nearest_prototype(g, THREE, 1.0, "mean")
@@ -424,6 +429,10 @@ def test_ties_and_batches():
         (lambda: radius_law([0.3, 1.2], [0.9, 0.1], 0, 1), "thresholds holds 1.2"),
         (lambda: radius_law([0.3, 0.5], [0.1, 0.9], 0, 1), "survival rises to 0.9"),
         (lambda: radius_law([-1.5], [0.9], 0, 1), "low is -1.0"),
+        (lambda: radius_law([0.3], [0.9], np.nan, 1), "offset holds NaN"),
+        (lambda: radius_law([0.3], [0.9], np.inf, 1), "offset is inf: give a finite number"),
+        (lambda: radius_vector(0.3, 1.1, 0, 1), "orthogonal is 1.1: give a length"),
+        (lambda: nearest_prototype([1e200, 0], THREE, 1), "g has a vector of length inf"),
         (lambda: nearest_prototype([0.3, 0.3], [[1.0, 0], [1.0, 0]], 1), "prototypes coincide"),
         (lambda: nearest_prototype([0.3, 0.3], [[1.0, 0]], 1), "prototypes has shape"),
         (lambda: nearest_prototype([0.3, 0.3], [1.0, 0], 1), "prototypes has shape"),
@@ -432,6 +441,9 @@ def test_ties_and_batches():
         (lambda: nearest_prototype([0.9, 0.9], THREE, 1), "g has a vector of length 1.27"),
         (lambda: nearest_prototype([np.nan, 0.9], THREE, 1), "g holds NaN"),
         (lambda: nearest_prototype([0.3, 0.3], THREE + 1e200, 1), "prototypes holds"),
+        (lambda: nearest_prototype([0.3, 0.3], [[Fraction(1, 3), 0], [0, 1]], 1), "prototypes hol"),
+        (lambda: nearest_prototype([0.3, 0.3], [[2**53 + 1, 0], [0, 1]], 1), "prototypes holds an"),
+        (lambda: nearest_prototype([Fraction(1, 3), 0.3], THREE, 1), "g holds an entry between"),
         (lambda: nearest_prototype([0.3, 0.3], THREE, -1), "sigma is"),
         (lambda: nearest_prototype([0.3, 0.3], THREE, [[1, 2]] * 2, "law"), "certificate is 'law'"),
         (lambda: nearest_prototype(np.zeros((3, 2)), THREE, [1, 2]), "shapes are g"),

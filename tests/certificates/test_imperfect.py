@@ -91,6 +91,7 @@ def test_the_bound_of_a_mean_is_seldom_too_small():
         ((0.1, 0, 3, 1.0, 0.1), "n is 0"),
         ((0.1, 5, 0, 1.0, 0.1), "dim is 0"),
         ((0.1, 5, 3, 0.0, 0.1), "sigma is 0"),
+        ((0.0, 5, 3, 5e-324, 0.1), "sigma is 5e-324: give at least 1e-300"),
         ((0.1, 5, 3, 1.0, 1.0), "alpha is 1"),
         ((0.1, 1, 1, 1.0, 1e-50), "alpha is 1e-50: give at least 1e-30"),
         ((1e9, 100, 3, 1.0, 0.1), "times sigma: give both in one unit"),

@@ -295,6 +295,11 @@ def write(name, text):
         (["--data", "words.csv", "--continuous"], "hold 'red' in the column b: give numbers"),
         (["--data", "torn.csv", "--continuous"], "have 1 columns in line 3, not 3: give a whole"),
         (["--data", "empty.csv", "--continuous"], "data in empty.csv hold no row"),
+        (
+            ["--data", "twice.csv", "--continuous"],
+            "data in twice.csv have two columns a: give each",
+        ),
+        (["--data", "axes.csv", "--continuous"], "have columns y and label: name the column of"),
         (["--data", "names.csv", "--continuous"], "labels in names.csv are words, such as 'cat'"),
         (["--data", "junk.npy"], "data in junk.npy cannot be read"),
         (["--data", "objects.npy"], "data in objects.npy cannot be read"),
@@ -327,6 +332,8 @@ def test_what_cannot_be_used_is_one_sentence_and_leaves_nothing(place, words, to
     write("words.csv", "a,b,label\n1,2,0\n3,red,1\n")
     write("torn.csv", "a,b,label\n1,2,0\n3\n")
     write("empty.csv", "")
+    write("twice.csv", "a,a,b,label\n1,2,3,0\n4,5,6,1\n")
+    write("axes.csv", "x,y,label\n1,2,0\n3,4,1\n")
     write("names.csv", "a,label\n1,cat\n2,dog\n")
     write("a.txt", "1,2,3\n")
     write("junk.npy", "precious")

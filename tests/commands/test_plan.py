@@ -3,8 +3,8 @@
 import base64
 import dataclasses
 import json
-import math
 import lzma
+import math
 import os
 import subprocess
 import sys

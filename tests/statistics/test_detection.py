@@ -37,6 +37,27 @@ def test_powers_are_the_stated_ones(attack, strength, words, test, stated):
 
 
 @pytest.mark.parametrize(
+    ("strength", "p_value", "before", "at"),
+    [
+        (0.5, 1e-10, 0.99999999968, 0.99999999968),
+        (0.5, 1e-20, 0.99940130, 0.99940364),
+        (0.5, 1e-60, 2.719290e-05, 2.736511e-05),
+        (1, 1e-150, 0.0, 0.0),
+    ],
+)
+def test_small_levels_do_not_jump_at_ten_thousand_words(strength, p_value, before, at):
+    """Exact convolutions; where the test is sure to refuse, a bound tells so at once."""
+    found = [power("alpha", strength, words, "monobit", p_value) for words in (9_999, 10_000)]
+    assert found == pytest.approx([before, at], rel=1e-6, abs=1e-11)
+    assert power("alpha", strength, 10**7, "monobit", 5e-324) == 1.0
+
+
+def test_no_power_is_negative():
+    windows = [power("beta", 1, words, "adaptive proportion") for words in range(1, 2_000, 97)]
+    assert min(windows) >= 0
+
+
+@pytest.mark.parametrize(
     ("attack", "strength", "words"),
     [("beta", 1, 1_699), ("gamma", 2, 3_000)],
 )

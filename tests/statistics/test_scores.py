@@ -129,6 +129,23 @@ def test_barriers_are_below_their_exact_value_and_close_to_it():
             assert exact - found <= 1e-13 * exact + abs(mpmath.fsum([*map(float, row), -1.0]))
 
 
+@pytest.mark.parametrize(
+    "q",
+    [
+        (Fraction(1, 3), Fraction(2, 3)),
+        (Fraction(3502, 7003), Fraction(3501, 7003)),
+        (Fraction(1, 2) + Fraction(0.501) / 2**53, Fraction(1, 2) - Fraction(0.501) / 2**53),
+        (Fraction(1, 2), Fraction(3, 10), Fraction(1, 5)),
+    ],
+)
+def test_barriers_of_fractions_are_below_their_exact_value(q):
+    with mpmath.workdps(60):
+        a, b = (mpmath.mpf(x.numerator) / x.denominator for x in q[:2])
+        a, b = max(a, b), min(a, b)
+        exact = a * mpmath.log(2 * a / (a + b)) + b * mpmath.log(2 * b / (a + b))
+        assert exact - 1e-15 <= float(barrier(q)) <= exact
+
+
 def test_barriers_are_least_divergences():
     """A solver over all F that put another class first finds no less, and comes close."""
     rng = np.random.default_rng(2)

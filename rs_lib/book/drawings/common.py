@@ -287,17 +287,17 @@ def legend_beside(figure: Figure, phone: int = 2, **look: Any) -> None:
 def common_legend(figure: Figure, *every: Axes, columns: int, **look: Any) -> None:
     """Put one legend of what these axes show, each text once, below the whole figure.
 
-    On a phone it has two columns at most.
+    `look` may name another place. On a phone it is below, and has two columns at most.
     """
     columns = min(columns, 2) if style.narrow() else columns
+    below = {"loc": "outside lower center"}
+    look = look | below if style.narrow() else below | look
     handles = {
         text: handle
         for axes in every
         for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=columns, **look
-    )
+    figure.legend(list(handles.values()), list(handles), ncols=columns, **look)
 
 
 def guarantee(axes: Axes, data: pd.DataFrame, y: float) -> None:

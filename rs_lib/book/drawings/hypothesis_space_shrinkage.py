@@ -266,10 +266,11 @@ def accuracy(data: pd.DataFrame) -> Figure:
     """Natural accuracy of smoothed networks against the noise, a panel for each source.
 
     Columns: panel (its title), series, sigma, share, low, high; the series "matched" was trained
-    with the noise that it is smoothed with. Two points are no curve: they get no line.
+    with the noise that it is smoothed with. Two points are no curve: they get no line. The legend
+    has the place that five panels leave in two rows of three.
     """
     named = common.parts(data, "panel")
-    figure, every = common.tiles(len(named), 2, height=2.6, more=0.5)
+    figure, every = common.tiles(len(named), 3, height=2.4, more=0.1)
     fixed = sorted(set(data["series"]) - {"matched"}, key=lambda name: float(name.split()[-1]))
     for axes, (name, own) in zip(every, named, strict=True):
         for series, rows in common.parts(own):
@@ -284,7 +285,7 @@ def accuracy(data: pd.DataFrame) -> Figure:
             common.whiskers(axes, rows["sigma"], rows, "share", label=series, **look)
         axes.set(xlabel="σ of the smoothing", title=name, xlim=(-0.04, 1.04))
         common.shares(axes, high=TOP)
-    for axes in every[::2]:
+    for axes in every[::3]:
         axes.set_ylabel("natural accuracy")
-    common.common_legend(figure, *every, columns=4, fontsize=9)
+    common.common_legend(figure, *every, columns=1, fontsize=9, loc="lower right")
     return figure
